@@ -1,0 +1,192 @@
+import type { Digest, Platform } from './image.js';
+import type { Credentials } from './registry.js';
+
+/** Ids are 1 to 64 of `[A-Za-z0-9][A-Za-z0-9_.-]*`: they become file and control-group names. */
+export type ContainerId = string;
+
+/** What to run. Neutral: no scheduler's words in it. */
+export interface ContainerSpec {
+  /** Chosen by the caller, so that `launch` is idempotent. Default: a random UUID. */
+  readonly id?: ContainerId;
+  /** An image reference. Exactly one of `image` and `rootfs` is given. */
+  readonly image?: string;
+  /** A folder of the host that becomes the root, mounted as it is. */
+  readonly rootfs?: string;
+  readonly pull?: PullPolicy;
+  /** Replaces the image's entry point (and its Cmd). */
+  readonly command?: readonly string[];
+  /** Replaces the image's Cmd. */
+  readonly args?: readonly string[];
+  /** Wins over the image's. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Absolute. Default: the image's, else `/`. Created if absent. */
+  readonly workingDir?: string;
+  /** `user`, `uid`, `user:group` or `uid:gid`, names from the container's own passwd and group. Default: the image's, else root. */
+  readonly user?: string;
+  readonly hostname?: string;
+  readonly mounts?: readonly ContainerMount[];
+  readonly readonlyRootfs?: boolean;
+  readonly resources?: Resources;
+  /** `none` (default): a network namespace with nothing but loopback. `host`: the host's. */
+  readonly network?: 'none' | 'host';
+  /** `private` (default) or the host's process ids. */
+  readonly pid?: 'private' | 'host';
+  readonly capabilities?: CapabilityChange;
+  readonly rlimits?: readonly Rlimit[];
+  /** Kernel parameters of the container's own namespaces. */
+  readonly sysctls?: Readonly<Record<string, string>>;
+  /** -1000 to 1000. Default: the host program's. A value below it needs CAP_SYS_RESOURCE. */
+  readonly oomScoreAdj?: number;
+  /** For the host program; Gantry keeps them and gives them back. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** A name or a number. Default: the image's, else SIGTERM. */
+  readonly stopSignal?: string;
+}
+
+export interface PullPolicy {
+  readonly platform?: Platform;
+  /** Used for the pull and never written to disk. */
+  readonly credentials?: Credentials;
+  readonly force?: boolean;
+}
+
+export type ContainerMount =
+  | {
+      readonly type: 'bind';
+      /** Absolute path on the host; must exist. */
+      readonly source: string;
+      /** Absolute path in the container; created if absent, resolved inside the root. */
+      readonly target: string;
+      readonly readonly?: boolean;
+    }
+  | {
+      readonly type: 'tmpfs';
+      readonly target: string;
+      /** Bytes. Default 64 MiB. */
+      readonly size?: number;
+      /** Octal permission bits. Default 0o1777. */
+      readonly mode?: number;
+    };
+
+/** Requests are what a scheduler set aside; limits are what the kernel enforces. */
+export interface Resources {
+  readonly requests?: ResourceAmounts;
+  readonly limits?: ResourceLimits;
+}
+
+export interface ResourceAmounts {
+  /** CPUs, e.g. 0.5. */
+  readonly cpus?: number;
+  /** Bytes. */
+  readonly memory?: number;
+}
+
+export interface ResourceLimits extends ResourceAmounts {
+  /** Processes and threads. Default 4096; `Infinity` for no limit. */
+  readonly pids?: number;
+  /** Bytes of swap on top of memory. Default 0 where the kernel accounts swap. */
+  readonly swap?: number;
+}
+
+export interface CapabilityChange {
+  /** Names as in capabilities(7), with or without `CAP_`. Added to the default set. */
+  readonly add?: readonly string[];
+  /** `ALL` drops the whole default set. */
+  readonly drop?: readonly string[];
+}
+
+export interface Rlimit {
+  /** `NOFILE`, with or without `RLIMIT_`. */
+  readonly type: string;
+  readonly soft: number;
+  readonly hard: number;
+}
+
+/**
+ * The life of a container:
+ * STARTING → PROVISIONING → PREPARING → ISOLATING → RUNNING → DESTROYING → DESTROYED; any state may go to DESTROYING.
+ */
+export type ContainerState =
+  | 'STARTING'
+  | 'PROVISIONING'
+  | 'PREPARING'
+  | 'ISOLATING'
+  | 'RUNNING'
+  | 'DESTROYING'
+  | 'DESTROYED';
+
+export interface ContainerStatus {
+  readonly id: ContainerId;
+  readonly state: ContainerState;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly image?: { readonly reference: string; readonly digest: Digest };
+  /** Of the container's first process, in the host's pid namespace; while it runs. */
+  readonly pid?: number;
+  readonly shimPid?: number;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  readonly startedAt?: number;
+  readonly stopSignal: string;
+  /** How long each step of the launch took, milliseconds; in order. */
+  readonly timings: Readonly<Record<string, number>>;
+  /** Once DESTROYED. */
+  readonly termination?: ContainerTermination;
+  /** Clean-up steps that failed and are to be retried by `destroy` or recovery. */
+  readonly failedSteps: readonly CleanupStep[];
+}
+
+export interface CleanupStep {
+  /** `isolator cgroups/mem`, `provisioner`, `state`. */
+  readonly name: string;
+  readonly errno?: string;
+  readonly message: string;
+}
+
+/** How the first process ended. `unknown`: nobody saw it (the shim was lost, or the machine restarted). */
+export type ExitStatus =
+  | { readonly type: 'exited'; readonly code: number; readonly at: number }
+  | { readonly type: 'signaled'; readonly signal: string; readonly at: number }
+  | { readonly type: 'unknown'; readonly reason: string; readonly at: number };
+
+/** Why an isolator ended, or saw the end of, a container. */
+export interface Limitation {
+  readonly isolator: string;
+  readonly resource: 'memory' | 'pids' | 'cpu' | 'disk' | 'ports';
+  readonly message: string;
+}
+
+export interface ContainerTermination {
+  readonly id: ContainerId;
+  /** Absent if the container never ran. */
+  readonly exit?: ExitStatus;
+  /** Why a launch did not come to RUNNING. */
+  readonly failure?: { readonly code: string; readonly message: string };
+  readonly limitation?: Limitation;
+  /** True if `destroy` or `kill` with SIGKILL was asked for by the caller. */
+  readonly destroyed: boolean;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+}
+
+/** One reading of what a container uses. Absent means no isolator measures it. */
+export interface ContainerUsage {
+  readonly at: number;
+  readonly cpu?: {
+    /** Nanoseconds. */
+    readonly total: number;
+    readonly user?: number;
+    readonly system?: number;
+    readonly throttledPeriods?: number;
+    readonly throttledTime?: number;
+  };
+  readonly memory?: {
+    /** Bytes charged, caches included. */
+    readonly current: number;
+    readonly limit?: number;
+    readonly peak?: number;
+    readonly anon?: number;
+    readonly file?: number;
+    readonly oomKills?: number;
+  };
+  readonly pids?: { readonly current: number; readonly limit?: number };
+}

@@ -1,0 +1,60 @@
+import type {
+  ContainerId,
+  ContainerSpec,
+  ContainerState,
+  ContainerStatus,
+  ContainerTermination,
+  ContainerUsage,
+} from './container.js';
+import type { LaunchPlan, LogEntry, LogOptions } from './launcher.js';
+import type { OciSpec } from './oci-runtime.js';
+import type { CallOptions } from './options.js';
+
+/** What the containerizer tells about all its containers. */
+export interface ContainerizerEvents {
+  /** Every transition, in order a container. */
+  state: [event: { readonly id: ContainerId; readonly from?: ContainerState; readonly to: ContainerState }];
+  /** Once a container, when it is DESTROYED. */
+  terminated: [termination: ContainerTermination];
+}
+
+export interface RecoveryReport {
+  /** Running, watched and usable again. */
+  readonly running: readonly ContainerId[];
+  /** Ended while no host program ran, or half-launched; cleaned up now. */
+  readonly cleaned: readonly ContainerId[];
+  /** Belong to another live host program; left alone. */
+  readonly foreign: readonly ContainerId[];
+  /** Records or leftovers that could not be dealt with, and why. The others are not affected. */
+  readonly failed: readonly { readonly id: ContainerId; readonly message: string }[];
+}
+
+/** Runs containers. Ended ones stay listed, with their termination and log, until `remove`. */
+export interface Containerizer extends AsyncDisposable {
+  /**
+   * Takes a container from its spec to RUNNING. Idempotent by `spec.id` and equal spec; `ALREADY_EXISTS` for another
+   * spec of the same id. A failed or aborted launch leaves nothing but its termination.
+   */
+  launch(spec: ContainerSpec, options?: CallOptions): Promise<ContainerStatus>;
+  /** The merged OCI document and the launch plan of a spec, from an image that is in the store; starts nothing. */
+  plan(spec: ContainerSpec, options?: CallOptions): Promise<{ readonly config: OciSpec; readonly plan: LaunchPlan }>;
+  /** Resolves when the container is DESTROYED; also when it already is. */
+  wait(id: ContainerId, options?: CallOptions): Promise<ContainerTermination>;
+  /** Sends a signal (name or number; default the container's stop signal) to the first process. */
+  kill(id: ContainerId, signal?: string | number, options?: CallOptions): Promise<void>;
+  /** Stop signal, then SIGKILL after `graceMs` (default 10 000), then as `wait`. */
+  stop(id: ContainerId, options?: CallOptions & { readonly graceMs?: number }): Promise<ContainerTermination>;
+  /** Ends the container in any state and cleans up. Retries clean-up steps that failed before; `CLEANUP_FAILED` if one still does. */
+  destroy(id: ContainerId, options?: CallOptions): Promise<ContainerTermination>;
+  /** Forgets a DESTROYED container: its termination, log and state folder. */
+  remove(id: ContainerId): Promise<void>;
+  status(id: ContainerId): Promise<ContainerStatus>;
+  usage(id: ContainerId, options?: CallOptions): Promise<ContainerUsage>;
+  /** Every container, in order of creation. */
+  containers(): AsyncIterable<ContainerStatus>;
+  logs(id: ContainerId, options?: LogOptions): AsyncIterable<LogEntry>;
+  /** Takes up what an earlier host program left. Call it once before anything else. Running it again gives the same state. */
+  recover(options?: CallOptions): Promise<RecoveryReport>;
+  on<E extends keyof ContainerizerEvents>(event: E, listener: (...args: ContainerizerEvents[E]) => void): this;
+  off<E extends keyof ContainerizerEvents>(event: E, listener: (...args: ContainerizerEvents[E]) => void): this;
+}

@@ -1,0 +1,84 @@
+import type { ContainerId, ContainerSpec, ContainerUsage, Limitation } from './container.js';
+import type { ImageConfig } from './image.js';
+import type {
+  OciCapabilities,
+  OciDevice,
+  OciMount,
+  OciNamespace,
+  OciResources,
+  OciRlimit,
+  OciUser,
+} from './oci-runtime.js';
+import type { CallOptions } from './options.js';
+import type { Rootfs } from './provisioner.js';
+
+/** Which control-group tree this host has and where. Found once by the isolators, handed to the launcher as data. */
+export interface CgroupLayout {
+  readonly version: 'v1' | 'v2';
+  /** v2: the one mount, under the key `unified`. v1: a mount a controller, e.g. `memory` → `/sys/fs/cgroup/memory`. */
+  readonly mounts: ReadonlyMap<string, string>;
+}
+
+/** All that an isolator may look at when it prepares a container. */
+export interface PrepareContext {
+  readonly id: ContainerId;
+  /** Without credentials. */
+  readonly spec: ContainerSpec;
+  /** Absent for a container without an image. */
+  readonly image?: ImageConfig;
+  readonly rootfs: Rootfs;
+  /** `/gantry/<id>`: the container's control group below each controller's mount. */
+  readonly cgroupPath: string;
+}
+
+/**
+ * What an isolator asks for, merged into the OCI document in isolator order. Scalars, and list items with the same
+ * key (environment by name, mounts by destination, namespaces by type, rlimits by type, devices by path, resources
+ * and sysctls by field), that two isolators set to different values are a `CONFLICT`.
+ */
+export interface IsolatorEdits {
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly user?: OciUser;
+  readonly capabilities?: OciCapabilities;
+  readonly rlimits?: readonly RlimitEdit[];
+  readonly noNewPrivileges?: boolean;
+  readonly oomScoreAdj?: number;
+  readonly hostname?: string;
+  readonly rootReadonly?: boolean;
+  readonly mounts?: readonly OciMount[];
+  readonly namespaces?: readonly OciNamespace[];
+  readonly devices?: readonly OciDevice[];
+  readonly maskedPaths?: readonly string[];
+  readonly readonlyPaths?: readonly string[];
+  readonly sysctl?: Readonly<Record<string, string>>;
+  readonly resources?: OciResources;
+  /** Folders of control groups, already made and limited, that the first process joins before anything else. */
+  readonly cgroups?: readonly string[];
+}
+
+export interface RlimitEdit extends OciRlimit {
+  /** A default of ours is lowered to what the host allows; a request that cannot be met fails the launch. */
+  readonly origin: 'request' | 'default';
+}
+
+/**
+ * One aspect of isolation. `prepare` runs before the first process exists, `isolate` while it is blocked.
+ * `cleanup` is idempotent, may be called for unknown ids, and needs no memory of `prepare`.
+ */
+export interface Isolator {
+  /** Mesos's name for it: `cgroups/mem`. */
+  readonly name: string;
+  /** Names, or families as `filesystem/*`, of isolators that must prepare earlier, if present. */
+  readonly after?: readonly string[];
+  /** Refuses with `REFUSED`, naming itself and the remedy, before anything is started. */
+  prepare(context: PrepareContext, options?: CallOptions): Promise<IsolatorEdits>;
+  isolate?(id: ContainerId, pid: number): Promise<void>;
+  usage?(id: ContainerId): Promise<Omit<ContainerUsage, 'at'>>;
+  /** Asked once, after the exit and before `cleanup`: did this isolator's limit cause it? */
+  limitation?(id: ContainerId): Promise<Limitation | undefined>;
+  cleanup?(id: ContainerId): Promise<void>;
+  /** Ids for which this isolator holds something on the host, so that recovery can clean up what nobody knows. */
+  list?(): AsyncIterable<ContainerId>;
+}

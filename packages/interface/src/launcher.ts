@@ -1,0 +1,87 @@
+import type { ContainerId, ExitStatus } from './container.js';
+import type { OciSpec } from './oci-runtime.js';
+import type { CallOptions } from './options.js';
+import type { DirectoryRootfs, OverlayRootfs } from './provisioner.js';
+
+/** A finished OCI document and what it cannot say. */
+export interface LaunchRequest {
+  readonly id: ContainerId;
+  readonly config: OciSpec;
+  /** Mounted at `config.root.path` inside the container's mount namespace. */
+  readonly rootfs: OverlayRootfs | DirectoryRootfs;
+  /** Control groups to join: a v2 folder at clone time, v1 folders by the first process itself. */
+  readonly cgroups: readonly string[];
+  readonly cgroupVersion: 'v1' | 'v2';
+  /** `RLIMIT_*` types in `config.process.rlimits` that are lowered to what the host allows rather than refused. */
+  readonly clampedRlimits: readonly string[];
+  /** Absolute folder, private to the container, for the shim's socket, exit record and log. Must exist. */
+  readonly stateDir: string;
+}
+
+/** One primitive step of a launch, as readable data: `op` and its operands. */
+export interface LaunchStep {
+  readonly op: string;
+  readonly [operand: string]: unknown;
+}
+
+/** The flat list that the shim carries out, in order. */
+export interface LaunchPlan {
+  readonly version: number;
+  readonly steps: readonly LaunchStep[];
+}
+
+/** One line or piece of line that a container wrote. */
+export interface LogEntry {
+  /** Milliseconds since the epoch, with fractions. */
+  readonly at: number;
+  readonly stream: 'stdout' | 'stderr';
+  /** The bytes written, line end included where there was one. */
+  readonly data: Uint8Array;
+}
+
+export interface LogOptions {
+  readonly signal?: AbortSignal;
+  /** Keep waiting for more until the container ends. Default false. */
+  readonly follow?: boolean;
+  readonly stream?: 'stdout' | 'stderr';
+}
+
+/** Turns finished documents into processes, each guarded by a shim that outlives the host program. */
+export interface Launcher {
+  /** Pure: shows what `launch` would have done. `UNSUPPORTED` for what the launcher cannot carry out. */
+  compile(request: LaunchRequest): LaunchPlan;
+  /** Starts the shim and the first process, set up in full and blocked just before its exec. `LAUNCH_FAILED` leaves nothing behind. */
+  launch(request: LaunchRequest, options?: CallOptions): Promise<LaunchedContainer>;
+  /** Finds the shim of an earlier host program by its state folder. Undefined if none is alive. */
+  connect(id: ContainerId, stateDir: string, options?: CallOptions): Promise<LaunchedContainer | undefined>;
+  /** The exit record a shim left in a state folder, if there is one. */
+  readExit(stateDir: string): Promise<ExitStatus | undefined>;
+  /** Reads the log in a state folder, whether or not the shim lives. */
+  readLog(stateDir: string, options?: LogOptions): AsyncIterable<LogEntry>;
+  /** Ends, with SIGKILL, a first process whose shim is gone; true if it was there. A pid that is now another process's is never touched. */
+  killOrphan(process: ProcessIdentity): Promise<boolean>;
+}
+
+/** A process that cannot be confused with a later one of the same pid. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Field 22 of `/proc/<pid>/stat`: clock ticks since the boot. */
+  readonly startTime: number;
+  /** `/proc/sys/kernel/random/boot_id`. */
+  readonly bootId: string;
+}
+
+/** A live connection to the shim of one container. Disposing it leaves container and shim running. */
+export interface LaunchedContainer extends AsyncDisposable {
+  readonly id: ContainerId;
+  readonly process: ProcessIdentity;
+  readonly shimPid: number;
+  /** Whether the first process has been let go to its exec. */
+  readonly released: boolean;
+  /** Lets the blocked first process go; resolves once its exec succeeded. `LAUNCH_FAILED` if it did not. */
+  release(options?: CallOptions): Promise<void>;
+  /** Sends a signal to the first process; does nothing once it has ended. */
+  signal(signal: number, options?: CallOptions): Promise<void>;
+  /** Resolves once, when the first process has ended and the exit record is on disk; `unknown` if the shim is lost. Never rejects. */
+  readonly exit: Promise<ExitStatus>;
+}
