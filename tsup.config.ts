@@ -1,20 +1,25 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { defineConfig, type Options } from 'tsup';
 
-/** Source files, besides index.ts, that become files of their own in dist: executables and workers. */
-const extraEntries = ['main.ts', 'unpack-worker.ts'];
+/** Source files that become files of their own in dist: libraries, executables and workers. */
+const entryFiles = ['index.ts', 'main.ts', 'unpack-worker.ts'];
 
-const folders = ['native', ...readdirSync('packages').map((name) => `packages/${name}`)];
+const folders = [
+  'native',
+  ...['packages', 'examples'].flatMap((parent) => readdirSync(parent).map((name) => `${parent}/${name}`)),
+];
+const entriesOf = (folder: string) =>
+  entryFiles.map((file) => `${folder}/src/${file}`).filter((file) => existsSync(file));
 const wanted = process.env['GANTRY_BUILD']?.split(',');
 
 export default defineConfig(
   folders
-    .filter((folder) => existsSync(`${folder}/src/index.ts`))
+    .filter((folder) => entriesOf(folder).length > 0)
     .filter((folder) => !wanted || wanted.includes(folder))
     .map(
       (folder): Options => ({
         name: folder,
-        entry: ['index.ts', ...extraEntries].map((file) => `${folder}/src/${file}`).filter((file) => existsSync(file)),
+        entry: entriesOf(folder),
         outDir: `${folder}/dist`,
         format: 'esm',
         platform: 'node',

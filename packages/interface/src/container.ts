@@ -162,7 +162,7 @@ export interface ContainerTermination {
   /** Why a launch did not come to RUNNING. */
   readonly failure?: { readonly code: string; readonly message: string };
   readonly limitation?: Limitation;
-  /** True if `destroy` or `kill` with SIGKILL was asked for by the caller. */
+  /** True if the end was asked for by `stop` or `destroy`. */
   readonly destroyed: boolean;
   /** Milliseconds since the epoch. */
   readonly at: number;

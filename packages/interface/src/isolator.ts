@@ -19,7 +19,7 @@ export interface CgroupLayout {
   readonly mounts: ReadonlyMap<string, string>;
 }
 
-/** All that an isolator may look at when it prepares a container. */
+/** All that an isolator may look at. */
 export interface PrepareContext {
   readonly id: ContainerId;
   /** Without credentials. */
@@ -54,7 +54,7 @@ export interface IsolatorEdits {
   readonly readonlyPaths?: readonly string[];
   readonly sysctl?: Readonly<Record<string, string>>;
   readonly resources?: OciResources;
-  /** Folders of control groups, already made and limited, that the first process joins before anything else. */
+  /** Folders of control groups, made and limited by `prepare`, that the first process joins before anything else. */
   readonly cgroups?: readonly string[];
 }
 
@@ -64,16 +64,20 @@ export interface RlimitEdit extends OciRlimit {
 }
 
 /**
- * One aspect of isolation. `prepare` runs before the first process exists, `isolate` while it is blocked.
- * `cleanup` is idempotent, may be called for unknown ids, and needs no memory of `prepare`.
+ * One aspect of isolation. `edits` says what the container needs and changes nothing on the host; when all edits are
+ * merged without conflict, `prepare` makes on the host what they rely on (a control group, say), before the first
+ * process exists; `isolate` runs while that process is blocked. `cleanup` is idempotent, may be called for unknown
+ * ids, and needs no memory of `prepare`.
  */
 export interface Isolator {
   /** Mesos's name for it: `cgroups/mem`. */
   readonly name: string;
-  /** Names, or families as `filesystem/*`, of isolators that must prepare earlier, if present. */
+  /** Names, or families as `filesystem/*`, of isolators that must come earlier, if present. */
   readonly after?: readonly string[];
-  /** Refuses with `REFUSED`, naming itself and the remedy, before anything is started. */
-  prepare(context: PrepareContext, options?: CallOptions): Promise<IsolatorEdits>;
+  /** Reads, but changes nothing. Refuses what cannot be met with `REFUSED`, naming itself and the remedy. */
+  edits(context: PrepareContext, options?: CallOptions): Promise<IsolatorEdits>;
+  /** Makes what the edits rely on. Refuses with `REFUSED`; what it has made by then is removed by `cleanup`. */
+  prepare?(context: PrepareContext, options?: CallOptions): Promise<void>;
   isolate?(id: ContainerId, pid: number): Promise<void>;
   usage?(id: ContainerId): Promise<Omit<ContainerUsage, 'at'>>;
   /** Asked once, after the exit and before `cleanup`: did this isolator's limit cause it? */

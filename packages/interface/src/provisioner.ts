@@ -32,6 +32,8 @@ export type RootfsSource = { readonly image: UnpackedImage } | { readonly direct
 
 /** Gives containers root file systems. `destroy` is idempotent and needs no memory of `provision`. */
 export interface Provisioner {
+  /** What `provision` would give, without making anything. */
+  describe(containerId: string, source: RootfsSource): Promise<Rootfs>;
   provision(containerId: string, source: RootfsSource, options?: CallOptions): Promise<Rootfs>;
   /** Removes all that `provision` made for the container; false if there was nothing. */
   destroy(containerId: string): Promise<boolean>;

@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+import { runCommand } from './program.js';
+
+const interrupt = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupt.abort(new Error(signal)));
+
+process.exitCode = await runCommand(
+  process.argv.slice(2),
+  { stdout: process.stdout, stderr: process.stderr, interactive: process.stderr.isTTY === true },
+  interrupt.signal,
+);

@@ -1,0 +1,33 @@
+import { join } from 'node:path';
+import { createContainerizer } from '@gantry/containerizer';
+import type { Containerizer, ImageStore } from '@gantry/interface';
+import { createRegistryClient } from '@gantry/registry-client';
+import { createImageStore } from '@gantry/store';
+
+/** The options that every command has. */
+export interface GlobalOptions {
+  readonly root: string;
+  readonly stateRoot: string;
+  readonly insecure: readonly string[];
+}
+
+export const defaultRoot = '/var/lib/gantry';
+export const defaultStateRoot = '/run/gantry';
+
+/** The image store below the root, for commands that run nothing. */
+export function openStore(options: GlobalOptions): ImageStore {
+  return createImageStore({ root: join(options.root, 'store'), registry: openRegistry(options) });
+}
+
+/** A containerizer that has taken up what earlier commands left running. */
+export async function openContainerizer(options: GlobalOptions, warn: (line: string) => void): Promise<Containerizer> {
+  const { root, stateRoot } = options;
+  const containerizer = await createContainerizer({ root, stateRoot, registry: openRegistry(options) });
+  const { failed } = await containerizer.recover();
+  for (const { id, message } of failed) warn(`recovering ${id}: ${message}`);
+  return containerizer;
+}
+
+function openRegistry(options: GlobalOptions) {
+  return createRegistryClient({ insecure: options.insecure });
+}

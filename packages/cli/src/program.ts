@@ -1,0 +1,105 @@
+import { isGantryError } from '@gantry/interface';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { kill } from './commands/kill.js';
+import { logs } from './commands/logs.js';
+import { ps } from './commands/ps.js';
+import { pull } from './commands/pull.js';
+import { rm } from './commands/rm.js';
+import { type RunOptions, run } from './commands/run.js';
+import type { Console } from './console.js';
+import { defaultRoot, defaultStateRoot } from './places.js';
+import { parsePositive, parseSize } from './sizes.js';
+
+const collect = (value: string, all: readonly string[]): string[] => [...all, value];
+
+/**
+ * Runs one command line (without node and script) and resolves with its exit status: 0, the container's own for
+ * `run`, 125 for a failure of Gantry's, 2 for a command line that is wrong.
+ */
+export async function runCommand(argv: readonly string[], console: Console, signal: AbortSignal): Promise<number> {
+  let status = 0;
+  const set = async (result: Promise<number>) => {
+    status = await result;
+  };
+  const program = buildProgram(console, signal, set);
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return status;
+  } catch (error) {
+    if (error instanceof InvalidArgumentError) console.stderr.write(`gantry: ${error.message}\n`);
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    const code = isGantryError(error) ? ` [${error.code}]` : '';
+    console.stderr.write(`gantry: ${error instanceof Error ? error.message : String(error)}${code}\n`);
+    return 125;
+  }
+}
+
+function buildProgram(console: Console, signal: AbortSignal, set: (result: Promise<number>) => Promise<void>): Command {
+  const program = new Command('gantry')
+    .description('runs containers from images, without a daemon')
+    .option('--root <folder>', 'images and writable layers', defaultRoot)
+    .option('--state-root <folder>', 'records, sockets and logs of containers', defaultStateRoot)
+    .option('--insecure <registry>', 'a registry to be spoken to over http (repeatable)', collect, [])
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => console.stdout.write(text),
+      writeErr: (text) => console.stderr.write(text),
+    });
+
+  program
+    .command('pull <image>')
+    .description('bring an image into the store')
+    .option('--force', 'ask the registry even if the image is here')
+    .action((image: string, _, command: Command) => set(pull(image, command.optsWithGlobals(), console, signal)));
+
+  program
+    .command('run <image> [args...]')
+    .description('run a container')
+    .passThroughOptions()
+    .option('--id <id>', 'its id (default: a random one)')
+    .option('-d, --detach', 'leave it running and print its id')
+    .option('--rm', 'forget it, and its log, once it has ended')
+    .option('-e, --env <name=value>', 'an environment variable (repeatable)', collect, [])
+    .option('-u, --user <user>', 'user or uid, with :group or :gid')
+    .option('-w, --workdir <path>', 'working directory')
+    .option('--hostname <name>', 'host name')
+    .option('--entrypoint <program>', "instead of the image's")
+    .option('-v, --volume <host:container[:ro]>', 'bind a file or folder of the host (repeatable)', collect, [])
+    .option('--read-only', 'make the root file system read-only')
+    .option('--network <mode>', 'none or host (default: none)')
+    .option('--cpus <number>', 'CPUs it may use, as 0.5', parsePositive)
+    .option('-m, --memory <size>', 'memory it may use, as 128m', parseSize)
+    .option('--pids <number>', 'processes and threads it may have', parsePositive)
+    .action((image: string, args: string[], _, command: Command) =>
+      set(run(image, args, command.optsWithGlobals<RunOptions>(), console, signal)),
+    );
+
+  program
+    .command('ps')
+    .description('list containers')
+    .option('-a, --all', 'ended ones too')
+    .option('-q, --quiet', 'ids only')
+    .action((_, command: Command) => set(ps(command.optsWithGlobals(), console)));
+
+  program
+    .command('kill <id...>')
+    .description('send a signal to the first process of containers')
+    .option('-s, --signal <signal>', 'name or number', 'SIGKILL')
+    .action((ids: string[], _, command: Command) => set(kill(ids, command.optsWithGlobals(), console)));
+
+  program
+    .command('logs <id>')
+    .description('show what a container wrote')
+    .option('-f, --follow', 'go on until it ends')
+    .option('-t, --timestamps', 'start every line with its time')
+    .action((id: string, _, command: Command) => set(logs(id, command.optsWithGlobals(), console, signal)));
+
+  program
+    .command('rm <id...>')
+    .description('forget ended containers and their logs')
+    .option('-f, --force', 'end running ones first')
+    .action((ids: string[], _, command: Command) => set(rm(ids, command.optsWithGlobals(), console)));
+
+  return program;
+}

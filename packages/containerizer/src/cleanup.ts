@@ -1,0 +1,105 @@
+import {
+  type CleanupStep,
+  type ContainerId,
+  type ContainerTermination,
+  type ExitStatus,
+  errnoOf,
+  type GantryError,
+  type Limitation,
+} from '@gantry/interface';
+import type { Container } from './container.js';
+import type { ContainerizerParts } from './parts.js';
+
+/** Why a container ends. */
+export interface Ending {
+  readonly exit?: ExitStatus;
+  readonly failure?: GantryError;
+}
+
+/** Runs steps one after the other, going on after errors, and keeps what failed. */
+class Steps {
+  readonly failed: CleanupStep[] = [];
+
+  async run<T>(name: string, step: () => Promise<T> | undefined): Promise<T | undefined> {
+    try {
+      return await step();
+    } catch (error) {
+      const { message, cause } = error as Error;
+      const errno = errnoOf(error) ?? errnoOf(cause);
+      this.failed.push({ name, ...(errno === undefined ? {} : { errno }), message });
+      return undefined;
+    }
+  }
+}
+
+/**
+ * Removes all that a container had on the host: isolators in reverse order, then the root file system. Goes on after
+ * errors and returns the steps that failed. Idempotent, and needs nothing but the id.
+ */
+export async function cleanUp(id: ContainerId, parts: ContainerizerParts): Promise<readonly CleanupStep[]> {
+  const steps = new Steps();
+  await removeAll(id, parts, steps);
+  return steps.failed;
+}
+
+/**
+ * Takes a container whose first process is gone, or never was, to DESTROYED: asks for the reason, cleans up, writes
+ * the termination. Never rejects: what fails is kept in the record's `failedSteps`.
+ */
+export async function finish(container: Container, parts: ContainerizerParts, ending: Ending): Promise<void> {
+  container.enter('DESTROYING');
+  const { id, folder, handle } = container;
+  const steps = new Steps();
+  const limitation = ending.exit ? await findLimitation(id, parts, steps) : undefined;
+  if (folder) await removeAll(id, parts, steps);
+  if (handle) await steps.run('shim connection', () => Promise.resolve(handle[Symbol.asyncDispose]()));
+  const termination: ContainerTermination = {
+    id,
+    ...(ending.exit ? { exit: ending.exit } : {}),
+    ...(ending.failure ? { failure: { code: ending.failure.code, message: ending.failure.message } } : {}),
+    ...(limitation ? { limitation } : {}),
+    destroyed: container.destroyRequested,
+    at: Date.now(),
+  };
+  const counted = await steps.run('termination', () => folder?.writeTermination(termination));
+  await recordFailures(container, steps);
+  container.end(counted ?? termination);
+}
+
+/** Retries the clean-up of a DESTROYED container whose steps failed before; returns what still fails. */
+export async function retryCleanUp(container: Container, parts: ContainerizerParts): Promise<readonly CleanupStep[]> {
+  if (container.failedSteps.length === 0) return [];
+  const { folder, termination } = container;
+  const steps = new Steps();
+  await removeAll(container.id, parts, steps);
+  if (termination) await steps.run('termination', () => folder?.writeTermination(termination));
+  await recordFailures(container, steps);
+  return container.failedSteps;
+}
+
+async function removeAll(id: ContainerId, parts: ContainerizerParts, steps: Steps): Promise<void> {
+  for (const isolator of [...parts.isolators].reverse()) {
+    await steps.run(`isolator ${isolator.name}`, () => isolator.cleanup?.(id));
+  }
+  await steps.run('provisioner', () => parts.provisioner.destroy(id));
+}
+
+async function findLimitation(
+  id: ContainerId,
+  parts: ContainerizerParts,
+  steps: Steps,
+): Promise<Limitation | undefined> {
+  for (const isolator of parts.isolators) {
+    const limitation = await steps.run(`limitation ${isolator.name}`, () => isolator.limitation?.(id));
+    if (limitation) return limitation;
+  }
+  return undefined;
+}
+
+async function recordFailures(container: Container, steps: Steps): Promise<void> {
+  const { record, folder } = container;
+  if (!record || (steps.failed.length === 0 && record.failedSteps.length === 0)) return;
+  const changed = { ...record, failedSteps: [...steps.failed] };
+  await steps.run('record', () => folder?.writeRecord(changed));
+  container.record = { ...changed, failedSteps: steps.failed };
+}

@@ -1,0 +1,136 @@
+import {
+  type CleanupStep,
+  type ContainerState,
+  type ContainerStatus,
+  type ContainerTermination,
+  GantryError,
+  type LaunchedContainer,
+  type ProcessIdentity,
+} from '@gantry/interface';
+import type { ContainerRecord } from './record.js';
+import { signalName } from './signals.js';
+import type { CheckedSpec } from './spec.js';
+import type { StateFolder } from './state-folder.js';
+import { checkTransition } from './states.js';
+
+/** What a containerizer holds in memory of one container. */
+export class Container {
+  readonly spec: CheckedSpec;
+  readonly createdAt: number;
+  /** Fires when the container is to end before it runs. */
+  readonly abort = new AbortController();
+  readonly terminated: Promise<ContainerTermination>;
+  state: ContainerState;
+  /** Another living host program owns it: watched and signalled here, cleaned up there. */
+  foreign = false;
+  /** Absent until something durable exists. */
+  record?: ContainerRecord;
+  folder?: StateFolder;
+  handle?: LaunchedContainer;
+  /** Settles when the launch has come to RUNNING or has been undone. */
+  launching?: Promise<void>;
+  /** Set while the container is being cleaned up. */
+  finishing?: Promise<void>;
+  termination?: ContainerTermination;
+  /** Whether the caller, not the program itself, asked for the end. */
+  destroyRequested = false;
+  readonly #timings: Record<string, number>;
+  readonly #onState: (container: Container, from: ContainerState | undefined) => void;
+  readonly #settle: (termination: ContainerTermination) => void;
+
+  constructor(
+    spec: CheckedSpec,
+    state: ContainerState,
+    onState: (container: Container, from: ContainerState | undefined) => void,
+    record?: ContainerRecord,
+  ) {
+    this.spec = spec;
+    this.state = state;
+    this.createdAt = record?.createdAt ?? Date.now();
+    this.record = record;
+    this.#timings = { ...record?.timings };
+    this.#onState = onState;
+    let settle: (termination: ContainerTermination) => void = () => undefined;
+    this.terminated = new Promise((resolve) => {
+      settle = resolve;
+    });
+    this.#settle = settle;
+    onState(this, undefined);
+  }
+
+  /** One that had ended before this containerizer came to know of it: its listeners are not told again. */
+  static ended(record: ContainerRecord, folder: StateFolder, termination: ContainerTermination): Container {
+    const container = new Container(record.spec, 'DESTROYING', () => undefined, record);
+    container.folder = folder;
+    container.end(termination);
+    return container;
+  }
+
+  get id(): string {
+    return this.spec.id;
+  }
+
+  get process(): ProcessIdentity | undefined {
+    return this.handle?.process ?? this.record?.process;
+  }
+
+  get failedSteps(): readonly CleanupStep[] {
+    return this.record?.failedSteps ?? [];
+  }
+
+  /** Moves to the next state of the table and tells the containerizer's listeners. */
+  enter(state: ContainerState): void {
+    checkTransition(this.state, state);
+    const from = this.state;
+    this.state = state;
+    this.#onState(this, from);
+  }
+
+  /** Ends the container's life: `wait` settles. */
+  end(termination: ContainerTermination): void {
+    this.termination = termination;
+    this.enter('DESTROYED');
+    this.#settle(termination);
+  }
+
+  /** Runs one step of the launch, keeping how long it took. */
+  async timed<T>(step: string, run: () => Promise<T>): Promise<T> {
+    const start = performance.now();
+    try {
+      return await run();
+    } finally {
+      this.#timings[step] = (this.#timings[step] ?? 0) + performance.now() - start;
+    }
+  }
+
+  get timings(): Readonly<Record<string, number>> {
+    return { ...this.#timings };
+  }
+
+  status(): ContainerStatus {
+    const { record, handle } = this;
+    return {
+      id: this.id,
+      state: this.state,
+      labels: this.spec.labels ?? {},
+      ...(record?.image ? { image: record.image } : {}),
+      ...(handle && this.state !== 'DESTROYED' ? { pid: handle.process.pid, shimPid: handle.shimPid } : {}),
+      createdAt: this.createdAt,
+      ...(record?.startedAt === undefined ? {} : { startedAt: record.startedAt }),
+      stopSignal: signalName(record?.stopSignal ?? 15),
+      timings: this.timings,
+      ...(this.termination ? { termination: this.termination } : {}),
+      failedSteps: this.failedSteps,
+    };
+  }
+
+  /** The connection to the running container's shim; `WRONG_STATE` if it does not run. */
+  running(what: string): LaunchedContainer {
+    if (this.state !== 'RUNNING' || !this.handle) {
+      throw new GantryError('WRONG_STATE', `${what} container ${this.id}: it is ${this.state}, not RUNNING`, {
+        details: { id: this.id, state: this.state },
+      });
+    }
+    return this.handle;
+  }
+}

@@ -1,0 +1,87 @@
+import { createHash } from 'node:crypto';
+import { mkdir, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type CgroupLayout,
+  type Containerizer,
+  GantryError,
+  type ImageStore,
+  type Isolator,
+  type Launcher,
+  type Provisioner,
+  type RegistryClient,
+} from '@gantry/interface';
+import { createIsolators, detectCgroups, orderIsolators } from '@gantry/isolators';
+import { createLauncher } from '@gantry/launcher';
+import { createProvisioner } from '@gantry/provisioner';
+import { createRegistryClient } from '@gantry/registry-client';
+import { createImageStore } from '@gantry/store';
+import { GantryContainerizer } from './gantry-containerizer.js';
+import { createOwner } from './owner.js';
+import { StateRoot } from './state-folder.js';
+
+const defaultStateRoot = '/run/gantry';
+
+export interface ContainerizerOptions {
+  /** Images, unpacked layers and writable layers. Default `/var/lib/gantry`. */
+  readonly root?: string;
+  /** Records, sockets, exit records and logs of containers; may be a tmpfs. Default `/run/gantry`. */
+  readonly stateRoot?: string;
+  /** Control group below which every container gets its own. Default `/gantry`, with a suffix for another `stateRoot`. */
+  readonly cgroupParent?: string;
+  /** Default: a client without logins. */
+  readonly registry?: RegistryClient;
+  /** Default: a store in `root`. */
+  readonly store?: ImageStore;
+  /** Default: overlay root file systems in `root`. */
+  readonly provisioner?: Provisioner;
+  /** Default: Gantry's own. */
+  readonly launcher?: Launcher;
+  /** Default: found on this host. */
+  readonly cgroups?: CgroupLayout;
+  /** Instead of Gantry's own, which `createIsolators` gives; ordered by what each declares. */
+  readonly isolators?: readonly Isolator[];
+}
+
+/**
+ * Wires a containerizer from Gantry's parts, or the caller's own. Call `recover()` on it before anything else.
+ * `PERMISSION_DENIED` unless the program runs as root.
+ */
+export async function createContainerizer(options: ContainerizerOptions = {}): Promise<Containerizer> {
+  if (process.getuid?.() !== 0) {
+    throw new GantryError(
+      'PERMISSION_DENIED',
+      'running containers needs root: start the host program as root, e.g. with sudo',
+    );
+  }
+  const root = options.root ?? '/var/lib/gantry';
+  const stateRoot = options.stateRoot ?? defaultStateRoot;
+  await Promise.all([
+    mkdir(root, { recursive: true, mode: 0o711 }),
+    mkdir(stateRoot, { recursive: true, mode: 0o700 }),
+  ]);
+  const cgroups = options.cgroups ?? (await detectCgroups());
+  const cgroupParent = options.cgroupParent ?? (await defaultCgroupParent(stateRoot));
+  const state = new StateRoot(stateRoot, createOwner());
+  await state.open();
+  return new GantryContainerizer(
+    {
+      store:
+        options.store ??
+        createImageStore({ root: join(root, 'store'), registry: options.registry ?? createRegistryClient() }),
+      provisioner: options.provisioner ?? createProvisioner({ root: join(root, 'provisioner') }),
+      launcher: options.launcher ?? createLauncher(),
+      isolators: orderIsolators(options.isolators ?? createIsolators({ cgroups, cgroupParent })),
+      cgroups,
+      cgroupParent,
+    },
+    state,
+  );
+}
+
+/** Recovery ends what it does not know below its control group, so two state roots must never share one. */
+async function defaultCgroupParent(stateRoot: string): Promise<string> {
+  const path = await realpath(stateRoot);
+  if (path === defaultStateRoot) return '/gantry';
+  return `/gantry-${createHash('sha256').update(path).digest('hex').slice(0, 8)}`;
+}

@@ -1,0 +1,84 @@
+import { type CallOptions, GantryError, type Image, throwIfAborted } from '@gantry/interface';
+import type { Container } from './container.js';
+import { composeRequest, prepareContext, resolveSource } from './document.js';
+import { readBootId } from './owner.js';
+import type { ContainerizerParts } from './parts.js';
+import { newRecord } from './record.js';
+import { parseSignal } from './signals.js';
+import { withoutCredentials } from './spec.js';
+import type { StateRoot } from './state-folder.js';
+
+/**
+ * Takes a STARTING container to RUNNING. Every durable thing is announced in the container's record before it is
+ * made. Throws at the first failure and undoes nothing: the caller cleans up, by the same steps as after an exit.
+ */
+export async function runLaunch(
+  container: Container,
+  parts: ContainerizerParts,
+  root: StateRoot,
+  options: CallOptions,
+): Promise<void> {
+  const { spec, id } = container;
+  const image = await container.timed('pull', () => pullImage(container, parts, options));
+  container.enter('PROVISIONING');
+  const resolved = await container.timed('unpack', () => resolveSource(spec, image, parts.store, options));
+  const folder = await container.timed('checkpoint', async () => {
+    throwIfAborted(options.signal, `launching container ${id}`);
+    const record = newRecord({
+      spec: withoutCredentials(spec),
+      bootId: readBootId(),
+      createdAt: container.createdAt,
+      ...(image ? { image: { reference: image.reference, digest: image.digest } } : {}),
+      stopSignal: parseSignal(spec.stopSignal ?? (image?.config.stopSignal || 'SIGTERM'), 'stopSignal'),
+    });
+    const made = await root.create(record);
+    container.record = record;
+    container.folder = made;
+    return made;
+  });
+  const rootfs = await container.timed('provision', () => parts.provisioner.provision(id, resolved.source, options));
+
+  container.enter('PREPARING');
+  const request = await container.timed('prepare', async () => {
+    const context = prepareContext(parts, spec, image, rootfs);
+    const composed = await composeRequest(parts, context, folder.path, options);
+    for (const isolator of parts.isolators) {
+      throwIfAborted(options.signal, `preparing container ${id}`);
+      await isolator.prepare?.(context, options);
+    }
+    return composed;
+  });
+
+  container.enter('ISOLATING');
+  const handle = await container.timed('launch', () => parts.launcher.launch(request, options));
+  container.handle = handle;
+  await container.timed('checkpoint', () => checkpoint(container, { process: handle.process }));
+  await container.timed('isolate', async () => {
+    await Promise.all(parts.isolators.map((isolator) => isolator.isolate?.(id, handle.process.pid)));
+  });
+  throwIfAborted(options.signal, `launching container ${id}`);
+  await container.timed('release', () => handle.release(options));
+  container.record = { ...recordOf(container), startedAt: Date.now(), timings: container.timings };
+  container.enter('RUNNING');
+}
+
+async function pullImage(
+  container: Container,
+  parts: ContainerizerParts,
+  options: CallOptions,
+): Promise<Image | undefined> {
+  const { image, pull } = container.spec;
+  if (image === undefined) return undefined;
+  return parts.store.pull(image, { ...pull, ...options });
+}
+
+async function checkpoint(container: Container, change: Partial<NonNullable<Container['record']>>): Promise<void> {
+  const record = { ...recordOf(container), ...change, timings: container.timings };
+  container.record = record;
+  await container.folder?.writeRecord(record);
+}
+
+function recordOf(container: Container): NonNullable<Container['record']> {
+  if (!container.record) throw new GantryError('CORRUPT_STATE', `container ${container.id}: it has no record`);
+  return container.record;
+}

@@ -1,0 +1,153 @@
+import { GantryError, type IsolatorEdits, type OciResources, type OciSpec, type RlimitEdit } from '@gantry/interface';
+
+/** What one isolator asked for. */
+export interface NamedEdits {
+  readonly isolator: string;
+  readonly edits: IsolatorEdits;
+}
+
+/** The finished document and what the OCI runtime specification has no field for. */
+export interface MergedDocument {
+  readonly config: OciSpec;
+  readonly cgroups: readonly string[];
+  readonly clampedRlimits: readonly string[];
+}
+
+/** Values under a key, each with the isolator that set it. */
+class Claims<T> {
+  readonly #values = new Map<string, { readonly isolator: string; readonly value: T }>();
+
+  set(key: string, value: T, isolator: string): void {
+    const held = this.#values.get(key);
+    if (!held) {
+      this.#values.set(key, { isolator, value });
+    } else if (JSON.stringify(held.value) !== JSON.stringify(value)) {
+      throw new GantryError('CONFLICT', `isolators ${held.isolator} and ${isolator} set ${key} to different values`, {
+        details: { isolators: [held.isolator, isolator], field: key, values: [held.value, value] },
+      });
+    }
+  }
+
+  get(key: string): T | undefined {
+    return this.#values.get(key)?.value;
+  }
+
+  values(): T[] {
+    return [...this.#values.values()].map((claim) => claim.value);
+  }
+}
+
+/**
+ * Merges edits, in isolator order, into one OCI runtime document. Lists keep that order; what two isolators set
+ * alike counts once; what they set differently is a `CONFLICT` that names both.
+ */
+export function mergeEdits(
+  all: readonly NamedEdits[],
+  target: { readonly rootfs: string; readonly cgroupPath: string },
+): MergedDocument {
+  const scalars = new Claims<unknown>();
+  const env = new Claims<string>();
+  const mounts = new Claims<OciSpec['mounts'][number]>();
+  const namespaces = new Claims<OciSpec['linux']['namespaces'][number]>();
+  const devices = new Claims<NonNullable<OciSpec['linux']['devices']>[number]>();
+  const rlimits = new Claims<RlimitEdit>();
+  const sysctl = new Claims<readonly [string, string]>();
+  const resources = new Claims<unknown>();
+  const masked = new Set<string>();
+  const readonlyPaths = new Set<string>();
+  const cgroups = new Set<string>();
+
+  for (const { isolator, edits } of all) {
+    for (const field of scalarFields) {
+      if (edits[field] !== undefined) scalars.set(field, edits[field], isolator);
+    }
+    for (const [name, value] of Object.entries(edits.env ?? {})) env.set(`env ${name}`, `${name}=${value}`, isolator);
+    for (const mount of edits.mounts ?? []) mounts.set(`mount ${mount.destination}`, mount, isolator);
+    for (const namespace of edits.namespaces ?? []) namespaces.set(`namespace ${namespace.type}`, namespace, isolator);
+    for (const device of edits.devices ?? []) devices.set(`device ${device.path}`, device, isolator);
+    for (const rlimit of edits.rlimits ?? []) rlimits.set(`rlimit ${rlimit.type}`, rlimit, isolator);
+    for (const [name, value] of Object.entries(edits.sysctl ?? {}))
+      sysctl.set(`sysctl ${name}`, [name, value], isolator);
+    for (const [field, value] of leaves(edits.resources)) resources.set(`resources.${field}`, value, isolator);
+    for (const path of edits.maskedPaths ?? []) masked.add(path);
+    for (const path of edits.readonlyPaths ?? []) readonlyPaths.add(path);
+    for (const path of edits.cgroups ?? []) cgroups.add(path);
+  }
+
+  const scalar = <F extends ScalarField>(field: F) => scalars.get(field) as IsolatorEdits[F];
+  const args = scalar('args');
+  if (!args || args.length === 0) {
+    throw new GantryError(
+      'REFUSED',
+      'nothing to run: no isolator set a command; give spec.command, or an image with an Entrypoint or Cmd',
+    );
+  }
+  const config: OciSpec = {
+    ociVersion: '1.2.0',
+    process: {
+      terminal: false,
+      user: scalar('user') ?? { uid: 0, gid: 0 },
+      args: [...args],
+      env: env.values(),
+      cwd: scalar('cwd') ?? '/',
+      ...optional('capabilities', scalar('capabilities')),
+      rlimits: rlimits.values().map(({ type, soft, hard }) => ({ type, soft, hard })),
+      ...optional('noNewPrivileges', scalar('noNewPrivileges')),
+      ...optional('oomScoreAdj', scalar('oomScoreAdj')),
+    },
+    root: { path: target.rootfs, readonly: scalar('rootReadonly') ?? false },
+    ...optional('hostname', scalar('hostname')),
+    mounts: mounts.values(),
+    linux: {
+      namespaces: namespaces.values(),
+      devices: devices.values(),
+      cgroupsPath: target.cgroupPath,
+      resources: mergedResources(all),
+      sysctl: Object.fromEntries(sysctl.values()),
+      maskedPaths: [...masked],
+      readonlyPaths: [...readonlyPaths],
+    },
+  };
+  const clampedRlimits = rlimits
+    .values()
+    .filter((rlimit) => rlimit.origin === 'default')
+    .map((rlimit) => rlimit.type);
+  return { config, cgroups: [...cgroups], clampedRlimits };
+}
+
+const scalarFields = [
+  'args',
+  'cwd',
+  'user',
+  'capabilities',
+  'noNewPrivileges',
+  'oomScoreAdj',
+  'hostname',
+  'rootReadonly',
+] as const;
+type ScalarField = (typeof scalarFields)[number];
+
+function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { [P in K]?: V });
+}
+
+/** Every leaf of the resources document with its dotted path. */
+function* leaves(value: object | undefined, prefix = ''): Generator<[string, unknown]> {
+  for (const [name, item] of Object.entries(value ?? {})) {
+    if (typeof item === 'object' && item !== null && !Array.isArray(item)) yield* leaves(item, `${prefix}${name}.`);
+    else if (item !== undefined) yield [`${prefix}${name}`, item];
+  }
+}
+
+/** The resources of all isolators in one document; that they do not contradict each other has been checked. */
+function mergedResources(all: readonly NamedEdits[]): OciResources {
+  const merged: OciResources = {};
+  for (const { edits } of all) {
+    const { cpu, memory, pids, unified } = edits.resources ?? {};
+    if (cpu) merged.cpu = { ...merged.cpu, ...cpu };
+    if (memory) merged.memory = { ...merged.memory, ...memory };
+    if (pids) merged.pids = { ...merged.pids, ...pids };
+    if (unified) merged.unified = { ...merged.unified, ...unified };
+  }
+  return merged;
+}

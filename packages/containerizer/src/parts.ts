@@ -1,0 +1,13 @@
+import type { CgroupLayout, ImageStore, Isolator, Launcher, Provisioner } from '@gantry/interface';
+
+/** What a containerizer is made of. Any of them may be a host program's own. */
+export interface ContainerizerParts {
+  readonly store: ImageStore;
+  readonly provisioner: Provisioner;
+  /** In the order in which they contribute; clean-up is the reverse. */
+  readonly isolators: readonly Isolator[];
+  readonly launcher: Launcher;
+  readonly cgroups: CgroupLayout;
+  /** The control group below which each container gets its own, e.g. `/gantry`. */
+  readonly cgroupParent: string;
+}

@@ -1,0 +1,77 @@
+import {
+  type CleanupStep,
+  type ContainerTermination,
+  type Digest,
+  GantryError,
+  type ProcessIdentity,
+} from '@gantry/interface';
+import type { CheckedSpec } from './spec.js';
+
+const recordVersion = 1;
+
+/** What is written of a container, before the step that it announces, so that recovery knows what may exist. */
+export interface ContainerRecord {
+  readonly version: typeof recordVersion;
+  /** Without credentials. */
+  readonly spec: CheckedSpec;
+  readonly bootId: string;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  readonly image?: { readonly reference: string; readonly digest: Digest };
+  /** A number: the names differ between machines. */
+  readonly stopSignal: number;
+  /** Written once the first process exists and before it is released. */
+  readonly process?: ProcessIdentity;
+  readonly startedAt?: number;
+  readonly timings: Readonly<Record<string, number>>;
+  readonly failedSteps: readonly CleanupStep[];
+}
+
+export function newRecord(fields: Omit<ContainerRecord, 'version' | 'timings' | 'failedSteps'>): ContainerRecord {
+  return { version: recordVersion, timings: {}, failedSteps: [], ...fields };
+}
+
+/** Decodes a record; `CORRUPT_STATE` with the path for one that is torn, `UNSUPPORTED` for another release's. */
+export function parseRecord(text: string, path: string): ContainerRecord {
+  const value = parseObject(text, path);
+  const { version } = value;
+  if (typeof version === 'number' && version !== recordVersion) {
+    const why = `its version is ${version}, not ${recordVersion}: recover it with the release of Gantry that wrote it`;
+    throw new GantryError('UNSUPPORTED', `${path}: ${why}`, { details: { path, version } });
+  }
+  const spec = value['spec'] as CheckedSpec | null | undefined;
+  const complete =
+    version === recordVersion &&
+    typeof spec?.id === 'string' &&
+    typeof value['bootId'] === 'string' &&
+    typeof value['createdAt'] === 'number' &&
+    typeof value['stopSignal'] === 'number' &&
+    typeof value['timings'] === 'object' &&
+    Array.isArray(value['failedSteps']);
+  if (!complete) throw corrupt(path, 'a field is missing');
+  return value as unknown as ContainerRecord;
+}
+
+/** Decodes a termination file; `CORRUPT_STATE` as for a record. */
+export function parseTermination(text: string, path: string): ContainerTermination {
+  const value = parseObject(text, path);
+  if (typeof value['id'] !== 'string' || typeof value['at'] !== 'number' || typeof value['destroyed'] !== 'boolean') {
+    throw corrupt(path, 'a field is missing');
+  }
+  return value as unknown as ContainerTermination;
+}
+
+function parseObject(text: string, path: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw corrupt(path, 'it is not JSON', cause);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw corrupt(path, 'it is not an object');
+  return value as Record<string, unknown>;
+}
+
+function corrupt(path: string, why: string, cause?: unknown): GantryError {
+  return new GantryError('CORRUPT_STATE', `${path}: ${why}`, { cause, details: { path } });
+}

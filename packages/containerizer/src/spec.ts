@@ -1,0 +1,119 @@
+import { randomUUID } from 'node:crypto';
+import type { ContainerId, ContainerSpec } from '@gantry/interface';
+import * as is from './fields.js';
+import { parseSignal } from './signals.js';
+
+const idPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
+
+/** Container ids become file names and control-group names. */
+export function checkId(id: unknown, field = 'id'): asserts id is ContainerId {
+  if (typeof id !== 'string' || !idPattern.test(id)) {
+    throw is.invalid(
+      field,
+      'must be 1 to 64 letters, digits, dots, dashes or underscores, starting with a letter or digit',
+    );
+  }
+}
+
+const environmentName: is.Check = (value, field) => {
+  if (typeof value !== 'string' || !/^[^=\0]+$/.test(value))
+    throw is.invalid(field, 'must not be empty or contain = or NUL');
+};
+
+const mount: is.Check = (value, field) => {
+  const type = (value as { type?: unknown } | null)?.type;
+  if (type === 'bind') {
+    const fields = { type: is.string, source: is.absolutePath, target: is.absolutePath, readonly: is.boolean };
+    is.object(fields, ['source', 'target'])(value, field);
+  } else if (type === 'tmpfs') {
+    const fields = {
+      type: is.string,
+      target: is.absolutePath,
+      size: is.integer(4096, Number.MAX_SAFE_INTEGER),
+      mode: is.integer(0, 0o7777),
+    };
+    is.object(fields, ['target'])(value, field);
+  } else {
+    throw is.invalid(`${field}.type`, 'must be one of bind, tmpfs');
+  }
+};
+
+const bytes = is.integer(1, Number.MAX_SAFE_INTEGER);
+const amounts = { cpus: is.positive, memory: bytes };
+const rlimitValue = is.integer(0, Number.MAX_SAFE_INTEGER);
+
+const check = is.object({
+  id: checkId,
+  image: is.nonEmptyString,
+  rootfs: is.absolutePath,
+  pull: is.object({
+    platform: is.object({
+      os: is.nonEmptyString,
+      architecture: is.nonEmptyString,
+      variant: is.string,
+      osVersion: is.string,
+    }),
+    credentials: is.object({ username: is.string, password: is.string, identityToken: is.string }),
+    force: is.boolean,
+  }),
+  command: is.list(is.string),
+  args: is.list(is.string),
+  env: is.record(environmentName, is.string),
+  workingDir: is.absolutePath,
+  user: is.nonEmptyString,
+  hostname: is.nonEmptyString,
+  mounts: is.list(mount),
+  readonlyRootfs: is.boolean,
+  resources: is.object({
+    requests: is.object(amounts),
+    limits: is.object({ ...amounts, pids: is.count, swap: is.integer(0, Number.MAX_SAFE_INTEGER) }),
+  }),
+  network: is.oneOf('none', 'host'),
+  pid: is.oneOf('private', 'host'),
+  capabilities: is.object({ add: is.list(is.nonEmptyString), drop: is.list(is.nonEmptyString) }),
+  rlimits: is.list(
+    is.object({ type: is.nonEmptyString, soft: rlimitValue, hard: rlimitValue }, ['type', 'soft', 'hard']),
+  ),
+  sysctls: is.record(is.nonEmptyString, is.string),
+  oomScoreAdj: is.integer(-1000, 1000),
+  labels: is.record(is.string, is.string),
+  stopSignal: (value) => {
+    parseSignal(value as string | number, 'spec.stopSignal');
+  },
+});
+
+/** A spec that passed, with an id of its own. */
+export type CheckedSpec = ContainerSpec & { readonly id: ContainerId };
+
+/**
+ * Checks the shape of a spec (what the kernel or an isolator refuses is found later) and gives it an id.
+ * The result is a copy: the caller may change theirs.
+ */
+export function checkSpec(spec: ContainerSpec): CheckedSpec {
+  check(spec, 'spec');
+  if ((spec.image === undefined) === (spec.rootfs === undefined)) {
+    throw is.invalid('spec.image', 'exactly one of image and rootfs must be given');
+  }
+  if (spec.command?.length === 0) throw is.invalid('spec.command', 'must not be an empty array: leave it out instead');
+  return { ...structuredClone(spec), id: spec.id ?? randomUUID() };
+}
+
+/** The spec as it may be written to disk and given to isolators. */
+export function withoutCredentials(spec: CheckedSpec): CheckedSpec {
+  if (!spec.pull?.credentials) return spec;
+  const { credentials: _, ...pull } = spec.pull;
+  return { ...spec, pull };
+}
+
+/** Whether two launches ask for the same container; the order of keys does not matter. */
+export function sameSpec(a: CheckedSpec, b: CheckedSpec): boolean {
+  return canonical(withoutCredentials(a)) === canonical(withoutCredentials(b));
+}
+
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, item: unknown) =>
+    typeof item === 'object' && item !== null && !Array.isArray(item)
+      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : item,
+  );
+}
