@@ -1,0 +1,29 @@
+// Registers the addon: thin system calls for the host process. Nothing here forks, unshares or enters a namespace.
+#include <string.h>
+
+#include "system.h"
+
+namespace gantry {
+
+Napi::Error SystemError(Napi::Env env, int error, const char* syscall, const std::string& path) {
+  const char* name = strerrorname_np(error);
+  std::string code = name ? name : "UNKNOWN";
+  std::string message = code + ": " + strerror(error) + ", " + syscall;
+  if (!path.empty()) message += " '" + path + "'";
+  Napi::Error result = Napi::Error::New(env, message);
+  result.Set("code", Napi::String::New(env, code));
+  result.Set("errno", Napi::Number::New(env, -error));
+  result.Set("syscall", Napi::String::New(env, syscall));
+  if (!path.empty()) result.Set("path", Napi::String::New(env, path));
+  return result;
+}
+
+}  // namespace gantry
+
+static Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  gantry::InitFilesystem(env, exports);
+  gantry::InitProcess(env, exports);
+  return exports;
+}
+
+NODE_API_MODULE(gantry, Init)

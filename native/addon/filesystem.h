@@ -1,0 +1,107 @@
+// In-root file system work: plain functions on descriptors, without N-API. Paths are bytes, relative to a root
+// descriptor, and never lead out of it; the last component is never followed.
+#pragma once
+
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include <string>
+#include <vector>
+
+#include "system.h"
+
+namespace gantry::filesystem {
+
+// What a piece of work came to: the errno and the name of the system call that failed, or errno 0.
+struct [[nodiscard]] Result {
+  int error = 0;
+  const char* syscall = "";
+  bool ok() const { return error == 0; }
+};
+
+// The Result of the system call that has just failed.
+Result Failed(const char* syscall);
+
+struct Bytes {
+  const void* data;
+  size_t size;
+};
+
+struct Xattr {
+  std::string name;
+  Bytes value;
+};
+
+struct Metadata {
+  mode_t mode = 0;
+  uid_t uid = 0;
+  gid_t gid = 0;
+  timespec mtime = {};
+  std::vector<Xattr> xattrs;
+};
+
+// An entry's folder, pinned by a descriptor, and its name in that folder.
+struct Place {
+  Fd folder;
+  int root = -1;
+  std::string name;
+  // How many missing folders on the way were made.
+  uint32_t made = 0;
+
+  int parent() const { return folder.valid() ? folder.get() : root; }
+};
+
+enum class Parents { kMustExist, kMake };
+
+// True for an overlayfs whiteout: the character device 0:0.
+bool IsWhiteout(const struct stat& status);
+
+// EINVAL unless the path is `a/b/c`: no empty, `.` or `..` component, no NUL, no slash at either end.
+Result CheckPath(const std::string& path);
+
+// openat2 below the root, as if the root were `/` for every symbolic link on the way.
+Result OpenInRoot(int root, const std::string& path, uint64_t flags, Fd& out);
+
+// Finds the place of an entry. Folders that are made are 0755 and root's.
+Result Resolve(int root, const std::string& path, Parents parents, Place& out);
+
+// Makes one folder, or takes the one that is there; anything else of that name is EEXIST, but for a whiteout, which
+// becomes an opaque folder: what it hid in the layers below stays hidden. The caller sets owner and mode.
+Result MakeFolder(int parent, const char* name);
+
+// Owner, extended attributes, mode, times: in the order in which none undoes another. For open files and folders.
+Result ApplyMetadata(int fd, const Metadata& metadata);
+
+// The same for anything else, through an O_PATH descriptor of the entry itself. A symbolic link has no mode to set.
+Result ApplyMetadataAt(const Place& place, const Metadata& metadata);
+
+// Marks an open folder as opaque to the overlay layers below.
+Result MarkOpaque(int fd);
+
+// Each of these replaces what is there, but for a folder over a folder, which merges.
+Result CreateFolder(int root, const std::string& path, const Metadata& metadata, uint32_t& made);
+Result CreateFile(int root, const std::string& path, Fd& out, uint32_t& made);
+Result CreateSymlink(int root, const std::string& path, const char* target, const Metadata& metadata, uint32_t& made);
+Result CreateNode(int root, const std::string& path, mode_t type, dev_t device, const Metadata& metadata,
+                  uint32_t& made);
+
+// Links to an entry below the same root that is neither a folder nor a whiteout. Linking an entry to itself does nothing.
+Result CreateHardLink(int root, const std::string& path, const std::string& target, uint32_t& made);
+
+// Hides a name of the layers below. An entry of this layer under that name stays; a folder becomes opaque.
+Result CreateWhiteout(int root, const std::string& path, uint32_t& made);
+
+// Makes the folder if it is missing and marks it opaque; an empty path is the root.
+Result CreateOpaque(int root, const std::string& path, uint32_t& made);
+
+// Sets the time of a folder; does nothing where there is no folder any more.
+Result SetFolderTime(int root, const std::string& path, const timespec& mtime);
+
+Result WriteAll(int fd, Bytes bytes, off_t offset);
+
+// Removes whatever has this name, however deep. ENOENT if nothing has.
+Result Remove(int parent, const char* name);
+
+}  // namespace gantry::filesystem

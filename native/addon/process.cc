@@ -1,0 +1,275 @@
+// Processes and descriptors for the host: sealed executables, spawning, pidfds, advisory locks.
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <vector>
+
+#include "system.h"
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U
+#endif
+
+namespace gantry {
+namespace {
+
+// A task for the thread pool that ends as a promise. `Run` leaves errno's value in `error_` and names the call.
+class Task : public Napi::AsyncWorker {
+ public:
+  explicit Task(Napi::Env env) : AsyncWorker(env), deferred_(Napi::Promise::Deferred::New(env)) {}
+  Napi::Promise Start() {
+    Napi::Promise promise = deferred_.Promise();
+    Queue();
+    return promise;
+  }
+
+ protected:
+  virtual void Run() = 0;
+  virtual Napi::Value Result(Napi::Env env) = 0;
+
+  void Fail(int error, const char* syscall, const std::string& path = {}) {
+    error_ = error;
+    syscall_ = syscall;
+    path_ = path;
+  }
+
+ private:
+  void Execute() final { Run(); }
+  void OnOK() final {
+    Napi::HandleScope scope(Env());
+    if (error_ != 0) {
+      deferred_.Reject(SystemError(Env(), error_, syscall_, path_).Value());
+    } else {
+      deferred_.Resolve(Result(Env()));
+    }
+  }
+
+  Napi::Promise::Deferred deferred_;
+  int error_ = 0;
+  const char* syscall_ = "";
+  std::string path_;
+};
+
+bool WriteAll(int fd, const uint8_t* bytes, size_t size) {
+  while (size > 0) {
+    ssize_t written = write(fd, bytes, size);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return false;
+    bytes += written;
+    size -= static_cast<size_t>(written);
+  }
+  return true;
+}
+
+// MFD_EXEC is asked for because a kernel may be set to make memfds not executable by default; kernels before 6.3
+// do not know it and answer EINVAL.
+Fd MakeMemfd() {
+  constexpr unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+  Fd fd(static_cast<int>(syscall(SYS_memfd_create, "gantry-shim", flags | MFD_EXEC)));
+  if (!fd.valid() && errno == EINVAL) {
+    fd = Fd(static_cast<int>(syscall(SYS_memfd_create, "gantry-shim", flags)));
+  }
+  return fd;
+}
+
+class SealedExecutableTask final : public Task {
+ public:
+  SealedExecutableTask(Napi::Env env, std::string path) : Task(env), path_(std::move(path)) {}
+  SealedExecutableTask(Napi::Env env, std::vector<uint8_t> bytes) : Task(env), bytes_(std::move(bytes)) {}
+
+ private:
+  void Run() final {
+    fd_ = MakeMemfd();
+    if (!fd_.valid()) return Fail(errno, "memfd_create");
+    if (path_.empty() ? !CopyBytes() : !CopyFile()) return;
+    constexpr int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+    if (fcntl(fd_.get(), F_ADD_SEALS, seals) != 0) Fail(errno, "fcntl");
+  }
+
+  bool CopyBytes() {
+    if (!WriteAll(fd_.get(), bytes_.data(), bytes_.size())) return Fail(errno, "write"), false;
+    return true;
+  }
+
+  bool CopyFile() {
+    Fd source(open(path_.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!source.valid()) return Fail(errno, "open", path_), false;
+    for (;;) {
+      ssize_t copied = sendfile(fd_.get(), source.get(), nullptr, 1 << 20);
+      if (copied == 0) return true;
+      if (copied < 0 && errno != EINTR) return Fail(errno, "sendfile", path_), false;
+    }
+  }
+
+  Napi::Value Result(Napi::Env env) final { return Napi::Number::New(env, fd_.release()); }
+
+  std::string path_;
+  std::vector<uint8_t> bytes_;
+  Fd fd_;
+};
+
+Napi::Value SealedExecutable(const Napi::CallbackInfo& info) {
+  if (info[0].IsString()) {
+    return (new SealedExecutableTask(info.Env(), info[0].As<Napi::String>().Utf8Value()))->Start();
+  }
+  Napi::Uint8Array bytes = info[0].As<Napi::Uint8Array>();
+  return (new SealedExecutableTask(info.Env(), std::vector<uint8_t>(bytes.Data(), bytes.Data() + bytes.ByteLength())))
+      ->Start();
+}
+
+// posix_spawn's attributes and file actions, freed with their scope.
+struct SpawnSetup {
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  SpawnSetup() {
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+  }
+  SpawnSetup(const SpawnSetup&) = delete;
+  SpawnSetup& operator=(const SpawnSetup&) = delete;
+  ~SpawnSetup() {
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+  }
+};
+
+constexpr int kChildSocket = 3;
+
+class SpawnTask final : public Task {
+ public:
+  SpawnTask(Napi::Env env, Fd executable, std::vector<std::string> argv)
+      : Task(env), executable_(std::move(executable)), argv_(std::move(argv)) {}
+
+ private:
+  void Run() final {
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return Fail(errno, "socketpair");
+    socket_ = Fd(pair[0]);
+    Fd theirs(pair[1]);
+
+    SpawnSetup setup;
+    // The socket first: it might be 0, 1 or 2 itself if the host closed those.
+    int error = posix_spawn_file_actions_adddup2(&setup.actions, theirs.get(), kChildSocket);
+    for (int fd = 0; error == 0 && fd <= 2; fd++) {
+      error = posix_spawn_file_actions_addopen(&setup.actions, fd, "/dev/null", O_RDWR, 0);
+    }
+    if (error != 0) return Fail(error, "posix_spawn_file_actions");
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_setsigmask(&setup.attributes, &none);
+    posix_spawnattr_setsigdefault(&setup.attributes, &all);
+    posix_spawnattr_setflags(&setup.attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+
+    std::vector<char*> argv;
+    for (std::string& argument : argv_) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    char* environment[] = {nullptr};
+    std::string path = "/proc/self/fd/" + std::to_string(executable_.get());
+    pid_t pid = 0;
+    error = posix_spawn(&pid, path.c_str(), &setup.actions, &setup.attributes, argv.data(), environment);
+    if (error != 0) return Fail(error, "posix_spawn");
+    Reap(pid);
+  }
+
+  // The child forks away at once and exits; its exit code is the errno of a fork that failed.
+  void Reap(pid_t pid) {
+    int status = 0;
+    pid_t reaped;
+    do {
+      reaped = waitpid(pid, &status, 0);
+    } while (reaped < 0 && errno == EINTR);
+    // ECHILD: the host program ignores SIGCHLD, so the kernel has reaped it.
+    if (reaped < 0 && errno != ECHILD) return Fail(errno, "waitpid");
+    if (reaped == pid && WIFEXITED(status) && WEXITSTATUS(status) != 0) return Fail(WEXITSTATUS(status), "fork");
+    if (reaped == pid && WIFSIGNALED(status)) return Fail(ECHILD, "waitpid");
+  }
+
+  Napi::Value Result(Napi::Env env) final { return Napi::Number::New(env, socket_.release()); }
+
+  Fd executable_;
+  std::vector<std::string> argv_;
+  Fd socket_;
+};
+
+Napi::Value Spawn(const Napi::CallbackInfo& info) {
+  // A duplicate, so that the caller may close his, above the descriptors that the child is given.
+  Fd executable(fcntl(info[0].As<Napi::Number>().Int32Value(), F_DUPFD_CLOEXEC, 10));
+  if (!executable.valid()) {
+    SystemError(info.Env(), errno, "fcntl").ThrowAsJavaScriptException();
+    return info.Env().Undefined();
+  }
+  Napi::Array list = info[1].As<Napi::Array>();
+  std::vector<std::string> argv;
+  for (uint32_t i = 0; i < list.Length(); i++) argv.push_back(Napi::Value(list[i]).ToString().Utf8Value());
+  return (new SpawnTask(info.Env(), std::move(executable), std::move(argv)))->Start();
+}
+
+class FlockTask final : public Task {
+ public:
+  FlockTask(Napi::Env env, int fd, int operation) : Task(env), fd_(fd), operation_(operation) {}
+
+ private:
+  void Run() final {
+    int result;
+    do {
+      result = flock(fd_, operation_);
+    } while (result != 0 && errno == EINTR);
+    taken_ = result == 0;
+    if (!taken_ && errno != EWOULDBLOCK) Fail(errno, "flock");
+  }
+  Napi::Value Result(Napi::Env env) final { return Napi::Boolean::New(env, taken_); }
+
+  int fd_;
+  int operation_;
+  bool taken_ = false;
+};
+
+Napi::Value Flock(const Napi::CallbackInfo& info) {
+  std::string mode = info[1].ToString().Utf8Value();
+  int operation = mode == "exclusive" ? LOCK_EX : mode == "shared" ? LOCK_SH : LOCK_UN;
+  if (info[2].ToBoolean()) operation |= LOCK_NB;
+  return (new FlockTask(info.Env(), info[0].As<Napi::Number>().Int32Value(), operation))->Start();
+}
+
+Napi::Value PidfdOpen(const Napi::CallbackInfo& info) {
+  long fd = syscall(SYS_pidfd_open, info[0].As<Napi::Number>().Int32Value(), 0);
+  if (fd < 0) SystemError(info.Env(), errno, "pidfd_open").ThrowAsJavaScriptException();
+  return Napi::Number::New(info.Env(), static_cast<double>(fd));
+}
+
+void PidfdSendSignal(const Napi::CallbackInfo& info) {
+  int fd = info[0].As<Napi::Number>().Int32Value();
+  int signal = info[1].As<Napi::Number>().Int32Value();
+  if (syscall(SYS_pidfd_send_signal, fd, signal, nullptr, 0) != 0) {
+    SystemError(info.Env(), errno, "pidfd_send_signal").ThrowAsJavaScriptException();
+  }
+}
+
+void CloseFd(const Napi::CallbackInfo& info) {
+  if (close(info[0].As<Napi::Number>().Int32Value()) != 0) {
+    SystemError(info.Env(), errno, "close").ThrowAsJavaScriptException();
+  }
+}
+
+}  // namespace
+
+void InitProcess(Napi::Env env, Napi::Object exports) {
+  exports.Set("sealedExecutable", Napi::Function::New(env, SealedExecutable));
+  exports.Set("spawn", Napi::Function::New(env, Spawn));
+  exports.Set("flock", Napi::Function::New(env, Flock));
+  exports.Set("pidfdOpen", Napi::Function::New(env, PidfdOpen));
+  exports.Set("pidfdSendSignal", Napi::Function::New(env, PidfdSendSignal));
+  exports.Set("closeFd", Napi::Function::New(env, CloseFd));
+}
+
+}  // namespace gantry

@@ -1,0 +1,19 @@
+{
+  "targets": [
+    {
+      "target_name": "gantry",
+      "sources": [
+        "addon/addon.cc",
+        "addon/filesystem.cc",
+        "addon/filesystem-entry.cc",
+        "addon/filesystem-metadata.cc",
+        "addon/filesystem-remove.cc",
+        "addon/filesystem-resolve.cc",
+        "addon/process.cc"
+      ],
+      "include_dirs": ["<!@(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": ["NAPI_VERSION=9", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
+      "cflags_cc": ["-std=c++20", "-Wall", "-Wextra", "-Werror", "-O2", "-fvisibility=hidden"]
+    }
+  ]
+}

@@ -1,0 +1,16 @@
+// The socket (SOCK_SEQPACKET) between the shim and the first process. Its end without kExecuting before it means that
+// the process died in its set-up; after kExecuting, that the exec has closed it, so has succeeded.
+#pragma once
+
+#include <stdint.h>
+
+namespace gantry {
+
+enum class ChannelPacket : uint8_t {
+  kReady = 1,      // to the shim: set up, waiting
+  kExecuting = 2,  // to the shim: about to exec
+  kFailed = 3,     // to the shim: followed by the bytes of the `failed` frame
+  kRelease = 4,    // to the first process: go on
+};
+
+}  // namespace gantry

@@ -1,0 +1,133 @@
+#include "clients.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+namespace gantry {
+namespace {
+
+bool Trusted(int socket) {
+  ucred peer;
+  socklen_t size = sizeof peer;
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+  return peer.uid == 0 || peer.uid == geteuid();
+}
+
+bool Decode(FieldReader body, Request* out) {
+  uint8_t code;
+  if (!body.Read(&code)) return false;
+  out->code = HostMessage{code};
+  switch (out->code) {
+    case HostMessage::kRelease: {
+      ReleaseMessage message;
+      return Read(body, &message);
+    }
+    case HostMessage::kSignal: {
+      SignalMessage message;
+      if (!Read(body, &message)) return false;
+      out->request = message.request;
+      out->signal = message.signal;
+      return true;
+    }
+    case HostMessage::kStatus: {
+      StatusMessage message;
+      if (!Read(body, &message)) return false;
+      out->request = message.request;
+      return true;
+    }
+    case HostMessage::kLaunch:
+      return false;
+  }
+  return false;
+}
+
+}  // namespace
+
+Clients::Clients(Fd launcher) { clients_[kLauncher].socket = static_cast<Fd&&>(launcher); }
+
+Result Clients::Listen() {
+  listener_ = Fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!listener_.valid()) return CallFailure("socket");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  strcpy(address.sun_path, kSocketFile);
+  mode_t mask = umask(0177);
+  int bound = bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+  int error = errno;
+  umask(mask);
+  if (bound != 0) {
+    // The socket of that name is another's.
+    listener_.Close();
+    return Failure(error, "bind", kSocketFile);
+  }
+  return listen(listener_.get(), kMost) == 0 ? kOk : CallFailure("listen", kSocketFile);
+}
+
+void Clients::Remove() {
+  if (listener_.valid()) unlink(kSocketFile);
+}
+
+bool Clients::Accept(const Frame& hello) {
+  Fd socket(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!socket.valid()) return errno == EINTR || errno == ECONNABORTED;
+  int place = FreePlace();
+  if (place < 0 || !Trusted(socket.get())) return true;
+  clients_[place].socket = static_cast<Fd&&>(socket);
+  Send(place, hello);
+  return true;
+}
+
+int Clients::FreePlace() const {
+  for (int client = kLauncher + 1; client < kMost; client++) {
+    if (!Connected(client)) return client;
+  }
+  return -1;
+}
+
+void Clients::Receive(int client) {
+  Client& from = clients_[client];
+  ssize_t size = recv(from.socket.get(), from.bytes + from.size, sizeof from.bytes - from.size, MSG_DONTWAIT);
+  if (size > 0) {
+    from.size += static_cast<uint32_t>(size);
+  } else if (size == 0 || (errno != EAGAIN && errno != EINTR)) {
+    Drop(client);
+  }
+}
+
+bool Clients::Next(int client, Request* out) {
+  Client& from = clients_[client];
+  uint32_t length;
+  if (!Connected(client) || from.size < sizeof length) return false;
+  memcpy(&length, from.bytes, sizeof length);
+  uint32_t whole = length + static_cast<uint32_t>(sizeof length);
+  // The longest message after the launch is far shorter than the buffer.
+  if (length > sizeof from.bytes - sizeof length) {
+    Drop(client);
+    return false;
+  }
+  if (from.size < whole) return false;
+  if (!Decode(FieldReader(from.bytes + sizeof length, length), out)) {
+    Drop(client);
+    return false;
+  }
+  from.size -= whole;
+  memmove(from.bytes, from.bytes + whole, from.size);
+  return true;
+}
+
+void Clients::Send(int client, const Frame& frame) {
+  if (Connected(client) && !SendFrame(clients_[client].socket.get(), frame)) Drop(client);
+}
+
+void Clients::SendAll(const Frame& frame) {
+  for (int client = 0; client < kMost; client++) Send(client, frame);
+}
+
+void Clients::Poll(pollfd* out, bool accepting) const {
+  *out++ = {accepting ? listener_.get() : -1, POLLIN, 0};
+  for (int client = 0; client < kMost; client++) *out++ = {clients_[client].socket.get(), POLLIN, 0};
+}
+
+}  // namespace gantry

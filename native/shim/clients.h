@@ -1,0 +1,60 @@
+// The host programs that are connected: the one that launches, and any that come over the path socket.
+#pragma once
+
+#include <poll.h>
+
+#include "fd.h"
+#include "frame.h"
+
+namespace gantry {
+
+// A message of a client, decoded. `release` and `signal` as the message code says.
+struct Request {
+  HostMessage code;
+  uint32_t request = 0;
+  int32_t signal = 0;
+};
+
+class Clients {
+ public:
+  static constexpr int kLauncher = 0;
+  static constexpr int kMost = 17;
+
+  explicit Clients(Fd launcher);
+
+  // Creates the path socket in the current folder, usable by root and the shim's user only.
+  Result Listen();
+  // Removes the path socket; who has connected already can still be accepted.
+  void Remove();
+
+  // Takes one waiting connection and sends it the frame. False if there is none.
+  bool Accept(const Frame& hello);
+
+  bool Connected(int client) const { return clients_[client].socket.valid(); }
+  // Receives what the client has sent. A client that has closed, or sends what is no message, is dropped.
+  void Receive(int client);
+  // Takes the next whole message that was received.
+  bool Next(int client, Request* out);
+  void Drop(int client) { clients_[client] = {}; }
+
+  // Sends, or drops the client: one that does not read is not waited for.
+  void Send(int client, const Frame& frame);
+  void SendAll(const Frame& frame);
+
+  // Fills pollfds of the listening socket, if `accepting`, and the clients: `kMost + 1` of them.
+  void Poll(pollfd* out, bool accepting) const;
+
+ private:
+  struct Client {
+    Fd socket;
+    uint8_t bytes[64];
+    uint32_t size = 0;
+  };
+
+  int FreePlace() const;
+
+  Fd listener_;
+  Client clients_[kMost];
+};
+
+}  // namespace gantry

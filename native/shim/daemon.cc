@@ -1,0 +1,52 @@
+#include "daemon.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include "fd.h"
+#include "result.h"
+#include "system-calls.h"
+
+namespace gantry {
+namespace {
+
+// All signals but SIGKILL and SIGSTOP stay blocked: how long a container lives is for its host program to say, not for
+// whatever ends a session. The guardian reads SIGCHLD from a descriptor.
+void ResetSignals() {
+  for (int signal = 1; signal < NSIG; signal++) ::signal(signal, SIG_DFL);
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, nullptr);
+}
+
+}  // namespace
+
+void Daemonise() {
+  pid_t child = fork();
+  if (child < 0) _exit(errno);
+  if (child > 0) _exit(0);
+  setsid();
+  ResetSignals();
+  umask(0022);
+  CloseRange(kHostSocket + 1, ~0U, 0);
+  fcntl(kHostSocket, F_SETFD, FD_CLOEXEC);
+  prctl(PR_SET_NAME, "gantry-shim");
+  // Without a pid namespace of its own, what the container leaves behind becomes the shim's child and ends with it.
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  // No process of another container of the same user may look into it, or into the first process before its exec.
+  prctl(PR_SET_DUMPABLE, 0);
+}
+
+bool LowerOomScore(TextBuffer<16>* original) {
+  constexpr char kLow[] = "-999";
+  Fd file(open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC));
+  char value[16];
+  ssize_t size = file.valid() ? read(file.get(), value, sizeof value) : -1;
+  if (size <= 1 || pwrite(file.get(), kLow, sizeof kLow - 1, 0) < 0) return false;
+  original->Add(value, static_cast<size_t>(size - 1));
+  return true;
+}
+
+}  // namespace gantry

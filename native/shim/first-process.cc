@@ -1,0 +1,83 @@
+#include "first-process.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "channel.h"
+#include "frame.h"
+
+namespace gantry {
+namespace {
+
+[[noreturn]] void ReportAndExit(const FirstProcess& process, uint32_t step, const char* op, const Result& result) {
+  struct {
+    ChannelPacket kind = ChannelPacket::kFailed;
+    Frame frame;
+  } packet;
+  packet.frame = FailedFrame(step, op, result);
+  iovec parts[] = {{&packet.kind, sizeof packet.kind}, {packet.frame.bytes, packet.frame.size}};
+  msghdr message{};
+  message.msg_iov = parts;
+  message.msg_iovlen = 2;
+  // If this fails the shim is gone, and nobody is left to be told.
+  sendmsg(process.channel.get(), &message, MSG_NOSIGNAL);
+  _exit(1);
+}
+
+Result OpenProcfs(Fd* out) {
+  *out = Fd(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  struct statfs info;
+  if (!out->valid() || fstatfs(out->get(), &info) != 0) return CallFailure("open", "/proc");
+  return info.f_type == PROC_SUPER_MAGIC ? kOk : Failure(EXDEV, "not a procfs", "/proc");
+}
+
+Result RestoreOomScoreAdj(const FirstProcess& process, const char* value) {
+  Fd file(openat(process.procfs.get(), "self/oom_score_adj", O_WRONLY | O_CLOEXEC));
+  if (!file.valid() || write(file.get(), value, strlen(value)) < 0) return CallFailure("write", "oom_score_adj");
+  return kOk;
+}
+
+// Own session, own descriptors, nothing taken from the mask: modes are then exactly what the steps ask for.
+Result Prepare(FirstProcess& process, FirstProcessSetup& setup) {
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return CallFailure("prctl");
+  setsid();
+  umask(0);
+  if (dup2(setup.output.get(), 1) < 0 || dup2(setup.errors.get(), 2) < 0) return CallFailure("dup2");
+  setup.output.Close();
+  setup.errors.Close();
+  if (Result result = OpenProcfs(&process.procfs); !result.ok()) return result;
+  if (setup.oomScoreAdj != nullptr) {
+    if (Result result = RestoreOomScoreAdj(process, setup.oomScoreAdj); !result.ok()) return result;
+  }
+  process.root = Fd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  return process.root.valid() ? kOk : CallFailure("open", "/");
+}
+
+}  // namespace
+
+void RunFirstProcess(FirstProcessSetup setup) {
+  FirstProcess process;
+  process.channel = static_cast<Fd&&>(setup.channel);
+  if (Result result = Prepare(process, setup); !result.ok()) ReportAndExit(process, kNoStep, "shim", result);
+
+  FieldReader steps(setup.steps);
+  for (uint32_t index = 0; index < setup.steps.count; index++) {
+    FieldReader fields = steps.Block();
+    uint8_t code = 0;
+    fields.Read(&code);
+    Result result;
+    bool known =
+        VisitStep(StepCode{code}, fields, [&](const auto& step) { result = Perform(process, step); });
+    if (!known) result = Failure(EBADMSG, "fields");
+    if (!result.ok()) ReportAndExit(process, index, StepName(StepCode{code}), result);
+  }
+  ReportAndExit(process, kNoStep, "shim", Failure(EPROTO, "the plan has no exec"));
+}
+
+}  // namespace gantry

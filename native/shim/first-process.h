@@ -1,0 +1,72 @@
+// The container's first process between its clone and its exec: it performs the steps of the plan, one by one.
+#pragma once
+
+#include "fd.h"
+#include "protocol.generated.h"
+#include "result.h"
+
+namespace gantry {
+
+// What the first process holds while it performs the steps. Every descriptor is close-on-exec.
+struct FirstProcess {
+  // To the shim: see channel.h.
+  Fd channel;
+  // The host's /proc, opened before any step: what is written through it cannot be diverted by the container's root.
+  Fd procfs;
+  // The container's root, O_PATH; the host's until a step makes one.
+  Fd root;
+  // The tmpfs that masks folders, once there is one.
+  Fd emptyFolder;
+  // The container's /dev/null, once a mask has verified it.
+  Fd nullDevice;
+  // Capabilities to set after the user change.
+  CapabilitiesStep capabilities;
+  bool capabilitiesPending = false;
+  uint32_t umask = 0022;
+  bool ready = false;
+};
+
+// What the shim gives its clone.
+struct FirstProcessSetup {
+  StepList steps;
+  Fd channel;
+  Fd output;
+  Fd errors;
+  // To be given back to the container if the shim has lowered its own.
+  const char* oomScoreAdj = nullptr;
+};
+
+// Performs the steps; never returns. A step that fails is reported, then the process exits.
+[[noreturn]] void RunFirstProcess(FirstProcessSetup setup);
+
+// Sets the capabilities that the `capabilities` step announced, if it has not been done.
+Result ApplyCapabilities(FirstProcess& process);
+
+Result Perform(FirstProcess& process, const JoinCgroupStep& step);
+Result Perform(FirstProcess& process, const SetPropagationStep& step);
+Result Perform(FirstProcess& process, const RootOverlayStep& step);
+Result Perform(FirstProcess& process, const RootBindStep& step);
+Result Perform(FirstProcess& process, const MountStep& step);
+Result Perform(FirstProcess& process, const BindStep& step);
+Result Perform(FirstProcess& process, const DeviceStep& step);
+Result Perform(FirstProcess& process, const SymlinkStep& step);
+Result Perform(FirstProcess& process, const MaskStep& step);
+Result Perform(FirstProcess& process, const ReadonlyPathStep& step);
+Result Perform(FirstProcess& process, const PivotRootStep& step);
+Result Perform(FirstProcess& process, const ReadonlyRootStep& step);
+Result Perform(FirstProcess& process, const HostnameStep& step);
+Result Perform(FirstProcess& process, const SysctlStep& step);
+Result Perform(FirstProcess& process, const LoopbackUpStep& step);
+Result Perform(FirstProcess& process, const RlimitStep& step);
+Result Perform(FirstProcess& process, const OomScoreAdjStep& step);
+Result Perform(FirstProcess& process, const UmaskStep& step);
+Result Perform(FirstProcess& process, const MakeFolderStep& step);
+Result Perform(FirstProcess& process, const ReadyStep& step);
+Result Perform(FirstProcess& process, const SessionKeyringStep& step);
+Result Perform(FirstProcess& process, const CapabilitiesStep& step);
+Result Perform(FirstProcess& process, const UserStep& step);
+Result Perform(FirstProcess& process, const NoNewPrivilegesStep& step);
+Result Perform(FirstProcess& process, const ChdirStep& step);
+Result Perform(FirstProcess& process, const ExecStep& step);
+
+}  // namespace gantry

@@ -1,0 +1,214 @@
+#include "guardian.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "channel.h"
+#include "clock.h"
+#include "exit-record.h"
+#include "orphans.h"
+#include "system-calls.h"
+
+namespace gantry {
+
+void Guardian::Run(int host) {
+  {
+    LaunchFrame frame;
+    Result result = frame.Receive(host);
+    if (result.ok()) result = Launch(frame.Fields());
+    if (!result.ok()) {
+      Frame failed = FailedFrame(kNoStep, "shim", result);
+      Abandon(&failed);
+    }
+  }
+  Watch();
+}
+
+Result Guardian::Launch(const FieldReader& fields) {
+  // The version comes first in every version.
+  FieldReader start = fields;
+  uint8_t code;
+  uint32_t version;
+  if (!start.Read(&code) || HostMessage{code} != HostMessage::kLaunch || !start.Read(&version)) {
+    return Failure(EBADMSG, "not a launch message");
+  }
+  if (version != kProtocolVersion) return Failure(EPROTONOSUPPORT, "protocol version");
+  FieldReader whole = fields;
+  LaunchMessage launch;
+  if (!whole.Read(&code) || !Read(whole, &launch)) return Failure(EBADMSG, "fields of the launch message");
+
+  if (chdir(launch.stateDir.data) != 0) return CallFailure("chdir", launch.stateDir.data);
+  if (Result result = clients_.Listen(); !result.ok()) return result;
+  if (Result result = log_.Open(launch.logMaxBytes, launch.logMaxFiles); !result.ok()) return result;
+  sigset_t children;
+  sigemptyset(&children);
+  sigaddset(&children, SIGCHLD);
+  signals_ = Fd(signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals_.valid()) return CallFailure("signalfd");
+  bool lowered = LowerOomScore(&oomScoreAdj_);
+  return StartContainer(launch, lowered ? oomScoreAdj_.c_str() : nullptr, &container_);
+}
+
+void Guardian::Watch() {
+  enum { kSignals, kChannel, kOutput, kErrors, kListener, kClients, kCount = kClients + Clients::kMost };
+  for (;;) {
+    pollfd events[kCount] = {};
+    events[kSignals] = {signals_.get(), POLLIN, 0};
+    events[kChannel] = {container_.channel.get(), POLLIN, 0};
+    events[kOutput] = {container_.output.get(), POLLIN, 0};
+    events[kErrors] = {container_.errors.get(), POLLIN, 0};
+    clients_.Poll(&events[kListener], phase_ != Phase::kSettingUp);
+    // EINTR cannot be, with every signal blocked; if it fails for want of memory it is tried again.
+    if (poll(events, kCount, -1) < 0) continue;
+
+    if (events[kChannel].revents != 0) ReadChannel();
+    CopyStreams(events[kOutput].revents != 0, events[kErrors].revents != 0);
+    for (int client = 0; client < Clients::kMost; client++) {
+      if (events[kClients + client].revents != 0) OnClient(client);
+    }
+    if (events[kListener].revents != 0) clients_.Accept(MakeFrame(Hello()));
+    if (events[kSignals].revents != 0) OnChildren();
+  }
+}
+
+// True if there may be more.
+bool Guardian::ReadChannel() {
+  struct {
+    ChannelPacket kind;
+    uint8_t frame[sizeof Frame::bytes];
+  } packet;
+  ssize_t size = recv(container_.channel.get(), &packet, sizeof packet, MSG_DONTWAIT);
+  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  if (size <= 0) {
+    OnChannelEnd();
+    return false;
+  }
+  if (packet.kind == ChannelPacket::kReady) OnReady();
+  if (packet.kind == ChannelPacket::kExecuting) executing_ = true;
+  if (packet.kind == ChannelPacket::kFailed) {
+    Frame failed;
+    failed.size = static_cast<uint32_t>(size - 1);
+    memcpy(failed.bytes, packet.frame, failed.size);
+    Abandon(&failed);
+  }
+  return true;
+}
+
+void Guardian::OnReady() {
+  phase_ = Phase::kReady;
+  clients_.Send(Clients::kLauncher, MakeFrame(Hello()));
+  if (releaseWanted_) Release(Clients::kLauncher);
+}
+
+void Guardian::OnChannelEnd() {
+  container_.channel.Close();
+  // Else the first process has died, which its SIGCHLD tells.
+  if (!executing_) return;
+  phase_ = Phase::kRunning;
+  StartedMessage started;
+  started.at = Milliseconds(Now());
+  clients_.SendAll(MakeFrame(started));
+}
+
+void Guardian::OnChildren() {
+  signalfd_siginfo ignored;
+  while (read(signals_.get(), &ignored, sizeof ignored) > 0) {
+  }
+  int status;
+  for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+    if (pid != container_.pid) continue;
+    reaped_ = true;
+    while (container_.channel.valid() && ReadChannel()) {
+    }
+    if (phase_ == Phase::kRunning) Conclude(status);
+    TextBuffer<64> detail;
+    detail.Add(WIFSIGNALED(status) ? "killed by signal " : "exited with ");
+    detail.AddSigned(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    Frame failed = FailedFrame(kNoStep, "first process", Failure(ESRCH, detail.c_str()));
+    Abandon(&failed);
+  }
+}
+
+void Guardian::OnClient(int client) {
+  clients_.Receive(client);
+  Request request;
+  while (clients_.Next(client, &request)) Answer(client, request);
+  bool hostGone = !clients_.Connected(Clients::kLauncher);
+  if (hostGone && (phase_ == Phase::kSettingUp || phase_ == Phase::kReady)) Abandon(nullptr);
+}
+
+void Guardian::Answer(int client, const Request& request) {
+  if (request.code == HostMessage::kRelease) return Release(client);
+  DoneMessage done;
+  done.request = request.request;
+  if (request.code == HostMessage::kSignal && PidfdSendSignal(container_.pidfd.get(), request.signal) != 0) {
+    done.errno_ = errno;
+  }
+  if (request.code == HostMessage::kStatus) clients_.Send(client, MakeFrame(Hello()));
+  clients_.Send(client, MakeFrame(done));
+}
+
+// Only the host that launches may release.
+void Guardian::Release(int client) {
+  if (client != Clients::kLauncher) return clients_.Drop(client);
+  if (phase_ == Phase::kSettingUp) releaseWanted_ = true;
+  if (phase_ != Phase::kReady) return;
+  constexpr ChannelPacket kPacket = ChannelPacket::kRelease;
+  // If the first process has died meanwhile, its SIGCHLD tells.
+  send(container_.channel.get(), &kPacket, sizeof kPacket, MSG_NOSIGNAL | MSG_DONTWAIT);
+  phase_ = Phase::kReleased;
+}
+
+void Guardian::CopyStreams(bool output, bool errors) {
+  if (output && !log_.Copy(container_.output.get(), "stdout")) container_.output.Close();
+  if (errors && !log_.Copy(container_.errors.get(), "stderr")) container_.errors.Close();
+}
+
+HelloMessage Guardian::Hello() const {
+  HelloMessage hello;
+  hello.version = kProtocolVersion;
+  hello.shimPid = getpid();
+  hello.pid = container_.pid;
+  hello.startTime = container_.startTime;
+  hello.released = phase_ == Phase::kReleased || phase_ == Phase::kRunning ? 1 : 0;
+  return hello;
+}
+
+void Guardian::Abandon(const Frame* failed) {
+  if (container_.pid > 0 && !reaped_) {
+    PidfdSendSignal(container_.pidfd.get(), SIGKILL);
+    waitpid(container_.pid, nullptr, 0);
+  }
+  clients_.Remove();
+  log_.Remove();
+  if (failed != nullptr) clients_.SendAll(*failed);
+  _exit(1);
+}
+
+void Guardian::Conclude(int status) {
+  if (!container_.ownPids) KillOrphans();
+  log_.Drain(container_.output.get(), "stdout");
+  log_.Drain(container_.errors.get(), "stderr");
+
+  ExitedMessage exited;
+  exited.type = WIFSIGNALED(status) ? 1 : 0;
+  exited.value = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+  exited.at = Milliseconds(Now());
+  // If the disk does not take the record, the hosts that are connected are still told; others will find none.
+  (void)WriteExitRecord({exited.type == 1, exited.value, exited.at, container_.pid, container_.startTime}).ok();
+
+  // Whoever connected until now is told; whoever comes later finds the record.
+  clients_.Remove();
+  while (clients_.Accept(MakeFrame(Hello()))) {
+  }
+  clients_.SendAll(MakeFrame(exited));
+  for (int client = 0; client < Clients::kMost; client++) {
+    if (clients_.Connected(client)) OnClient(client);
+  }
+  _exit(0);
+}
+
+}  // namespace gantry

@@ -1,0 +1,53 @@
+// The shim's work: launches one container, tells its hosts about it, keeps its log, and sees its end.
+#pragma once
+
+#include "clients.h"
+#include "container.h"
+#include "daemon.h"
+#include "frame.h"
+#include "log.h"
+
+namespace gantry {
+
+class Guardian {
+ public:
+  explicit Guardian(Fd host) : clients_(static_cast<Fd&&>(host)) {}
+
+  // Serves until the container has ended or its launch has failed.
+  [[noreturn]] void Run(int host);
+
+ private:
+  // What the first process does, as far as it has told.
+  enum class Phase { kSettingUp, kReady, kReleased, kRunning };
+
+  Result Launch(const FieldReader& fields);
+  [[noreturn]] void Watch();
+
+  bool ReadChannel();
+  void OnReady();
+  void OnChannelEnd();
+  void OnChildren();
+  void OnClient(int client);
+  void Answer(int client, const Request& request);
+  void Release(int client);
+  void CopyStreams(bool output, bool errors);
+
+  HelloMessage Hello() const;
+
+  // Ends a launch that has not come to a running container; leaves nothing behind. `failed` is told unless null.
+  [[noreturn]] void Abandon(const Frame* failed);
+  // Records and tells how the container ended.
+  [[noreturn]] void Conclude(int status);
+
+  Clients clients_;
+  Container container_;
+  Log log_;
+  Fd signals_;
+  TextBuffer<16> oomScoreAdj_;
+  Phase phase_ = Phase::kSettingUp;
+  bool releaseWanted_ = false;
+  bool executing_ = false;
+  bool reaped_ = false;
+};
+
+}  // namespace gantry

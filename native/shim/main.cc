@@ -1,0 +1,15 @@
+// gantry-shim: started by a host program with the launch socket as descriptor 3 and the container's id as its argument,
+// which is for people who look at the list of processes.
+#include <new>
+
+#include "daemon.h"
+#include "guardian.h"
+
+// Not on the stack, of which the kernel would then hold every page that its buffers pass over.
+alignas(gantry::Guardian) static char place[sizeof(gantry::Guardian)];
+
+int main() {
+  gantry::Daemonise();
+  auto* guardian = new (place) gantry::Guardian(gantry::Fd(gantry::kHostSocket));
+  guardian->Run(gantry::kHostSocket);
+}

@@ -1,0 +1,618 @@
+// Generated from protocol/protocol.json by protocol/generate.mjs; edit those.
+#pragma once
+
+#include "field.h"
+
+namespace gantry {
+
+constexpr uint32_t kProtocolVersion = 1;
+constexpr uint32_t kMaxFrame = 1048576;
+constexpr uint32_t kNoStep = 4294967295u;
+
+// The path socket, mode 0600.
+constexpr char kSocketFile[] = "shim.sock";
+// Lines of the Kubernetes CRI log format; rotated ones are log.1 (newest), log.2 and so on.
+constexpr char kLogFile[] = "log";
+// Written whole before exited is sent, only if the exec succeeded; three lines: `exited CODE` or `signaled SIGNAL`;
+// `at MILLISECONDS` since the epoch; `process PID STARTTIME` as in hello.
+constexpr char kExitRecordFile[] = "exit";
+
+enum class HostMessage : uint8_t {
+  kLaunch = 1,
+  kRelease = 2,
+  kSignal = 3,
+  kStatus = 4,
+};
+
+enum class ShimMessage : uint8_t {
+  kHello = 65,
+  kFailed = 66,
+  kStarted = 67,
+  kExited = 68,
+  kDone = 69,
+};
+
+enum class StepCode : uint8_t {
+  kJoinCgroup = 1,
+  kSetPropagation = 2,
+  kRootOverlay = 3,
+  kRootBind = 4,
+  kMount = 5,
+  kBind = 6,
+  kDevice = 7,
+  kSymlink = 8,
+  kMask = 9,
+  kReadonlyPath = 10,
+  kPivotRoot = 11,
+  kReadonlyRoot = 12,
+  kHostname = 13,
+  kSysctl = 14,
+  kLoopbackUp = 15,
+  kRlimit = 16,
+  kOomScoreAdj = 17,
+  kUmask = 18,
+  kMakeFolder = 19,
+  kReady = 20,
+  kSessionKeyring = 21,
+  kCapabilities = 22,
+  kUser = 23,
+  kNoNewPrivileges = 24,
+  kChdir = 25,
+  kExec = 26,
+};
+
+inline const char* StepName(StepCode code) {
+  switch (code) {
+    case StepCode::kJoinCgroup:
+      return "joinCgroup";
+    case StepCode::kSetPropagation:
+      return "setPropagation";
+    case StepCode::kRootOverlay:
+      return "rootOverlay";
+    case StepCode::kRootBind:
+      return "rootBind";
+    case StepCode::kMount:
+      return "mount";
+    case StepCode::kBind:
+      return "bind";
+    case StepCode::kDevice:
+      return "device";
+    case StepCode::kSymlink:
+      return "symlink";
+    case StepCode::kMask:
+      return "mask";
+    case StepCode::kReadonlyPath:
+      return "readonlyPath";
+    case StepCode::kPivotRoot:
+      return "pivotRoot";
+    case StepCode::kReadonlyRoot:
+      return "readonlyRoot";
+    case StepCode::kHostname:
+      return "hostname";
+    case StepCode::kSysctl:
+      return "sysctl";
+    case StepCode::kLoopbackUp:
+      return "loopbackUp";
+    case StepCode::kRlimit:
+      return "rlimit";
+    case StepCode::kOomScoreAdj:
+      return "oomScoreAdj";
+    case StepCode::kUmask:
+      return "umask";
+    case StepCode::kMakeFolder:
+      return "makeFolder";
+    case StepCode::kReady:
+      return "ready";
+    case StepCode::kSessionKeyring:
+      return "sessionKeyring";
+    case StepCode::kCapabilities:
+      return "capabilities";
+    case StepCode::kUser:
+      return "user";
+    case StepCode::kNoNewPrivileges:
+      return "noNewPrivileges";
+    case StepCode::kChdir:
+      return "chdir";
+    case StepCode::kExec:
+      return "exec";
+  }
+  return "unknown step";
+}
+
+// The first frame on the socket that the shim inherits.
+struct LaunchMessage {
+  uint32_t version{};
+  Text stateDir{};
+  uint64_t cloneFlags{};
+  Text cgroup{};
+  uint64_t logMaxBytes{};
+  uint32_t logMaxFiles{};
+  StepList steps{};
+};
+
+// Let the blocked first process go to its exec.
+struct ReleaseMessage {};
+
+// Send a signal to the first process; answered by done.
+struct SignalMessage {
+  uint32_t request{};
+  int32_t signal{};
+};
+
+// Ask for hello again; answered by done.
+struct StatusMessage {
+  uint32_t request{};
+};
+
+inline bool Read(FieldReader& in, LaunchMessage* out) {
+  return in.Read(&out->version) &&
+         in.Read(&out->stateDir) &&
+         in.Read(&out->cloneFlags) &&
+         in.Read(&out->cgroup) &&
+         in.Read(&out->logMaxBytes) &&
+         in.Read(&out->logMaxFiles) &&
+         in.Read(&out->steps) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, ReleaseMessage*) {
+  return in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, SignalMessage* out) {
+  return in.Read(&out->request) &&
+         in.Read(&out->signal) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, StatusMessage* out) {
+  return in.Read(&out->request) &&
+         in.AtEnd();
+}
+
+// The first frame to every client of the path socket, and to the launching host once the first process is blocked
+// and ready.
+struct HelloMessage {
+  uint32_t version{};
+  int32_t shimPid{};
+  int32_t pid{};
+  uint64_t startTime{};
+  uint8_t released{};
+};
+
+// A step, or the shim's own work, failed; the launch is over.
+struct FailedMessage {
+  uint32_t step{};
+  Text name{};
+  int32_t errno_{};
+  Text path{};
+};
+
+// The exec succeeded.
+struct StartedMessage {
+  uint64_t at{};
+};
+
+// The first process ended and the exit record is on disk; type 0 code, 1 signal.
+struct ExitedMessage {
+  uint8_t type{};
+  int32_t value{};
+  uint64_t at{};
+};
+
+// The answer to a request; errno 0 on success, ESRCH once the first process has ended.
+struct DoneMessage {
+  uint32_t request{};
+  int32_t errno_{};
+};
+
+inline void Write(FieldWriter& out, const HelloMessage& message) {
+  out.Write(static_cast<uint8_t>(ShimMessage::kHello));
+  out.Write(message.version);
+  out.Write(message.shimPid);
+  out.Write(message.pid);
+  out.Write(message.startTime);
+  out.Write(message.released);
+}
+
+inline void Write(FieldWriter& out, const FailedMessage& message) {
+  out.Write(static_cast<uint8_t>(ShimMessage::kFailed));
+  out.Write(message.step);
+  out.Write(message.name);
+  out.Write(message.errno_);
+  out.Write(message.path);
+}
+
+inline void Write(FieldWriter& out, const StartedMessage& message) {
+  out.Write(static_cast<uint8_t>(ShimMessage::kStarted));
+  out.Write(message.at);
+}
+
+inline void Write(FieldWriter& out, const ExitedMessage& message) {
+  out.Write(static_cast<uint8_t>(ShimMessage::kExited));
+  out.Write(message.type);
+  out.Write(message.value);
+  out.Write(message.at);
+}
+
+inline void Write(FieldWriter& out, const DoneMessage& message) {
+  out.Write(static_cast<uint8_t>(ShimMessage::kDone));
+  out.Write(message.request);
+  out.Write(message.errno_);
+}
+
+// Write 0 to `tasks` in the v1 folder `path`: the caller moves itself, which takes no global lock.
+struct JoinCgroupStep {
+  Text path{};
+};
+
+// Mount propagation of / recursively; must precede every mount.
+struct SetPropagationStep {
+  uint64_t flags{};
+};
+
+// Mount an overlay at `target`; `lower` lowest first; lowerdir+ where the kernel has it, else mount(2) with short
+// names.
+struct RootOverlayStep {
+  Text target{};
+  TextList lower{};
+  Text upper{};
+  Text work{};
+};
+
+// Recursive bind of the folder `source` at `target`.
+struct RootBindStep {
+  Text target{};
+  Text source{};
+};
+
+// New file system at `target`, resolved inside the root and created (folder) if absent; flags are MS_*; data is the
+// file system's options.
+struct MountStep {
+  Text type{};
+  Text source{};
+  Text target{};
+  uint64_t flags{};
+  Text data{};
+};
+
+// Open_tree clone of the host path `source`, attributes (MOUNT_ATTR_*) set recursively if `recursive`, moved to
+// `target`, which is created to match (file or folder).
+struct BindStep {
+  Text source{};
+  Text target{};
+  uint8_t recursive{};
+  uint64_t attributes{};
+};
+
+// Mknod inside the root, parents created; type is S_IFCHR, S_IFBLK or S_IFIFO; mode, owner set exactly.
+struct DeviceStep {
+  Text path{};
+  uint32_t type{};
+  uint32_t major{};
+  uint32_t minor{};
+  uint32_t mode{};
+  uint32_t uid{};
+  uint32_t gid{};
+};
+
+// `path` inside the root becomes a link to `target`; one that is already so is fine.
+struct SymlinkStep {
+  Text target{};
+  Text path{};
+};
+
+// Hide `path`: a file under the container's /dev/null, verified 1:3; a folder under an empty read-only tmpfs;
+// absent is fine.
+struct MaskStep {
+  Text path{};
+};
+
+// Bind `path` on itself read-only; absent is fine.
+struct ReadonlyPathStep {
+  Text path{};
+};
+
+// Pivot_root to `path`, detach the old root, chdir /; paths of later steps are the container's own.
+struct PivotRootStep {
+  Text path{};
+};
+
+// Remount / read-only.
+struct ReadonlyRootStep {};
+
+// Set the host name of the UTS namespace.
+struct HostnameStep {
+  Text name{};
+};
+
+// Write `value` to /proc/sys/`path`; on a verified procfs.
+struct SysctlStep {
+  Text path{};
+  Text value{};
+};
+
+// Bring up the interface lo of the network namespace.
+struct LoopbackUpStep {};
+
+// `clamp` lowers soft and hard to the current hard limit when raising it is not permitted.
+struct RlimitStep {
+  int32_t resource{};
+  uint64_t soft{};
+  uint64_t hard{};
+  uint8_t clamp{};
+};
+
+// Write the caller's own oom_score_adj.
+struct OomScoreAdjStep {
+  int32_t value{};
+};
+
+// Set the file mode creation mask.
+struct UmaskStep {
+  uint32_t mask{};
+};
+
+// Mkdir -p inside the root, mode 0755; one that exists is left as it is.
+struct MakeFolderStep {
+  Text path{};
+};
+
+// The barrier: report ready, wait for release; everything before it is set-up that still needs privilege.
+struct ReadyStep {};
+
+// Join a new anonymous session keyring; ENOSYS and EDQUOT are fine.
+struct SessionKeyringStep {};
+
+// Bit masks; drops the bounding set to `bounding` now, keeps the rest over the user change, and sets them exactly
+// after it.
+struct CapabilitiesStep {
+  uint64_t bounding{};
+  uint64_t effective{};
+  uint64_t permitted{};
+  uint64_t inheritable{};
+  uint64_t ambient{};
+};
+
+// Setgroups, setresgid, setresuid; then the capabilities of the step before; groups are decimal numbers.
+struct UserStep {
+  uint32_t uid{};
+  uint32_t gid{};
+  TextList groups{};
+};
+
+// Set PR_SET_NO_NEW_PRIVS.
+struct NoNewPrivilegesStep {};
+
+// And verify that getcwd lies inside the root.
+struct ChdirStep {
+  Text path{};
+};
+
+// Close_range all but 0, 1, 2, default signals and mask, parent-death SIGKILL; argv[0] without a slash is looked up
+// in PATH of `env`; a script without #! is not run through a shell.
+struct ExecStep {
+  TextList argv{};
+  TextList env{};
+};
+
+inline bool Read(FieldReader& in, JoinCgroupStep* out) {
+  return in.Read(&out->path) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, SetPropagationStep* out) {
+  return in.Read(&out->flags) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, RootOverlayStep* out) {
+  return in.Read(&out->target) &&
+         in.Read(&out->lower) &&
+         in.Read(&out->upper) &&
+         in.Read(&out->work) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, RootBindStep* out) {
+  return in.Read(&out->target) &&
+         in.Read(&out->source) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, MountStep* out) {
+  return in.Read(&out->type) &&
+         in.Read(&out->source) &&
+         in.Read(&out->target) &&
+         in.Read(&out->flags) &&
+         in.Read(&out->data) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, BindStep* out) {
+  return in.Read(&out->source) &&
+         in.Read(&out->target) &&
+         in.Read(&out->recursive) &&
+         in.Read(&out->attributes) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, DeviceStep* out) {
+  return in.Read(&out->path) &&
+         in.Read(&out->type) &&
+         in.Read(&out->major) &&
+         in.Read(&out->minor) &&
+         in.Read(&out->mode) &&
+         in.Read(&out->uid) &&
+         in.Read(&out->gid) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, SymlinkStep* out) {
+  return in.Read(&out->target) &&
+         in.Read(&out->path) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, MaskStep* out) {
+  return in.Read(&out->path) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, ReadonlyPathStep* out) {
+  return in.Read(&out->path) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, PivotRootStep* out) {
+  return in.Read(&out->path) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, ReadonlyRootStep*) {
+  return in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, HostnameStep* out) {
+  return in.Read(&out->name) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, SysctlStep* out) {
+  return in.Read(&out->path) &&
+         in.Read(&out->value) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, LoopbackUpStep*) {
+  return in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, RlimitStep* out) {
+  return in.Read(&out->resource) &&
+         in.Read(&out->soft) &&
+         in.Read(&out->hard) &&
+         in.Read(&out->clamp) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, OomScoreAdjStep* out) {
+  return in.Read(&out->value) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, UmaskStep* out) {
+  return in.Read(&out->mask) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, MakeFolderStep* out) {
+  return in.Read(&out->path) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, ReadyStep*) {
+  return in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, SessionKeyringStep*) {
+  return in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, CapabilitiesStep* out) {
+  return in.Read(&out->bounding) &&
+         in.Read(&out->effective) &&
+         in.Read(&out->permitted) &&
+         in.Read(&out->inheritable) &&
+         in.Read(&out->ambient) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, UserStep* out) {
+  return in.Read(&out->uid) &&
+         in.Read(&out->gid) &&
+         in.Read(&out->groups) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, NoNewPrivilegesStep*) {
+  return in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, ChdirStep* out) {
+  return in.Read(&out->path) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, ExecStep* out) {
+  return in.Read(&out->argv) &&
+         in.Read(&out->env) &&
+         in.AtEnd();
+}
+
+// Reads the fields of a step and calls `perform` with its struct. False if the code is unknown or the fields malformed.
+template <typename Perform>
+bool VisitStep(StepCode code, FieldReader& in, Perform&& perform) {
+  auto visit = [&](auto step) {
+    if (!Read(in, &step)) return false;
+    perform(step);
+    return true;
+  };
+  switch (code) {
+    case StepCode::kJoinCgroup:
+      return visit(JoinCgroupStep{});
+    case StepCode::kSetPropagation:
+      return visit(SetPropagationStep{});
+    case StepCode::kRootOverlay:
+      return visit(RootOverlayStep{});
+    case StepCode::kRootBind:
+      return visit(RootBindStep{});
+    case StepCode::kMount:
+      return visit(MountStep{});
+    case StepCode::kBind:
+      return visit(BindStep{});
+    case StepCode::kDevice:
+      return visit(DeviceStep{});
+    case StepCode::kSymlink:
+      return visit(SymlinkStep{});
+    case StepCode::kMask:
+      return visit(MaskStep{});
+    case StepCode::kReadonlyPath:
+      return visit(ReadonlyPathStep{});
+    case StepCode::kPivotRoot:
+      return visit(PivotRootStep{});
+    case StepCode::kReadonlyRoot:
+      return visit(ReadonlyRootStep{});
+    case StepCode::kHostname:
+      return visit(HostnameStep{});
+    case StepCode::kSysctl:
+      return visit(SysctlStep{});
+    case StepCode::kLoopbackUp:
+      return visit(LoopbackUpStep{});
+    case StepCode::kRlimit:
+      return visit(RlimitStep{});
+    case StepCode::kOomScoreAdj:
+      return visit(OomScoreAdjStep{});
+    case StepCode::kUmask:
+      return visit(UmaskStep{});
+    case StepCode::kMakeFolder:
+      return visit(MakeFolderStep{});
+    case StepCode::kReady:
+      return visit(ReadyStep{});
+    case StepCode::kSessionKeyring:
+      return visit(SessionKeyringStep{});
+    case StepCode::kCapabilities:
+      return visit(CapabilitiesStep{});
+    case StepCode::kUser:
+      return visit(UserStep{});
+    case StepCode::kNoNewPrivileges:
+      return visit(NoNewPrivilegesStep{});
+    case StepCode::kChdir:
+      return visit(ChdirStep{});
+    case StepCode::kExec:
+      return visit(ExecStep{});
+  }
+  return false;
+}
+
+}  // namespace gantry

@@ -1,0 +1,123 @@
+// Steps that mount and make things inside the root.
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "device.h"
+#include "filesystem.h"
+#include "first-process.h"
+#include "in-root.h"
+
+namespace gantry {
+namespace {
+
+bool IsKernelFilesystem(const char* type) { return strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0; }
+
+// Opens an existing path that is to be protected; `out` stays empty if it is absent.
+Result OpenProtected(const FirstProcess& process, Text path, Fd* out) {
+  Result result = OpenInRoot(process.root.get(), path.data, 0, out);
+  if (result.error == ENOENT || result.error == ENOTDIR) return kOk;
+  if (!result.ok() || strncmp(path.data, "/proc/", 6) != 0) return result;
+  struct statfs info;
+  if (fstatfs(out->get(), &info) != 0) return CallFailure("fstatfs", path.data);
+  return info.f_type == PROC_SUPER_MAGIC ? kOk : Failure(EXDEV, "not on procfs", path.data);
+}
+
+Result OpenNullDevice(FirstProcess& process) {
+  if (process.nullDevice.valid()) return kOk;
+  Fd null;
+  if (Result result = OpenInRoot(process.root.get(), "/dev/null", 0, &null); !result.ok()) return result;
+  struct stat info;
+  if (fstat(null.get(), &info) != 0) return CallFailure("fstat", "/dev/null");
+  if (!S_ISCHR(info.st_mode) || info.st_rdev != kNullDevice) {
+    return Failure(EINVAL, "not the null device", "/dev/null");
+  }
+  process.nullDevice = static_cast<Fd&&>(null);
+  return kOk;
+}
+
+Result MaskFile(FirstProcess& process, int target, const char* path) {
+  if (Result result = OpenNullDevice(process); !result.ok()) return result;
+  Fd mount;
+  if (Result result = CloneTree(process.nullDevice.get(), false, &mount); !result.ok()) return result;
+  return Attach(mount.get(), target, path);
+}
+
+// All folders are masked by one tmpfs: the first mask makes it, the others clone it.
+Result MaskFolder(FirstProcess& process, int target, const char* path) {
+  Fd mount;
+  if (process.emptyFolder.valid()) {
+    if (Result result = CloneTree(process.emptyFolder.get(), false, &mount); !result.ok()) return result;
+    return Attach(mount.get(), target, path);
+  }
+  constexpr uint64_t kFlags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+  constexpr Text kOptions{"mode=0555,nr_inodes=1", 21};
+  if (Result result = NewFilesystem("tmpfs", "tmpfs", kOptions, kFlags, &mount); !result.ok()) return result;
+  if (Result result = Attach(mount.get(), target, path); !result.ok()) return result;
+  process.emptyFolder = static_cast<Fd&&>(mount);
+  return kOk;
+}
+
+}  // namespace
+
+Result Perform(FirstProcess& process, const MountStep& step) {
+  Fd target;
+  // A link in the way of /proc or /sys would leave the masks that rely on them elsewhere.
+  Result found = IsKernelFilesystem(step.type.data)
+                     ? OpenInRoot(process.root.get(), step.target.data, RESOLVE_NO_SYMLINKS, &target)
+                     : Failure(ENOENT, "");
+  if (found.error == ENOENT) found = OpenOrCreateInRoot(process.root.get(), step.target.data, Kind::kFolder, &target);
+  if (!found.ok()) return found;
+  Fd mount;
+  Result result = NewFilesystem(step.type.data, step.source.data, step.data, step.flags, &mount);
+  result.path = step.target.data;
+  return result.ok() ? Attach(mount.get(), target.get(), step.target.data) : result;
+}
+
+Result Perform(FirstProcess& process, const BindStep& step) {
+  Fd source(open(step.source.data, O_PATH | O_CLOEXEC));
+  struct stat info;
+  if (!source.valid() || fstat(source.get(), &info) != 0) return CallFailure("open", step.source.data);
+  Fd mount;
+  Result result = CloneTree(source.get(), step.recursive != 0, &mount);
+  if (result.ok()) result = SetAttributes(mount.get(), step.attributes, step.recursive != 0);
+  result.path = step.source.data;
+  if (!result.ok()) return result;
+  Kind kind = S_ISDIR(info.st_mode) ? Kind::kFolder : Kind::kFile;
+  Fd target;
+  result = OpenOrCreateInRoot(process.root.get(), step.target.data, kind, &target);
+  return result.ok() ? Attach(mount.get(), target.get(), step.target.data) : result;
+}
+
+Result Perform(FirstProcess& process, const MaskStep& step) {
+  Fd target;
+  if (Result result = OpenProtected(process, step.path, &target); !result.ok()) return result;
+  if (!target.valid()) return kOk;
+  struct stat info;
+  if (fstat(target.get(), &info) != 0) return CallFailure("fstat", step.path.data);
+  return S_ISDIR(info.st_mode) ? MaskFolder(process, target.get(), step.path.data)
+                               : MaskFile(process, target.get(), step.path.data);
+}
+
+Result Perform(FirstProcess& process, const ReadonlyPathStep& step) {
+  Fd target;
+  if (Result result = OpenProtected(process, step.path, &target); !result.ok()) return result;
+  if (!target.valid()) return kOk;
+  Fd mount;
+  Result result = CloneTree(target.get(), true, &mount);
+  if (result.ok()) result = SetAttributes(mount.get(), MOUNT_ATTR_RDONLY, true);
+  result.path = step.path.data;
+  return result.ok() ? Attach(mount.get(), target.get(), step.path.data) : result;
+}
+
+Result Perform(FirstProcess& process, const MakeFolderStep& step) {
+  Fd folder;
+  return OpenOrCreateInRoot(process.root.get(), step.path.data, Kind::kFolder, &folder);
+}
+
+}  // namespace gantry

@@ -1,0 +1,84 @@
+// Steps that give the container its root: propagation, overlay or bind, pivot_root.
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "device.h"
+#include "filesystem.h"
+#include "first-process.h"
+#include "overlay.h"
+#include "system-calls.h"
+
+namespace gantry {
+namespace {
+
+// Devices work only in the container's own /dev: one that an image holds, or a container makes elsewhere, does not
+// open.
+constexpr uint64_t kRootAttributes = MOUNT_ATTR_NODEV;
+
+Result AttachRoot(FirstProcess& process, Fd mount, Text target) {
+  Fd folder(open(target.data, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!folder.valid()) return CallFailure("open", target.data);
+  if (Result result = SetAttributes(mount.get(), kRootAttributes, false); !result.ok()) return result;
+  if (Result result = Attach(mount.get(), folder.get(), target.data); !result.ok()) return result;
+  process.root = static_cast<Fd&&>(mount);
+  return kOk;
+}
+
+// Standard input has been the host's /dev/null, whose inode the container's root user could change.
+void ReopenStandardInput() {
+  Fd null(open("/dev/null", O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat info;
+  if (null.valid() && fstat(null.get(), &info) == 0 && S_ISCHR(info.st_mode) && info.st_rdev == kNullDevice) {
+    dup2(null.get(), 0);
+  }
+}
+
+}  // namespace
+
+Result Perform(FirstProcess&, const SetPropagationStep& step) {
+  return mount(nullptr, "/", nullptr, step.flags, nullptr) == 0 ? kOk : CallFailure("mount", "/");
+}
+
+Result Perform(FirstProcess& process, const RootOverlayStep& step) {
+  Fd mount;
+  Result result = MountOverlay(step, &mount);
+  // A kernel before 6.8 takes all lower folders in one option of at most a page.
+  if (result.error != EINVAL) return result.ok() ? AttachRoot(process, static_cast<Fd&&>(mount), step.target) : result;
+  if (Result classic = MountClassicOverlay(step, process.procfs, MS_NODEV); !classic.ok()) return classic;
+  process.root = Fd(open(step.target.data, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  return process.root.valid() ? kOk : CallFailure("open", step.target.data);
+}
+
+Result Perform(FirstProcess& process, const RootBindStep& step) {
+  Fd source(open(step.source.data, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!source.valid()) return CallFailure("open", step.source.data);
+  Fd mount;
+  Result result = CloneTree(source.get(), true, &mount);
+  result.path = step.source.data;
+  return result.ok() ? AttachRoot(process, static_cast<Fd&&>(mount), step.target) : result;
+}
+
+Result Perform(FirstProcess& process, const PivotRootStep& step) {
+  Fd root(open(step.path.data, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!root.valid() || fchdir(root.get()) != 0) return CallFailure("open", step.path.data);
+  // The old root comes to lie on the new one and is detached from there. It must not pass the unmount on to the host.
+  if (PivotRoot(".", ".") != 0) return CallFailure("pivot_root", step.path.data);
+  if (mount(nullptr, ".", nullptr, MS_SLAVE | MS_REC, nullptr) != 0) return CallFailure("mount", step.path.data);
+  if (umount2(".", MNT_DETACH) != 0) return CallFailure("umount2", step.path.data);
+  if (chdir("/") != 0) return CallFailure("chdir", "/");
+  process.root = Fd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!process.root.valid()) return CallFailure("open", "/");
+  ReopenStandardInput();
+  return kOk;
+}
+
+Result Perform(FirstProcess& process, const ReadonlyRootStep&) {
+  Result result = SetAttributes(process.root.get(), MOUNT_ATTR_RDONLY, false);
+  result.path = "/";
+  return result;
+}
+
+}  // namespace gantry

@@ -1,0 +1,25 @@
+/** The addon's process and descriptor calls. A system call that fails throws, or rejects with, a Node.js system error. */
+export interface ProcessAddon {
+  /**
+   * Copies a file (by its path) or bytes into a sealed memfd, which nobody can change any more, and resolves with its
+   * descriptor. The caller closes it with `closeFd`.
+   */
+  sealedExecutable(source: string | Uint8Array): Promise<number>;
+  /**
+   * Starts the executable behind a descriptor with an empty environment, default signals, /dev/null as 0, 1 and 2 and
+   * one end of a stream socket as 3, and waits until that process has exited: it is one that forks away. Resolves with the other end, which the
+   * caller owns.
+   */
+  spawn(executable: number, argv: readonly string[]): Promise<number>;
+  /** A descriptor that stands for the process and no later one of the same id; `ESRCH` if there is none. */
+  pidfdOpen(pid: number): number;
+  /** Sends a signal to the process behind a pidfd; 0 only asks whether it is there. `ESRCH` once it has been reaped. */
+  pidfdSendSignal(pidfd: number, signal: number): void;
+  /** Closes a descriptor that one of these calls gave. */
+  closeFd(fd: number): void;
+  /**
+   * Takes or gives up an advisory lock on an open file, as flock(2). Resolves with false if `nonblocking` and another holds it.
+   * A call that waits occupies one thread of the pool, so wait only where the holder is known to be quick.
+   */
+  flock(fd: number, mode: 'exclusive' | 'shared' | 'unlock', nonblocking: boolean): Promise<boolean>;
+}

@@ -1,0 +1,93 @@
+import { spawnSync } from 'node:child_process';
+import { closeSync, openSync, readFileSync, readlinkSync, writeSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { addon } from '../src/addon.js';
+import { removeStateDirs, stateDir } from './support/shim-session.js';
+
+afterEach(removeStateDirs);
+
+describe('sealedExecutable', () => {
+  it('copies a file that nobody can change any more', async () => {
+    const fd = await addon().sealedExecutable('/bin/true');
+    try {
+      expect(readFileSync(`/proc/self/fd/${fd}`).equals(readFileSync('/bin/true'))).toBe(true);
+      expect(() => writeSync(fd, 'x', 0)).toThrow(/EPERM/);
+      expect(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8')).toMatch(/^flags:\s+0?2\d*/m);
+      expect(spawnSync(`/proc/${process.pid}/fd/${fd}`).status).toBe(0);
+    } finally {
+      addon().closeFd(fd);
+    }
+  });
+
+  it('copies bytes', async () => {
+    const fd = await addon().sealedExecutable(Buffer.from('content'));
+    expect(readFileSync(`/proc/self/fd/${fd}`, 'utf8')).toBe('content');
+    expect(readlinkSync(`/proc/self/fd/${fd}`)).toBe('/memfd:gantry-shim (deleted)');
+    addon().closeFd(fd);
+  });
+
+  it('rejects with the errno and path of a file that is absent', async () => {
+    await expect(addon().sealedExecutable('/no/such')).rejects.toMatchObject({
+      code: 'ENOENT',
+      syscall: 'open',
+      path: '/no/such',
+    });
+  });
+});
+
+describe('spawn', () => {
+  it('rejects with the errno of an executable that is none', async () => {
+    const fd = await addon().sealedExecutable(Buffer.from('no program'));
+    await expect(addon().spawn(fd, ['x'])).rejects.toMatchObject({ code: 'ENOEXEC', syscall: 'posix_spawn' });
+    addon().closeFd(fd);
+    expect(() => addon().spawn(fd, ['x'])).toThrow(/EBADF/);
+  });
+
+  it('waits for the process, which gets a socket, no environment and default signals', async () => {
+    const fd = await addon().sealedExecutable('/bin/sh');
+    const script =
+      'cd /proc/$$; links=$(readlink fd/0 fd/1 fd/2); echo "$links" >&3; cat environ >&3; grep ^SigIgn status >&3';
+    const socket = await addon().spawn(fd, ['sh', '-c', `PATH=/bin; ${script}`]);
+    const received = readFileSync(socket, 'utf8');
+    addon().closeFd(socket);
+    addon().closeFd(fd);
+    // Node.js ignores SIGPIPE; the C library's spawn ignores its own two, 32 and 33.
+    expect(received).toMatch(/^(\/dev\/null\n){3}SigIgn:\t0000000(18|00)0000000\n$/);
+  });
+});
+
+describe('pidfds', () => {
+  it('signal their process, and no other after its end', async () => {
+    const pidfd = addon().pidfdOpen(process.pid);
+    addon().pidfdSendSignal(pidfd, 0);
+    addon().closeFd(pidfd);
+    expect(() => addon().pidfdSendSignal(pidfd, constants.signals.SIGKILL)).toThrow(/EBADF/);
+  });
+
+  it('are refused for a process that is absent', () => {
+    const gone = spawnSync('/bin/true').pid;
+    expect(() => addon().pidfdOpen(gone)).toThrow(expect.objectContaining({ code: 'ESRCH', syscall: 'pidfd_open' }));
+  });
+});
+
+describe('flock', () => {
+  it('excludes other holders, and lets shared ones in together', async () => {
+    const path = join(stateDir(), 'lock');
+    const [first, second] = [openSync(path, 'w'), openSync(path, 'r')];
+    expect(await addon().flock(first, 'exclusive', true)).toBe(true);
+    expect(await addon().flock(second, 'shared', true)).toBe(false);
+    const waiting = addon().flock(second, 'exclusive', false);
+    expect(await addon().flock(first, 'unlock', false)).toBe(true);
+    expect(await waiting).toBe(true);
+    expect(await addon().flock(second, 'shared', true)).toBe(true);
+    expect(await addon().flock(first, 'shared', true)).toBe(true);
+    closeSync(first);
+    closeSync(second);
+  });
+
+  it('rejects for a descriptor that is none', async () => {
+    await expect(addon().flock(-1, 'shared', true)).rejects.toMatchObject({ code: 'EBADF', syscall: 'flock' });
+  });
+});

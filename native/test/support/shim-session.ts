@@ -1,0 +1,131 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect, Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  encodeFrame,
+  FrameDecoder,
+  type HostMessage,
+  type LaunchMessage,
+  protocolVersion,
+  type ShimMessage,
+  type Step,
+  stateFiles,
+} from '../../../packages/launcher/src/protocol.generated.js';
+import { addon } from '../../src/addon.js';
+import { shimPath } from '../../src/shim.js';
+
+/** A socket to a shim that gives its messages one by one. */
+export class ShimSocket {
+  readonly #socket: Socket;
+  readonly #messages: ShimMessage[] = [];
+  #wake: (() => void) | undefined;
+  #closed = false;
+
+  constructor(socket: Socket) {
+    const decoder = new FrameDecoder();
+    this.#socket = socket;
+    socket.on('data', (chunk) => {
+      this.#messages.push(...decoder.push(chunk));
+      this.#wake?.();
+    });
+    // A reset is an end too: the shim is gone.
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      this.#closed = true;
+      this.#wake?.();
+    });
+  }
+
+  send(message: HostMessage): void {
+    this.#socket.write(encodeFrame(message));
+  }
+
+  sendBytes(bytes: Uint8Array): void {
+    this.#socket.write(bytes);
+  }
+
+  /** Stops reading, as a host that hangs does. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  /** The next message, or undefined once the shim has closed. */
+  async next(): Promise<ShimMessage | undefined> {
+    for (;;) {
+      const message = this.#messages.shift();
+      if (message || this.#closed) return message;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /** The next message, which must be of this kind. */
+  async expect<Op extends ShimMessage['op']>(op: Op): Promise<Extract<ShimMessage, { op: Op }>> {
+    const message = await this.next();
+    if (message?.op !== op) throw new Error(`expected ${op}, the shim said ${JSON.stringify(message)}`);
+    return message as Extract<ShimMessage, { op: Op }>;
+  }
+
+  /** Resolves when the shim has closed the connection. */
+  async closed(): Promise<void> {
+    while ((await this.next()) !== undefined);
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+}
+
+let executable: Promise<number> | undefined;
+
+/** Starts a shim and gives the launch socket. */
+export async function startShim(id = 'test'): Promise<ShimSocket> {
+  executable ??= addon().sealedExecutable(shimPath);
+  return new ShimSocket(new Socket({ fd: await addon().spawn(await executable, ['gantry-shim', id]) }));
+}
+
+/** A fresh folder, removed by `removeStateDirs`. */
+export function stateDir(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'gantry-shim-'));
+  folders.push(folder);
+  return folder;
+}
+
+const folders: string[] = [];
+
+export function removeStateDirs(): void {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+}
+
+export type LaunchOptions = Partial<Omit<LaunchMessage, 'op' | 'steps'>>;
+
+/** Starts a shim and sends it a launch; `stateDir` is a fresh one unless given. */
+export async function launch(
+  steps: readonly Step[],
+  options: LaunchOptions = {},
+): Promise<{ shim: ShimSocket; folder: string }> {
+  const folder = options.stateDir ?? stateDir();
+  const shim = await startShim();
+  shim.send({
+    op: 'launch',
+    version: protocolVersion,
+    stateDir: folder,
+    cloneFlags: 0,
+    cgroup: '',
+    logMaxBytes: 0,
+    logMaxFiles: 1,
+    steps,
+    ...options,
+  });
+  return { shim, folder };
+}
+
+/** Connects to the path socket of a running shim. */
+export async function attach(folder: string): Promise<ShimSocket> {
+  const socket = connect(join(folder, stateFiles.socket));
+  const client = new ShimSocket(socket);
+  await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+  return client;
+}

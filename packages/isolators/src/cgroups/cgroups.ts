@@ -1,0 +1,93 @@
+import { type CgroupLayout, type ContainerUsage, GantryError } from '@gantry/interface';
+import { V1Cgroups } from './v1/cgroups.js';
+import { V2Cgroups } from './v2/cgroups.js';
+
+/** The controllers that Gantry's isolators use. On v1, `cpu` stands for the subsystems cpu and cpuacct. */
+export type Controller = 'cpu' | 'memory' | 'pids';
+
+/** One file of a control group and what to write into it. */
+export interface CgroupSetting {
+  readonly file: string;
+  readonly value: string;
+  /** The kernel may round the value, a number of bytes, down to whole pages. */
+  readonly paged?: boolean;
+  /** Left out where the kernel does not have the file. */
+  readonly optional?: boolean;
+}
+
+/** The content of files of a control group by their names; what is not there has no entry. */
+export type CgroupFiles = ReadonlyMap<string, string>;
+
+/** How a controller is spoken to in one version, as functions on data. */
+export interface ControllerFormat<Limits, Usage> {
+  /** What to write, in order, for these limits. */
+  settings(limits: Limits): CgroupSetting[];
+  /** The files that `usage` wants. */
+  readonly usageFiles: readonly string[];
+  usage(files: CgroupFiles): Usage;
+}
+
+export interface CpuLimits {
+  /** CPUs set aside: the weight against others when there are not enough. */
+  readonly request?: number;
+  /** CPUs at most. */
+  readonly limit?: number;
+}
+
+export interface MemoryLimits {
+  /** Bytes protected from, or on v1 reclaimed last under, memory pressure. */
+  readonly request?: number;
+  /** Bytes at most. */
+  readonly limit?: number;
+  /** Bytes of swap on top of `limit`. Absent: none, where the kernel accounts swap. */
+  readonly swap?: number;
+}
+
+/** What a control group tells about processes that were killed for want of memory. */
+export interface OutOfMemory {
+  readonly kills: number;
+  /** Whether the group came up against its own limit; if not, its host or a parent group ran out. */
+  readonly atOwnLimit: boolean;
+}
+
+/** The memory controller, which also tells why processes were killed. */
+export interface MemoryFormat extends ControllerFormat<MemoryLimits, NonNullable<ContainerUsage['memory']>> {
+  /** The files that `outOfMemory` wants. */
+  readonly outOfMemoryFiles: readonly string[];
+  outOfMemory(files: CgroupFiles): OutOfMemory;
+}
+
+/** Control groups of either version. Paths are as a container's `/gantry/<id>`, below each controller's mount. */
+export interface Cgroups {
+  readonly version: 'v1' | 'v2';
+  readonly cpu: ControllerFormat<CpuLimits, NonNullable<ContainerUsage['cpu']>>;
+  readonly memory: MemoryFormat;
+  /** The folders of the control group at `path` that `controller` needs. `REFUSED`, by `isolator`, if it is not mounted. */
+  folders(controller: Controller, path: string, isolator: string): string[];
+  /** The absolute path of a file, as `memory.max`, of the control group at `path`. */
+  file(path: string, name: string): string;
+  /**
+   * Makes the control group for one controller; its parent too, but nothing above. One that is there and was never
+   * used is taken as it is, since on v2 all controllers share a folder; another is `REFUSED`.
+   */
+  create(controller: Controller, path: string, isolator: string): Promise<void>;
+  /**
+   * Removes the control group, and its parent if that was its last child. Kills what still runs in it, waits for that
+   * to end, and fails with `SYSTEM` if it does not within seconds. Does nothing if it is not there.
+   */
+  remove(controller: Controller, path: string): Promise<void>;
+  /** The names of the control groups below `parent`. */
+  list(controller: Controller, parent: string): AsyncIterable<string>;
+}
+
+/** The control groups of a host, as found by `detectCgroups`. */
+export function createCgroups(layout: CgroupLayout): Cgroups {
+  if (layout.version === 'v1') return new V1Cgroups(layout.mounts);
+  const unified = layout.mounts.get('unified');
+  if (unified === undefined) {
+    throw new GantryError('INVALID_ARGUMENT', "cgroups: a v2 layout needs a mount 'unified'; use detectCgroups()", {
+      details: { field: 'cgroups' },
+    });
+  }
+  return new V2Cgroups(unified);
+}

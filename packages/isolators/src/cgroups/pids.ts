@@ -1,0 +1,58 @@
+import type { ContainerSpec, Isolator } from '@gantry/interface';
+import { invalidField } from '../errors.js';
+import { type CgroupIsolatorOptions, groupOf, preparedGroup } from './isolator.js';
+import { applySettings } from './settings.js';
+import { noCgroup, numberIn, readFiles } from './text-files.js';
+
+const name = 'cgroups/pids';
+const defaultLimit = 4096;
+
+/** Linux's PID_MAX_LIMIT: the controller takes no larger number. */
+const largestLimit = 4_194_304;
+
+/**
+ * `cgroups/pids`: how many processes and threads there may be at once; 4096 unless `limits.pids` says otherwise.
+ * Kernel documentation, admin-guide/cgroup-v1/pids; the files are the same on v2.
+ *
+ * It never names itself as the limitation: a fork that failed is no reason to end, and whether a container ended for
+ * it only the container knows.
+ */
+export function cgroupsPids(options: CgroupIsolatorOptions): Isolator {
+  const { cgroups } = options;
+  return {
+    name,
+    async edits(context) {
+      const limit = pidsLimit(context.spec);
+      return {
+        cgroups: cgroups.folders('pids', preparedGroup(options, context), name),
+        // OCI's word for no limit.
+        resources: { pids: { limit: limit === Number.POSITIVE_INFINITY ? -1 : limit } },
+      };
+    },
+    async prepare(context) {
+      const path = preparedGroup(options, context);
+      const limit = pidsLimit(context.spec);
+      await cgroups.create('pids', path, name);
+      const value = limit === Number.POSITIVE_INFINITY ? 'max' : String(limit);
+      applySettings(cgroups, path, [{ file: 'pids.max', value }], name);
+    },
+    async usage(id) {
+      const path = groupOf(options, id);
+      const files = await readFiles(cgroups, path, ['pids.current', 'pids.max']);
+      if (files.size === 0) throw noCgroup(id, path);
+      const limit = numberIn(files, 'pids.max');
+      return { pids: { current: numberIn(files, 'pids.current') ?? 0, ...(limit === undefined ? {} : { limit }) } };
+    },
+    cleanup: (id) => cgroups.remove('pids', groupOf(options, id)),
+    list: () => cgroups.list('pids', options.cgroupParent),
+  };
+}
+
+function pidsLimit({ resources }: ContainerSpec): number {
+  const limit = resources?.limits?.pids ?? defaultLimit;
+  const valid = limit === Number.POSITIVE_INFINITY || (Number.isInteger(limit) && limit >= 1 && limit <= largestLimit);
+  if (!valid) {
+    throw invalidField('spec.resources.limits.pids', `must be 1 to ${largestLimit}, or Infinity, not ${limit}`);
+  }
+  return limit;
+}

@@ -1,0 +1,68 @@
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { errnoOf } from '@gantry/interface';
+import { refused } from '../errors.js';
+import type { CgroupSetting, Cgroups } from './cgroups.js';
+
+/** The largest page of any machine that Linux runs on; values are rounded by less. */
+const largestPage = 65_536;
+
+/**
+ * Writes settings into a new control group and reads each back. `REFUSED` if the kernel does not have the file, does
+ * not take the value, or takes another.
+ *
+ * Synchronous on purpose: these files live in memory, and in a group without processes and charges nothing has to be
+ * reclaimed or waited for, so a write takes microseconds, where the thread pool would take ten times as long. A group
+ * in use must never be written like this: lowering its memory limit can block for seconds.
+ */
+export function applySettings(
+  cgroups: Cgroups,
+  path: string,
+  settings: readonly CgroupSetting[],
+  isolator: string,
+): void {
+  for (const setting of settings) applySetting(cgroups.file(path, setting.file), setting, isolator);
+}
+
+function applySetting(file: string, setting: CgroupSetting, isolator: string): void {
+  let held: string;
+  try {
+    held = writeAndRead(file, setting.value);
+  } catch (cause) {
+    const errno = errnoOf(cause);
+    if (errno === 'ENOENT' && setting.optional) return;
+    throw refused(
+      isolator,
+      `${setting.file} could not be set to ${setting.value} (${errno ?? String(cause)})`,
+      errno === 'ENOENT'
+        ? 'use a kernel that has this setting, or leave the limit out'
+        : 'ask for a value that the kernel and the parent control group allow',
+      { cause, details: { path: file, errno } },
+    );
+  }
+  if (!isHeld(setting, held)) {
+    throw refused(
+      isolator,
+      `${setting.file} was set to ${setting.value} but holds ${held}`,
+      'ask for a value that the kernel takes as it is',
+      { details: { path: file } },
+    );
+  }
+}
+
+function writeAndRead(file: string, value: string): string {
+  // Neither created nor truncated: the file is the kernel's, or the setting does not exist.
+  const fd = openSync(file, 'r+');
+  try {
+    writeSync(fd, value);
+    const buffer = Buffer.alloc(256);
+    return buffer.toString('latin1', 0, readSync(fd, buffer, 0, buffer.length, 0)).trim();
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function isHeld({ value, paged }: CgroupSetting, held: string): boolean {
+  if (held === value) return true;
+  const lost = Number(value) - Number(held);
+  return paged === true && lost >= 0 && lost < largestPage;
+}

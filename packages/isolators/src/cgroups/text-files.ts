@@ -1,0 +1,50 @@
+import { readFile } from 'node:fs/promises';
+import { errnoOf, GantryError, toGantryError } from '@gantry/interface';
+import type { CgroupFiles, Cgroups } from './cgroups.js';
+
+/**
+ * Reads files of a control group. Asynchronous, as all that looks at running containers: the kernel may have to add
+ * up counters of many CPUs and groups. A group that does not exist gives an empty map.
+ */
+export async function readFiles(cgroups: Cgroups, path: string, names: readonly string[]): Promise<CgroupFiles> {
+  const contents = await Promise.all(names.map((name) => readIfThere(cgroups.file(path, name))));
+  const files = new Map<string, string>();
+  for (const [index, name] of names.entries()) {
+    const content = contents[index];
+    if (content !== undefined) files.set(name, content);
+  }
+  return files;
+}
+
+/** The content of one file, or undefined if the file or its group is not there, or goes away meanwhile. */
+export async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT' || errno === 'ENODEV') return undefined;
+    throw toGantryError(error, `reading ${path}`);
+  }
+}
+
+/** A file that holds one number; undefined if absent or `max`. */
+export function numberIn(files: CgroupFiles, name: string): number | undefined {
+  const text = files.get(name)?.trim();
+  return text === undefined || !/^\d+$/.test(text) ? undefined : Number(text);
+}
+
+/** The value after a key in a file of lines `key value`; undefined if either is absent. */
+export function keyIn(files: CgroupFiles, name: string, key: string): number | undefined {
+  for (const line of files.get(name)?.split('\n') ?? []) {
+    const [field, value] = line.split(' ');
+    if (field === key && value !== undefined) return Number(value);
+  }
+  return undefined;
+}
+
+/** The `NOT_FOUND` error for a container without a control group. */
+export function noCgroup(id: string, path: string): GantryError {
+  return new GantryError('NOT_FOUND', `container ${id} has no control group ${path}: it is not running`, {
+    details: { id, path },
+  });
+}

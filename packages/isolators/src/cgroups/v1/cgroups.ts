@@ -1,0 +1,115 @@
+import { constants, readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { errnoOf, GantryError, toGantryError } from '@gantry/interface';
+import { refused } from '../../errors.js';
+import type { Cgroups, Controller } from '../cgroups.js';
+import { childGroups, makeGroup, removeParentIfEmpty } from '../folders.js';
+import { killProcesses } from '../processes.js';
+import { removeGroup } from '../removal.js';
+import { cpuV1 } from './cpu.js';
+import { memoryV1 } from './memory.js';
+
+const subsystems: Readonly<Record<Controller, readonly string[]>> = {
+  cpu: ['cpu', 'cpuacct'],
+  memory: ['memory'],
+  pids: ['pids'],
+};
+
+/** cgroup v1: a hierarchy, and so a folder a container, for each subsystem or a few mounted together. */
+export class V1Cgroups implements Cgroups {
+  readonly version = 'v1';
+  readonly cpu = cpuV1;
+  readonly memory = memoryV1;
+  readonly #mounts: ReadonlyMap<string, string>;
+
+  constructor(mounts: ReadonlyMap<string, string>) {
+    this.#mounts = mounts;
+  }
+
+  folders(controller: Controller, path: string, isolator: string): string[] {
+    const mounts = subsystems[controller].map((subsystem) => {
+      const mount = this.#mounts.get(subsystem);
+      if (mount === undefined) {
+        throw refused(
+          isolator,
+          `the cgroup v1 subsystem ${subsystem} is not mounted`,
+          `mount it with 'mount -t cgroup -o ${subsystem} cgroup /sys/fs/cgroup/${subsystem}'`,
+        );
+      }
+      return mount;
+    });
+    return [...new Set(mounts)].map((mount) => join(mount, path));
+  }
+
+  /** The part before the dot is the subsystem. */
+  file(path: string, name: string): string {
+    const subsystem = name.slice(0, name.indexOf('.'));
+    const mount = this.#mounts.get(subsystem);
+    if (mount === undefined) {
+      throw new GantryError('UNSUPPORTED', `${name}: the cgroup v1 subsystem ${subsystem} is not mounted; mount it`);
+    }
+    return join(mount, path, name);
+  }
+
+  async create(controller: Controller, path: string, isolator: string): Promise<void> {
+    for (const folder of this.folders(controller, path, isolator)) {
+      if (!makeGroup(folder, isolator)) assertUnused(folder, isolator);
+    }
+  }
+
+  async remove(controller: Controller, path: string): Promise<void> {
+    const mounts = subsystems[controller].map((subsystem) => this.#mounts.get(subsystem));
+    const folders = [...new Set(mounts)].filter((mount) => mount !== undefined).map((mount) => join(mount, path));
+    await Promise.all(
+      folders.map(async (folder) => {
+        await removeGroup(folder, () => this.#kill(folder, path));
+        await removeParentIfEmpty(dirname(folder));
+      }),
+    );
+  }
+
+  async *list(controller: Controller, parent: string): AsyncIterable<string> {
+    const names = new Set<string>();
+    for (const subsystem of subsystems[controller]) {
+      const mount = this.#mounts.get(subsystem);
+      if (mount !== undefined) for (const name of await childGroups(join(mount, parent))) names.add(name);
+    }
+    yield* names;
+  }
+
+  /** v1 cannot kill a group at once. Where pids are counted no new process may start meanwhile: a fork bomb would outrun us. */
+  async #kill(folder: string, path: string): Promise<void> {
+    const pids = this.#mounts.get('pids');
+    if (pids !== undefined) {
+      const file = join(pids, path, 'pids.max');
+      try {
+        await writeFile(file, '0', { flag: constants.O_WRONLY });
+      } catch (error) {
+        if (errnoOf(error) !== 'ENOENT') throw toGantryError(error, `writing ${file}`);
+      }
+    }
+    await killProcesses(folder);
+  }
+}
+
+/** Whether anything has run in the group: its counters would be taken for the new container's. */
+function assertUnused(folder: string, isolator: string): void {
+  for (const name of ['cgroup.procs', 'cpuacct.usage', 'memory.max_usage_in_bytes']) {
+    const text = readIfThereSync(join(folder, name))?.trim();
+    if (text !== undefined && text !== '' && text !== '0') {
+      throw refused(isolator, `the control group ${folder} is left from an earlier container`, 'destroy that first', {
+        details: { path: folder },
+      });
+    }
+  }
+}
+
+function readIfThereSync(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'latin1');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}

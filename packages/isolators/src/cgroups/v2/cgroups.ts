@@ -1,0 +1,107 @@
+import { constants, readFileSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { errnoOf, toGantryError } from '@gantry/interface';
+import { refused } from '../../errors.js';
+import type { Cgroups, Controller } from '../cgroups.js';
+import { childGroups, makeGroup, removeParentIfEmpty } from '../folders.js';
+import { killProcesses } from '../processes.js';
+import { removeGroup } from '../removal.js';
+import { cpuV2 } from './cpu.js';
+import { memoryV2 } from './memory.js';
+
+/**
+ * cgroup v2: one tree, and so one folder a container that all isolators share. A group has the controllers that every
+ * group above it has switched on for its children; those we switch on stay so, since others may have come to use them.
+ */
+export class V2Cgroups implements Cgroups {
+  readonly version = 'v2';
+  readonly cpu = cpuV2;
+  readonly memory = memoryV2;
+  readonly #mount: string;
+
+  constructor(mount: string) {
+    this.#mount = mount;
+  }
+
+  folders(_controller: Controller, path: string): string[] {
+    return [join(this.#mount, path)];
+  }
+
+  file(path: string, name: string): string {
+    return join(this.#mount, path, name);
+  }
+
+  async create(controller: Controller, path: string, isolator: string): Promise<void> {
+    const folder = join(this.#mount, path);
+    if (!makeGroup(folder, isolator)) assertUnused(folder, isolator);
+    if (hasWord(readFileSync(join(folder, 'cgroup.controllers'), 'latin1'), controller)) return;
+    for (const ancestor of this.#ancestors(path)) await enableBelow(ancestor, controller, isolator);
+  }
+
+  /** Whichever isolator cleans up first removes the folder for all. */
+  async remove(_controller: Controller, path: string): Promise<void> {
+    const folder = join(this.#mount, path);
+    await removeGroup(folder, killGroup);
+    await removeParentIfEmpty(dirname(folder));
+  }
+
+  async *list(_controller: Controller, parent: string): AsyncIterable<string> {
+    yield* await childGroups(join(this.#mount, parent));
+  }
+
+  /** The groups above the one at `path`, from the mount down. */
+  #ancestors(path: string): string[] {
+    const parts = dirname(path).split('/').filter(Boolean);
+    return [this.#mount, ...parts.map((_, index) => join(this.#mount, ...parts.slice(0, index + 1)))];
+  }
+}
+
+/** Switches a controller on for the children of a group. */
+async function enableBelow(folder: string, controller: Controller, isolator: string): Promise<void> {
+  const file = join(folder, 'cgroup.subtree_control');
+  try {
+    if (hasWord(await readFile(file, 'latin1'), controller)) return;
+    await writeFile(file, `+${controller}`, { flag: constants.O_WRONLY });
+  } catch (cause) {
+    const errno = errnoOf(cause);
+    const inTheWay = `move the processes in ${folder} into a group below it: with controllers on, only leaves may have any`;
+    const remedies = new Map([
+      ['EBUSY', inTheWay],
+      // Processes beside a threaded controller, as cpu, have made the group a threaded one.
+      ['EOPNOTSUPP', inTheWay],
+      ['ENOENT', `make the controller available in ${folder}: a v1 hierarchy may hold it, or the kernel lack it`],
+    ]);
+    throw refused(
+      isolator,
+      `the controller ${controller} could not be switched on in ${file} (${errno ?? String(cause)})`,
+      remedies.get(errno ?? '') ?? 'let the host program write there: run it as root, with the tree mounted read-write',
+      { cause, details: { path: file, errno } },
+    );
+  }
+}
+
+/** Since Linux 5.14 a whole group can be killed at once; before, each process is. */
+async function killGroup(folder: string): Promise<void> {
+  const file = join(folder, 'cgroup.kill');
+  try {
+    await writeFile(file, '1', { flag: constants.O_WRONLY });
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw toGantryError(error, `killing the processes in ${folder}`);
+    await killProcesses(folder);
+  }
+}
+
+/** Whether anything runs, or has run, in the group: its counters would be taken for the new container's. */
+function assertUnused(folder: string, isolator: string): void {
+  const populated = !readFileSync(join(folder, 'cgroup.events'), 'latin1').includes('populated 0');
+  if (populated || !/^usage_usec 0$/m.test(readFileSync(join(folder, 'cpu.stat'), 'latin1'))) {
+    throw refused(isolator, `the control group ${folder} is left from an earlier container`, 'destroy that first', {
+      details: { path: folder },
+    });
+  }
+}
+
+function hasWord(text: string, word: string): boolean {
+  return text.trim().split(' ').includes(word);
+}

@@ -1,0 +1,80 @@
+import type { OciUser, PrepareContext } from '@gantry/interface';
+import { refused } from '../errors.js';
+import { hasControlCharacter } from '../text.js';
+import { type GroupEntry, type PasswdEntry, parseGroup, parseId, parsePasswd } from './accounts.js';
+
+const name = 'docker/runtime';
+const remedy =
+  "give 'user', 'uid', 'user:group' or 'uid:gid', with names from the container's /etc/passwd and /etc/group";
+
+/** Linux's NGROUPS_MAX. */
+const maxGroups = 65_536;
+
+/** Who the first process is, and the home folder its passwd gives. */
+export interface ResolvedUser extends OciUser {
+  readonly home: string;
+}
+
+const resolved = new WeakMap<PrepareContext, Promise<ResolvedUser>>();
+
+/** The user of a container, looked up in its own files; those are read once a context, however many isolators ask. */
+export function resolveUser(context: PrepareContext): Promise<ResolvedUser> {
+  let user = resolved.get(context);
+  if (!user) {
+    user = readAndResolve(context);
+    resolved.set(context, user);
+  }
+  return user;
+}
+
+async function readAndResolve({ spec, image, rootfs }: PrepareContext): Promise<ResolvedUser> {
+  const [passwd, group] = await Promise.all([rootfs.readFile('/etc/passwd'), rootfs.readFile('/etc/group')]);
+  return lookUpUser(spec.user ?? image?.user ?? '', parsePasswd(passwd), parseGroup(group));
+}
+
+/**
+ * Resolves `user`, `uid`, `user:group` or `uid:gid`; empty means root. What is all digits is an id and never a name.
+ * Without a group, the user's own and those that list it as a member apply; with one, that alone, as Docker does.
+ * `REFUSED` for a name that is not there and an id out of range.
+ */
+export function lookUpUser(text: string, passwd: readonly PasswdEntry[], groups: readonly GroupEntry[]): ResolvedUser {
+  const [userText = '', groupText, ...rest] = (text === '' ? '0' : text).split(':');
+  if (userText === '' || groupText === '' || rest.length > 0 || text.length > 512 || hasControlCharacter(text)) {
+    throw refused(name, `the user ${JSON.stringify(text.slice(0, 64))} is malformed`, remedy);
+  }
+  const id = numeric(userText);
+  const entry = passwd.find((line) => (id === undefined ? line.name === userText : line.uid === id));
+  const uid = id ?? entry?.uid;
+  if (uid === undefined) throw refused(name, `the container's /etc/passwd has no user '${userText}'`, remedy);
+  const gid = groupText === undefined ? (entry?.gid ?? 0) : findGroup(groupText, groups);
+  const memberships =
+    groupText === undefined && entry ? groups.filter((line) => line.members.includes(entry.name)) : [];
+  // The group itself is in the list too, as after a login, so that a file which shuts that group out stays shut.
+  const additionalGids = [...new Set([gid, ...memberships.map((line) => line.gid)])];
+  if (additionalGids.length > maxGroups) {
+    throw refused(name, `user '${userText}' is in more than ${maxGroups} groups`, "name one: 'user:group'");
+  }
+  return { uid, gid, additionalGids, home: homeOf(entry) };
+}
+
+function findGroup(text: string, groups: readonly GroupEntry[]): number {
+  const gid = numeric(text) ?? groups.find((line) => line.name === text)?.gid;
+  if (gid === undefined) throw refused(name, `the container's /etc/group has no group '${text}'`, remedy);
+  return gid;
+}
+
+/** The id that a text of digits is; undefined for a name. Digits out of range are refused, not looked up. */
+function numeric(text: string): number | undefined {
+  if (!/^[0-9]+$/.test(text)) return undefined;
+  const id = parseId(text);
+  if (id === undefined) throw refused(name, `${text.slice(0, 64)} is not a user or group id`, 'use 0 to 4294967294');
+  return id;
+}
+
+function homeOf(entry: PasswdEntry | undefined): string {
+  if (!entry?.home.startsWith('/')) return '/';
+  if (hasControlCharacter(entry.home)) {
+    throw refused(name, `the home folder of '${entry.name}' has a control character in it`, 'mend the /etc/passwd');
+  }
+  return entry.home;
+}

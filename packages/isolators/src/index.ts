@@ -1,0 +1,31 @@
+export {
+  type CgroupFiles,
+  type CgroupSetting,
+  type Cgroups,
+  type Controller,
+  type ControllerFormat,
+  type CpuLimits,
+  createCgroups,
+  type MemoryFormat,
+  type MemoryLimits,
+  type OutOfMemory,
+} from './cgroups/cgroups.js';
+export { cgroupsCpu } from './cgroups/cpu.js';
+export type { CgroupIsolatorOptions } from './cgroups/isolator.js';
+export { detectCgroups } from './cgroups/layout.js';
+export { cgroupsMem, minMemoryLimit } from './cgroups/mem.js';
+export { cgroupsPids } from './cgroups/pids.js';
+export { createIsolators } from './create.js';
+export { dockerRuntime } from './docker/runtime.js';
+export { filesystemLinux } from './filesystem/linux.js';
+export { linuxCapabilities } from './linux/capabilities.js';
+export { linuxNnp } from './linux/nnp.js';
+export { linuxOom } from './linux/oom.js';
+export { linuxSysctl } from './linux/sysctl.js';
+export { namespacesCgroup } from './namespaces/cgroup.js';
+export { namespacesIpc } from './namespaces/ipc.js';
+export { namespacesNetwork } from './namespaces/network.js';
+export { namespacesPid } from './namespaces/pid.js';
+export { namespacesUts } from './namespaces/uts.js';
+export { orderIsolators } from './order.js';
+export { posixRlimits } from './posix/rlimits.js';

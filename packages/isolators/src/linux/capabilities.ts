@@ -1,0 +1,68 @@
+import type { CapabilityChange, Isolator, OciCapabilities } from '@gantry/interface';
+import { resolveUser } from '../docker/user.js';
+import { invalidField, refused } from '../errors.js';
+import { capabilityNames, defaultCapabilities } from './capability-names.js';
+import { ownCapabilities } from './own-process.js';
+
+const name = 'linux/capabilities';
+
+/**
+ * `linux/capabilities`: the default set (Docker's, without CAP_MKNOD), changed as the spec asks. Inheritable and
+ * ambient sets are empty (CVE-2022-24769). A user other than root gets the bounding set only, which is what a change
+ * of user leaves in the kernel too.
+ */
+export function linuxCapabilities(): Isolator {
+  return {
+    name,
+    after: ['docker/runtime'],
+    async edits(context) {
+      const bounding = boundingSet(context.spec.capabilities ?? {}, ownCapabilities());
+      const { uid } = await resolveUser(context);
+      return { capabilities: capabilitySets(bounding, uid) };
+    },
+  };
+}
+
+/**
+ * The sorted set for a change, given what the host program holds. A default that it does not hold is left out; one
+ * that the spec adds is `REFUSED`, as are unknown names.
+ */
+export function boundingSet(change: CapabilityChange, held: ReadonlySet<string>): string[] {
+  const drop = change.drop ?? [];
+  const dropsAll = drop.some((item) => item.toUpperCase() === 'ALL');
+  const added = (change.add ?? []).map(fullName);
+  const dropped = new Set(drop.filter((item) => item.toUpperCase() !== 'ALL').map(fullName));
+  const missing = added.filter((item) => !held.has(item));
+  if (missing.length > 0) {
+    throw refused(
+      name,
+      `the host program does not hold ${missing.join(', ')} itself`,
+      'start it with that capability, or do not add it',
+    );
+  }
+  const contradiction = added.find((item) => dropped.has(item));
+  if (contradiction !== undefined) {
+    throw invalidField('spec.capabilities', `${contradiction} is both added and dropped`);
+  }
+  const defaults = dropsAll ? [] : defaultCapabilities.filter((item) => held.has(item) && !dropped.has(item));
+  return [...new Set([...defaults, ...added])].sort();
+}
+
+/** The five sets of a first process that starts as `uid`. */
+export function capabilitySets(bounding: string[], uid: number): OciCapabilities {
+  const own = uid === 0 ? bounding : [];
+  return { bounding, permitted: [...own], effective: [...own], inheritable: [], ambient: [] };
+}
+
+function fullName(given: string): string {
+  const upper = given.toUpperCase();
+  const full = upper.startsWith('CAP_') ? upper : `CAP_${upper}`;
+  if (!capabilityNames.includes(full)) {
+    throw refused(
+      name,
+      `'${given}' is not a capability that can be named here`,
+      'use the names of capabilities(7), one by one; ALL can only be dropped',
+    );
+  }
+  return full;
+}

@@ -1,0 +1,86 @@
+import type { ContainerSpec, Isolator } from '@gantry/interface';
+import { invalidField, refused } from '../errors.js';
+import { hasControlCharacter } from '../text.js';
+
+const name = 'linux/sysctl';
+
+/** Parameters of the IPC namespace, of which every container has its own. */
+const ofIpc: ReadonlySet<string> = new Set([
+  'fs.mqueue.msg_default',
+  'fs.mqueue.msg_max',
+  'fs.mqueue.msgsize_default',
+  'fs.mqueue.msgsize_max',
+  'fs.mqueue.queues_max',
+  'kernel.msgmax',
+  'kernel.msgmnb',
+  'kernel.msgmni',
+  'kernel.sem',
+  'kernel.shm_rmid_forced',
+  'kernel.shmall',
+  'kernel.shmmax',
+  'kernel.shmmni',
+]);
+
+/** Parameters of the network namespace. Named one by one: a prefix would let in some that are the whole machine's. */
+const ofNetwork: ReadonlySet<string> = new Set([
+  'net.core.somaxconn',
+  'net.ipv4.ip_forward',
+  'net.ipv4.ip_local_port_range',
+  'net.ipv4.ip_local_reserved_ports',
+  'net.ipv4.ip_unprivileged_port_start',
+  'net.ipv4.ping_group_range',
+  'net.ipv4.tcp_fin_timeout',
+  'net.ipv4.tcp_keepalive_intvl',
+  'net.ipv4.tcp_keepalive_probes',
+  'net.ipv4.tcp_keepalive_time',
+  'net.ipv4.tcp_max_syn_backlog',
+  'net.ipv4.tcp_rmem',
+  'net.ipv4.tcp_syn_retries',
+  'net.ipv4.tcp_synack_retries',
+  'net.ipv4.tcp_syncookies',
+  'net.ipv4.tcp_tw_reuse',
+  'net.ipv4.tcp_wmem',
+]);
+
+/**
+ * In a network of its own a container needs no privilege for low ports and for ping, so that images which run as an
+ * ordinary user need no capability for them.
+ */
+const networkDefaults: Readonly<Record<string, string>> = {
+  'net.ipv4.ip_unprivileged_port_start': '0',
+  'net.ipv4.ping_group_range': '0 2147483647',
+};
+
+/** `linux/sysctl`: kernel parameters of the container's own namespaces, from a closed list. */
+export function linuxSysctl(): Isolator {
+  return {
+    name,
+    after: ['namespaces/*'],
+    async edits({ spec }) {
+      return { sysctl: sysctlsOf(spec) };
+    },
+  };
+}
+
+/** The parameters to set for a spec. `REFUSED` for one that is not on the list, or not of a namespace it has to itself. */
+export function sysctlsOf(spec: ContainerSpec): Record<string, string> {
+  const ownNetwork = spec.network !== 'host';
+  const sysctls: Record<string, string> = ownNetwork ? { ...networkDefaults } : {};
+  for (const [key, value] of Object.entries(spec.sysctls ?? {})) {
+    if (ofNetwork.has(key)) {
+      if (!ownNetwork) {
+        throw refused(name, `${key} would be the host's, whose network the container uses`, "use network 'none'");
+      }
+    } else if (!ofIpc.has(key)) {
+      const remedy =
+        key === 'kernel.hostname' ? 'use spec.hostname' : `use one of ${[...ofIpc, ...ofNetwork].join(', ')}`;
+      throw refused(name, `'${key}' is not a parameter that a container may set`, remedy);
+    }
+    // A line end would start another write, as in CVE-2022-0811.
+    if (value === '' || value.length > 4095 || hasControlCharacter(value.replaceAll('\t', ' '))) {
+      throw invalidField(`spec.sysctls.${key}`, 'must be 1 to 4095 characters without line ends or NUL bytes');
+    }
+    sysctls[key] = value;
+  }
+  return sysctls;
+}

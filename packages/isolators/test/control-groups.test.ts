@@ -1,0 +1,259 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { CgroupLayout, ContainerSpec, Isolator, IsolatorEdits, PrepareContext } from '@gantry/interface';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { createIsolators } from '../src/create.js';
+import { detectCgroups } from '../src/index.js';
+import { orderIsolators } from '../src/order.js';
+import { contextOf } from './context.js';
+
+const parent = `/gantry-test-${process.pid}`;
+const MiB = 1024 * 1024;
+
+// One file for all that touches the real control groups, so that no two tests do at once. An emulated machine takes its time.
+const slow = { timeout: 60_000 };
+describe.skipIf(process.getuid?.() !== 0)('control groups of this machine (needs root)', slow, () => {
+  let layout: CgroupLayout;
+  let isolators: Isolator[];
+
+  beforeAll(async () => {
+    layout = await detectCgroups();
+    isolators = isolatorsBelow(parent);
+  });
+
+  afterEach(async () => {
+    for (const isolator of isolators) {
+      for await (const id of isolator.list?.() ?? []) await isolator.cleanup?.(id);
+    }
+    expect(mounts().filter((mount) => existsSync(join(mount, parent)))).toEqual([]);
+  });
+
+  const mounts = () => [...new Set(layout.mounts.values())];
+  const isolatorsBelow = (cgroupParent: string) =>
+    orderIsolators(createIsolators({ cgroups: layout, cgroupParent })).filter(({ name }) =>
+      name.startsWith('cgroups/'),
+    );
+
+  /** Edits and prepares as a containerizer does; gives the folders to join. */
+  async function prepare(id: string, resources: ContainerSpec['resources'] = {}, using = isolators, below = parent) {
+    const context: PrepareContext = contextOf({ resources }, { id, parent: below });
+    const edits: IsolatorEdits[] = [];
+    for (const isolator of using) edits.push(await isolator.edits(context));
+    for (const isolator of using) await isolator.prepare?.(context);
+    return [...new Set(edits.flatMap((edit) => edit.cgroups ?? []))];
+  }
+
+  async function cleanUp(id: string): Promise<void> {
+    for (const isolator of [...isolators].reverse()) await isolator.cleanup?.(id);
+  }
+
+  /** A shell that moves itself into the groups, as the shim's first process does, and runs the script. */
+  function run(folders: readonly string[], script: string): ChildProcess {
+    const file = layout.version === 'v1' ? 'tasks' : 'cgroup.procs';
+    const joins = folders.map((folder) => `echo 0 > ${join(folder, file)}`).join(' && ');
+    // Nothing it leaves behind holds our pipes, so its exit can be waited for.
+    return spawn('sh', ['-c', `${joins} || exit 99\n${script}`], { stdio: ['ignore', 'ignore', 'ignore'] });
+  }
+
+  async function exitOf(child: ChildProcess): Promise<number | string> {
+    const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
+    return code ?? signal ?? 'unknown';
+  }
+
+  const named = (name: string) => {
+    const isolator = isolators.find((candidate) => candidate.name === name);
+    if (!isolator) throw new Error(`there is no ${name}`);
+    return isolator;
+  };
+
+  const held = (id: string, v1File: string, v2File: string) => {
+    const file = layout.version === 'v1' ? v1File : v2File;
+    const mount = layout.mounts.get(layout.version === 'v1' ? (file.split('.')[0] ?? '') : 'unified') ?? '';
+    return readFileSync(join(mount, parent, id, file), 'utf8').trim();
+  };
+
+  it('hold what was asked for, rounded to pages at most', async () => {
+    await prepare('limits', {
+      requests: { cpus: 0.5, memory: 8 * MiB },
+      limits: { cpus: 1.5, memory: 32 * MiB + 5, pids: 7 },
+    });
+    expect(held('limits', 'cpu.shares', 'cpu.weight')).toBe(layout.version === 'v1' ? '512' : '50');
+    expect(held('limits', 'cpu.cfs_quota_us', 'cpu.max')).toBe(layout.version === 'v1' ? '150000' : '150000 100000');
+    expect(Number(held('limits', 'memory.limit_in_bytes', 'memory.max'))).toBe(32 * MiB);
+    expect(Number(held('limits', 'memory.soft_limit_in_bytes', 'memory.low'))).toBe(8 * MiB);
+    expect(held('limits', 'pids.max', 'pids.max')).toBe('7');
+    if (layout.version === 'v2') expect(held('limits', '', 'memory.oom.group')).toBe('1');
+    expect((await named('cgroups/mem').usage?.('limits'))?.memory?.limit).toBe(32 * MiB);
+  });
+
+  it('limit nothing but the number of processes if nothing is asked for', async () => {
+    await prepare('defaults');
+    expect(held('defaults', 'pids.max', 'pids.max')).toBe('4096');
+    expect(held('defaults', 'cpu.cfs_quota_us', 'cpu.max')).toBe(layout.version === 'v1' ? '-1' : 'max 100000');
+    expect((await named('cgroups/mem').usage?.('defaults'))?.memory).not.toHaveProperty('limit');
+    await prepare('unlimited', { limits: { pids: Number.POSITIVE_INFINITY } });
+    expect(held('unlimited', 'pids.max', 'pids.max')).toBe('max');
+  });
+
+  it('measure a process in them', async () => {
+    const folders = await prepare('usage', { limits: { cpus: 0.2 } });
+    const child = run(folders, 'while :; do :; done');
+    const exit = exitOf(child);
+    const cpu = async () => (await named('cgroups/cpu').usage?.('usage'))?.cpu;
+    const throttled = async () => ((await cpu())?.throttledTime ?? 0) > 0;
+    while (!(await throttled()));
+    expect((await named('cgroups/pids').usage?.('usage'))?.pids?.current).toBe(1);
+    child.kill('SIGKILL');
+    expect(await exit).toBe('SIGKILL');
+    // It is held back when a fifth of a period of 100 ms is used up.
+    expect((await cpu())?.total).toBeGreaterThan(15_000_000);
+    expect((await cpu())?.throttledPeriods).toBeGreaterThan(0);
+    const memory = (await named('cgroups/mem').usage?.('usage'))?.memory;
+    expect(memory?.oomKills).toBe(0);
+    expect((await named('cgroups/pids').usage?.('usage'))?.pids).toEqual({ current: 0, limit: 4096 });
+    expect(await named('cgroups/mem').limitation?.('usage')).toBeUndefined();
+  });
+
+  it('name the memory limit when a process is killed for it', async () => {
+    const limit = 16 * MiB;
+    const folders = await prepare('hog', { limits: { memory: limit } });
+    await exitOf(run(folders, `head -c ${8 * limit} /dev/zero | tail -c ${8 * limit}`));
+    const limitation = await named('cgroups/mem').limitation?.('hog');
+    expect(limitation).toMatchObject({ isolator: 'cgroups/mem', resource: 'memory' });
+    expect(limitation?.message).toContain(`the memory limit of ${limit} bytes was reached`);
+    expect((await named('cgroups/mem').usage?.('hog'))?.memory?.oomKills).toBeGreaterThan(0);
+  });
+
+  it('stop a container from having more processes than its limit, and end what it leaves behind', async () => {
+    const folders = await prepare('forks', { limits: { pids: 5 } });
+    expect(await exitOf(run(folders, 'for i in 1 2 3 4 5 6 7 8; do sleep 1000 & done'))).toBe(2);
+    expect((await named('cgroups/pids').usage?.('forks'))?.pids).toEqual({ current: 4, limit: 5 });
+    expect(await named('cgroups/pids').limitation?.('forks')).toBeUndefined();
+    const left = pidsIn(folders);
+    expect(left).toHaveLength(4);
+    await cleanUp('forks');
+    expect(left.filter((pid) => existsSync(`/proc/${pid}/exe`) && !isZombie(pid))).toEqual([]);
+  });
+
+  it('are removed under a container that goes on forking', async () => {
+    const folders = await prepare('bomb', { limits: { pids: 60 } });
+    const loop = 'while :; do sleep 0.001; done';
+    const exit = exitOf(run(folders, `for i in 1 2 3 4 5 6 7 8 9 10; do (${loop}) & done; wait`));
+    await until(() => pidsIn(folders).length > 10);
+    await cleanUp('bomb');
+    await exit;
+    expect(folders.filter((folder) => existsSync(folder))).toEqual([]);
+  });
+
+  it('are removed with the groups that the container made inside', async () => {
+    const folders = await prepare('nested');
+    const inner = folders.map((folder) => join(folder, 'a', 'b'));
+    for (const folder of inner) mkdirSync(folder, { recursive: true });
+    const exit = exitOf(run(inner, 'exec sleep 1000'));
+    await until(() => pidsIn(inner).length > 0);
+    await cleanUp('nested');
+    expect(await exit).toBe('SIGKILL');
+    expect(folders.filter((folder) => existsSync(folder))).toEqual([]);
+  });
+
+  it('are listed by id, and cleaned up twice, or for nobody, without complaint', async () => {
+    await prepare('one');
+    await prepare('two');
+    for (const isolator of isolators) {
+      const ids: string[] = [];
+      for await (const id of isolator.list?.() ?? []) ids.push(id);
+      expect(ids.sort()).toEqual(['one', 'two']);
+    }
+    for (const id of ['one', 'one', 'nobody']) await cleanUp(id);
+    expect(mounts().filter((mount) => existsSync(join(mount, parent, 'one')))).toEqual([]);
+    await expect(named('cgroups/cpu').usage?.('one')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(await named('cgroups/mem').limitation?.('one')).toBeUndefined();
+  });
+
+  it('survive the clean-up of others, which takes their parent away', async () => {
+    const lives = Array.from({ length: 16 }, async (_, index) => {
+      for (let round = 0; round < 5; round++) {
+        const folders = await prepare(`race-${index}`);
+        expect(folders.every((folder) => existsSync(folder))).toBe(true);
+        await cleanUp(`race-${index}`);
+      }
+    });
+    await Promise.all(lives);
+  });
+
+  it('are refused to a container while an earlier one of its id is in them, or left its counters', async () => {
+    const folders = await prepare('again');
+    const child = run(folders, 'exec sleep 1000');
+    const exit = exitOf(child);
+    await until(() => pidsIn(folders).length > 0);
+    await expect(prepare('again')).rejects.toMatchObject({ code: 'REFUSED' });
+    child.kill('SIGKILL');
+    expect(await exit).toBe('SIGKILL');
+    await expect(prepare('again')).rejects.toMatchObject({ code: 'REFUSED' });
+    await cleanUp('again');
+    await expect(prepare('again')).resolves.toHaveLength(folders.length);
+  });
+
+  it('need the group above their parent to be there', async () => {
+    const below = `/gantry-test-absent-${process.pid}/deep`;
+    await expect(prepare('deep', {}, isolatorsBelow(below), below)).rejects.toMatchObject({
+      code: 'REFUSED',
+      message: expect.stringContaining(`make `),
+    });
+  });
+
+  it('refuse what they cannot limit', async () => {
+    const refusals: [ContainerSpec['resources'], string][] = [
+      [{ limits: { memory: MiB } }, 'REFUSED'],
+      [{ limits: { swap: MiB } }, 'INVALID_ARGUMENT'],
+      [{ limits: { memory: 8 * MiB }, requests: { memory: 9 * MiB } }, 'INVALID_ARGUMENT'],
+      [{ limits: { cpus: 0 } }, 'INVALID_ARGUMENT'],
+      [{ limits: { pids: 0 } }, 'INVALID_ARGUMENT'],
+      [{ limits: { pids: 2 ** 23 } }, 'INVALID_ARGUMENT'],
+    ];
+    for (const [resources, code] of refusals) await expect(prepare('bad', resources)).rejects.toMatchObject({ code });
+    const none: CgroupLayout = { version: 'v1', mounts: new Map([['cpu', '/sys/fs/cgroup/cpu']]) };
+    const [isolator] = createIsolators({ cgroups: none }).filter(({ name }) => name === 'cgroups/mem');
+    await expect(isolator?.edits(contextOf({}))).rejects.toMatchObject({ code: 'REFUSED' });
+  });
+
+  it('on v2, say which processes are in the way of switching a controller on', async (test) => {
+    if (layout.version === 'v1') test.skip('this machine has cgroup v1');
+    const above = join(mounts()[0] ?? '', `gantry-test-above-${process.pid}`);
+    mkdirSync(above);
+    const child = run([above], 'exec sleep 1000');
+    const exit = exitOf(child);
+    try {
+      await until(() => pidsIn([above]).length > 0);
+      const below = `/${above.split('/').at(-1)}/p`;
+      const using = isolatorsBelow(below);
+      await expect(prepare('c', {}, using, below)).rejects.toMatchObject({
+        code: 'REFUSED',
+        message: expect.stringContaining(`move the processes in ${above}`),
+      });
+      for (const isolator of using) await isolator.cleanup?.('c');
+    } finally {
+      child.kill('SIGKILL');
+      await exit;
+      await until(() => readFileSync(join(above, 'cgroup.events'), 'utf8').includes('populated 0'));
+      rmdirSync(above);
+    }
+  });
+});
+
+/** In the last of the folders, which a process joins last. */
+function pidsIn(folders: readonly string[]): number[] {
+  const folder = folders.at(-1) ?? '';
+  return readFileSync(join(folder, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean).map(Number);
+}
+
+function isZombie(pid: number): boolean {
+  return existsSync(`/proc/${pid}/stat`) && / Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+}
+
+/** Looks again at every turn of the event loop. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}

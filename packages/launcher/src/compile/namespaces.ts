@@ -1,0 +1,41 @@
+import type { OciNamespace, OciNamespaceType } from '@gantry/interface';
+import { invalid, unsupported } from './refusal.js';
+
+/** `CLONE_NEW*` of linux/sched.h, of the namespaces that the shim makes. */
+const cloneFlags: ReadonlyMap<OciNamespaceType, number> = new Map([
+  ['mount', 0x00020000],
+  ['cgroup', 0x02000000],
+  ['uts', 0x04000000],
+  ['ipc', 0x08000000],
+  ['pid', 0x20000000],
+  ['network', 0x40000000],
+]);
+
+/** The namespaces that a container has of its own; the others are the host's. */
+export interface NewNamespaces {
+  readonly types: ReadonlySet<OciNamespaceType>;
+  /** For clone3(2). */
+  readonly flags: number;
+}
+
+export function compileNamespaces(namespaces: readonly OciNamespace[]): NewNamespaces {
+  const types = new Set<OciNamespaceType>();
+  let flags = 0;
+  namespaces.forEach(({ type, path }, index) => {
+    const field = `linux.namespaces[${index}]`;
+    if (types.has(type)) throw invalid(`${field}.type`, `a second ${type} namespace`);
+    if (path !== undefined)
+      throw unsupported(`${field}.path`, `joining the ${type} namespace ${path} is not supported`);
+    const flag = cloneFlags.get(type);
+    if (flag === undefined) throw unsupported(`${field}.type`, `a ${type} namespace is not supported`);
+    types.add(type);
+    flags += flag;
+  });
+  if (!types.has('mount')) {
+    throw unsupported(
+      'linux.namespaces',
+      'a container without a mount namespace of its own would change the host root',
+    );
+  }
+  return { types, flags };
+}

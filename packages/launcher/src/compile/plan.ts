@@ -1,0 +1,100 @@
+import { GantryError, type LaunchPlan, type LaunchRequest } from '@gantry/interface';
+import { protocolVersion, type Step } from '../protocol.generated.js';
+import { compileDevices } from './devices.js';
+import { refuseUnknownFields } from './known-fields.js';
+import { compileMounts } from './mounts.js';
+import { compileNamespaces, type NewNamespaces } from './namespaces.js';
+import { compileProcess } from './process.js';
+import { absolutePath, integer, invalid, unsupported } from './refusal.js';
+import { compileSysctls } from './sysctls.js';
+
+/** A launch plan with what the shim needs to know before the first step: how to clone the process that performs it. */
+export interface ShimPlan extends LaunchPlan {
+  /** `CLONE_NEW*` bits of the namespaces that are the container's own. */
+  readonly cloneFlags: number;
+  /** The cgroup v2 folder into which the process is cloned; empty for the shim's own. */
+  readonly cgroup: string;
+  readonly steps: readonly Step[];
+}
+
+/**
+ * Compiles a finished document to the steps that carry it out. Pure. `UNSUPPORTED`, with `details.field`, for
+ * anything that the shim cannot do; `INVALID_DOCUMENT`, with `details.path`, for what breaks the specification.
+ *
+ * The order is forced by the kernel: what needs the host's paths comes before `pivotRoot`; sysctls are written before
+ * /proc/sys turns read-only, and everything is created before the root does; `exec` follows the barrier `ready` alone.
+ */
+export function compilePlan(request: LaunchRequest): ShimPlan {
+  const { config, cgroupVersion } = request;
+  if (!/^1\./.test(config.ociVersion)) {
+    throw unsupported('ociVersion', `${config.ociVersion} is not a version 1 of the runtime specification`);
+  }
+  refuseUnknownFields(config);
+  const namespaces = compileNamespaces(config.linux.namespaces);
+  const mounts = compileMounts(config, cgroupVersion);
+  const root = absolutePath(config.root.path, 'root.path');
+  const steps: Step[] = [
+    ...joinCgroups(request),
+    ...compileOomScore(config.process.oomScoreAdj),
+    mounts.propagation,
+    compileRoot(request.rootfs, root),
+    ...mounts.steps,
+    ...compileDevices(config),
+    { op: 'makeFolder', path: absolutePath(config.process.cwd, 'process.cwd') },
+    { op: 'pivotRoot', path: root },
+    ...compileHostname(config.hostname, namespaces),
+    ...(namespaces.types.has('network') ? [{ op: 'loopbackUp' } as const] : []),
+    ...compileSysctls(config.linux.sysctl ?? {}, namespaces),
+    ...paths('readonlyPath', config.linux.readonlyPaths, 'linux.readonlyPaths'),
+    ...paths('mask', config.linux.maskedPaths, 'linux.maskedPaths'),
+    ...(config.root.readonly ? [{ op: 'readonlyRoot' } as const] : []),
+    ...compileProcess(config.process, request.clampedRlimits),
+  ];
+  return { version: protocolVersion, cloneFlags: namespaces.flags, cgroup: cloneCgroup(request), steps };
+}
+
+function compileRoot(rootfs: LaunchRequest['rootfs'], target: string): Step {
+  if (rootfs.type === 'directory') return { op: 'rootBind', target, source: rootfs.source };
+  return { op: 'rootOverlay', target, lower: rootfs.lower, upper: rootfs.upper, work: rootfs.work };
+}
+
+/** Limits are set by whoever made the groups, so a document with limits and no group would run without them. */
+function joinCgroups({ config, cgroups, cgroupVersion }: LaunchRequest): Step[] {
+  const limited = Object.values(config.linux.resources ?? {}).some((value) => value !== undefined);
+  if (limited && cgroups.length === 0) {
+    throw unsupported('linux.resources', 'there is no control group that could hold these limits');
+  }
+  return cgroupVersion === 'v1' ? cgroups.map((path) => ({ op: 'joinCgroup', path })) : [];
+}
+
+function cloneCgroup({ cgroups, cgroupVersion }: LaunchRequest): string {
+  if (cgroupVersion === 'v1') return '';
+  if (cgroups.length > 1) {
+    throw new GantryError(
+      'INVALID_ARGUMENT',
+      `a process can be in one cgroup v2 folder, not in ${cgroups.join(', ')}`,
+      {
+        details: { field: 'cgroups' },
+      },
+    );
+  }
+  return cgroups[0] ?? '';
+}
+
+function compileOomScore(value: number | undefined): Step[] {
+  if (value === undefined) return [];
+  return [{ op: 'oomScoreAdj', value: integer(value, -1000, 1000, 'process.oomScoreAdj') }];
+}
+
+function compileHostname(name: string | undefined, namespaces: NewNamespaces): Step[] {
+  if (name === undefined || name === '') return [];
+  if (!namespaces.types.has('uts')) {
+    throw unsupported('hostname', 'it would change the host: the container has no uts namespace of its own');
+  }
+  if (Buffer.byteLength(name) > 64) throw invalid('hostname', `${name} is longer than 64 bytes`);
+  return [{ op: 'hostname', name }];
+}
+
+function paths(op: 'mask' | 'readonlyPath', list: readonly string[] | undefined, field: string): Step[] {
+  return (list ?? []).map((path, index) => ({ op, path: absolutePath(path, `${field}[${index}]`) }));
+}

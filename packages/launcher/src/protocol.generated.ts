@@ -1,0 +1,665 @@
+// Generated from native/protocol/protocol.json by native/protocol/generate.mjs; edit those.
+import { GantryError } from '@gantry/interface';
+
+/** The version that host and shim must share. */
+export const protocolVersion = 1;
+
+/** The most bytes that may follow a frame's length. */
+export const maxFrame = 1048576;
+
+/** `step` of a failure that is the shim's own. */
+export const noStep = 4294967295;
+
+/** The files of the shim in a container's state folder. */
+export const stateFiles = {
+  /** The path socket, mode 0600. */
+  socket: 'shim.sock',
+  /** Lines of the Kubernetes CRI log format; rotated ones are log.1 (newest), log.2 and so on. */
+  log: 'log',
+  /** Written whole before exited is sent, only if the exec succeeded; three lines: `exited CODE` or `signaled SIGNAL`; `at MILLISECONDS` since the epoch; `process PID STARTTIME` as in hello. */
+  exitRecord: 'exit',
+} as const;
+
+/**
+ * A u64 is a number: a safe integer, or 2^64, which is what JSON reads 18446744073709551615 as and stands for
+ * that value (RLIM_INFINITY).
+ */
+export const maxU64 = 2 ** 64;
+
+/** Write 0 to `tasks` in the v1 folder `path`: the caller moves itself, which takes no global lock. */
+export type JoinCgroupStep = {
+  readonly op: 'joinCgroup';
+  readonly path: string;
+};
+
+/** Mount propagation of / recursively; must precede every mount. */
+export type SetPropagationStep = {
+  readonly op: 'setPropagation';
+  readonly flags: number;
+};
+
+/** Mount an overlay at `target`; `lower` lowest first; lowerdir+ where the kernel has it, else mount(2) with short names. */
+export type RootOverlayStep = {
+  readonly op: 'rootOverlay';
+  readonly target: string;
+  readonly lower: readonly string[];
+  readonly upper: string;
+  readonly work: string;
+};
+
+/** Recursive bind of the folder `source` at `target`. */
+export type RootBindStep = {
+  readonly op: 'rootBind';
+  readonly target: string;
+  readonly source: string;
+};
+
+/** New file system at `target`, resolved inside the root and created (folder) if absent; flags are MS_*; data is the file system's options. */
+export type MountStep = {
+  readonly op: 'mount';
+  readonly type: string;
+  readonly source: string;
+  readonly target: string;
+  readonly flags: number;
+  readonly data: string;
+};
+
+/** Open_tree clone of the host path `source`, attributes (MOUNT_ATTR_*) set recursively if `recursive`, moved to `target`, which is created to match (file or folder). */
+export type BindStep = {
+  readonly op: 'bind';
+  readonly source: string;
+  readonly target: string;
+  readonly recursive: number;
+  readonly attributes: number;
+};
+
+/** Mknod inside the root, parents created; type is S_IFCHR, S_IFBLK or S_IFIFO; mode, owner set exactly. */
+export type DeviceStep = {
+  readonly op: 'device';
+  readonly path: string;
+  readonly type: number;
+  readonly major: number;
+  readonly minor: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+};
+
+/** `path` inside the root becomes a link to `target`; one that is already so is fine. */
+export type SymlinkStep = {
+  readonly op: 'symlink';
+  readonly target: string;
+  readonly path: string;
+};
+
+/** Hide `path`: a file under the container's /dev/null, verified 1:3; a folder under an empty read-only tmpfs; absent is fine. */
+export type MaskStep = {
+  readonly op: 'mask';
+  readonly path: string;
+};
+
+/** Bind `path` on itself read-only; absent is fine. */
+export type ReadonlyPathStep = {
+  readonly op: 'readonlyPath';
+  readonly path: string;
+};
+
+/** Pivot_root to `path`, detach the old root, chdir /; paths of later steps are the container's own. */
+export type PivotRootStep = {
+  readonly op: 'pivotRoot';
+  readonly path: string;
+};
+
+/** Remount / read-only. */
+export type ReadonlyRootStep = {
+  readonly op: 'readonlyRoot';
+};
+
+/** Set the host name of the UTS namespace. */
+export type HostnameStep = {
+  readonly op: 'hostname';
+  readonly name: string;
+};
+
+/** Write `value` to /proc/sys/`path`; on a verified procfs. */
+export type SysctlStep = {
+  readonly op: 'sysctl';
+  readonly path: string;
+  readonly value: string;
+};
+
+/** Bring up the interface lo of the network namespace. */
+export type LoopbackUpStep = {
+  readonly op: 'loopbackUp';
+};
+
+/** `clamp` lowers soft and hard to the current hard limit when raising it is not permitted. */
+export type RlimitStep = {
+  readonly op: 'rlimit';
+  readonly resource: number;
+  readonly soft: number;
+  readonly hard: number;
+  readonly clamp: number;
+};
+
+/** Write the caller's own oom_score_adj. */
+export type OomScoreAdjStep = {
+  readonly op: 'oomScoreAdj';
+  readonly value: number;
+};
+
+/** Set the file mode creation mask. */
+export type UmaskStep = {
+  readonly op: 'umask';
+  readonly mask: number;
+};
+
+/** Mkdir -p inside the root, mode 0755; one that exists is left as it is. */
+export type MakeFolderStep = {
+  readonly op: 'makeFolder';
+  readonly path: string;
+};
+
+/** The barrier: report ready, wait for release; everything before it is set-up that still needs privilege. */
+export type ReadyStep = {
+  readonly op: 'ready';
+};
+
+/** Join a new anonymous session keyring; ENOSYS and EDQUOT are fine. */
+export type SessionKeyringStep = {
+  readonly op: 'sessionKeyring';
+};
+
+/** Bit masks; drops the bounding set to `bounding` now, keeps the rest over the user change, and sets them exactly after it. */
+export type CapabilitiesStep = {
+  readonly op: 'capabilities';
+  readonly bounding: number;
+  readonly effective: number;
+  readonly permitted: number;
+  readonly inheritable: number;
+  readonly ambient: number;
+};
+
+/** Setgroups, setresgid, setresuid; then the capabilities of the step before; groups are decimal numbers. */
+export type UserStep = {
+  readonly op: 'user';
+  readonly uid: number;
+  readonly gid: number;
+  readonly groups: readonly string[];
+};
+
+/** Set PR_SET_NO_NEW_PRIVS. */
+export type NoNewPrivilegesStep = {
+  readonly op: 'noNewPrivileges';
+};
+
+/** And verify that getcwd lies inside the root. */
+export type ChdirStep = {
+  readonly op: 'chdir';
+  readonly path: string;
+};
+
+/** Close_range all but 0, 1, 2, default signals and mask, parent-death SIGKILL; argv[0] without a slash is looked up in PATH of `env`; a script without #! is not run through a shell. */
+export type ExecStep = {
+  readonly op: 'exec';
+  readonly argv: readonly string[];
+  readonly env: readonly string[];
+};
+
+/** One step of a launch plan. */
+export type Step =
+  | JoinCgroupStep
+  | SetPropagationStep
+  | RootOverlayStep
+  | RootBindStep
+  | MountStep
+  | BindStep
+  | DeviceStep
+  | SymlinkStep
+  | MaskStep
+  | ReadonlyPathStep
+  | PivotRootStep
+  | ReadonlyRootStep
+  | HostnameStep
+  | SysctlStep
+  | LoopbackUpStep
+  | RlimitStep
+  | OomScoreAdjStep
+  | UmaskStep
+  | MakeFolderStep
+  | ReadyStep
+  | SessionKeyringStep
+  | CapabilitiesStep
+  | UserStep
+  | NoNewPrivilegesStep
+  | ChdirStep
+  | ExecStep;
+
+/** The first frame on the socket that the shim inherits. */
+export type LaunchMessage = {
+  readonly op: 'launch';
+  readonly version: number;
+  readonly stateDir: string;
+  readonly cloneFlags: number;
+  readonly cgroup: string;
+  readonly logMaxBytes: number;
+  readonly logMaxFiles: number;
+  readonly steps: readonly Step[];
+};
+
+/** Let the blocked first process go to its exec. */
+export type ReleaseMessage = {
+  readonly op: 'release';
+};
+
+/** Send a signal to the first process; answered by done. */
+export type SignalMessage = {
+  readonly op: 'signal';
+  readonly request: number;
+  readonly signal: number;
+};
+
+/** Ask for hello again; answered by done. */
+export type StatusMessage = {
+  readonly op: 'status';
+  readonly request: number;
+};
+
+/** What the host says. */
+export type HostMessage = LaunchMessage | ReleaseMessage | SignalMessage | StatusMessage;
+
+/** The first frame to every client of the path socket, and to the launching host once the first process is blocked and ready. */
+export type HelloMessage = {
+  readonly op: 'hello';
+  readonly version: number;
+  readonly shimPid: number;
+  readonly pid: number;
+  readonly startTime: number;
+  readonly released: number;
+};
+
+/** A step, or the shim's own work, failed; the launch is over. */
+export type FailedMessage = {
+  readonly op: 'failed';
+  readonly step: number;
+  readonly name: string;
+  readonly errno: number;
+  readonly path: string;
+};
+
+/** The exec succeeded. */
+export type StartedMessage = {
+  readonly op: 'started';
+  readonly at: number;
+};
+
+/** The first process ended and the exit record is on disk; type 0 code, 1 signal. */
+export type ExitedMessage = {
+  readonly op: 'exited';
+  readonly type: number;
+  readonly value: number;
+  readonly at: number;
+};
+
+/** The answer to a request; errno 0 on success, ESRCH once the first process has ended. */
+export type DoneMessage = {
+  readonly op: 'done';
+  readonly request: number;
+  readonly errno: number;
+};
+
+/** What the shim says. */
+export type ShimMessage = HelloMessage | FailedMessage | StartedMessage | ExitedMessage | DoneMessage;
+
+class FieldWriter {
+  #buffer = Buffer.allocUnsafe(256);
+  #length = 0;
+
+  u8(value: number, field = 'code'): void {
+    this.#check(value, 0, 0xff, field);
+    this.#length = this.#room(1).writeUInt8(value, this.#length);
+  }
+
+  u32(value: number, field: string): void {
+    this.#check(value, 0, 0xffffffff, field);
+    this.#length = this.#room(4).writeUInt32LE(value, this.#length);
+  }
+
+  i32(value: number, field: string): void {
+    this.#check(value, -0x80000000, 0x7fffffff, field);
+    this.#length = this.#room(4).writeInt32LE(value, this.#length);
+  }
+
+  u64(value: number, field: string): void {
+    if (value !== maxU64) this.#check(value, 0, Number.MAX_SAFE_INTEGER, field);
+    const bits = value === maxU64 ? 0xffffffffffffffffn : BigInt(value);
+    this.#length = this.#room(8).writeBigUInt64LE(bits, this.#length);
+  }
+
+  str(value: string, field: string): void {
+    if (value.includes('\0')) throw invalid(field, 'has a NUL');
+    const size = Buffer.byteLength(value);
+    this.u32(size, field);
+    const buffer = this.#room(size + 1);
+    buffer.write(value, this.#length);
+    this.#length = buffer.writeUInt8(0, this.#length + size);
+  }
+
+  list(values: readonly string[], field: string): void {
+    this.u32(values.length, field);
+    for (const value of values) this.str(value, field);
+  }
+
+  block(bytes: Uint8Array): void {
+    this.u32(bytes.length, 'length');
+    this.#room(bytes.length).set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  bytes(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  #check(value: number, low: number, high: number, field: string): void {
+    if (!Number.isInteger(value) || value < low || value > high) {
+      throw invalid(field, `is ${value}, not an integer from ${low} to ${high}`);
+    }
+  }
+
+  #room(size: number): Buffer {
+    if (this.#length + size > this.#buffer.length) {
+      const larger = Buffer.allocUnsafe(Math.max(2 * this.#buffer.length, this.#length + size));
+      larger.set(this.#buffer.subarray(0, this.#length));
+      this.#buffer = larger;
+    }
+    return this.#buffer;
+  }
+}
+
+class FieldReader {
+  readonly #bytes: Buffer;
+  #offset = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  u8(): number {
+    return this.#bytes.readUInt8(this.#advance(1));
+  }
+
+  u32(): number {
+    return this.#bytes.readUInt32LE(this.#advance(4));
+  }
+
+  i32(): number {
+    return this.#bytes.readInt32LE(this.#advance(4));
+  }
+
+  u64(): number {
+    const value = Number(this.#bytes.readBigUInt64LE(this.#advance(8)));
+    if (!Number.isSafeInteger(value) && value !== maxU64) throw broken(`the number ${value}`);
+    return value;
+  }
+
+  str(): string {
+    const size = this.u32();
+    const start = this.#advance(size + 1);
+    return this.#bytes.toString('utf8', start, start + size);
+  }
+
+  end(): void {
+    if (this.#offset !== this.#bytes.length) throw broken('a frame that is longer than its message');
+  }
+
+  #advance(size: number): number {
+    const start = this.#offset;
+    if (start + size > this.#bytes.length) throw broken('a frame that is shorter than its message');
+    this.#offset = start + size;
+    return start;
+  }
+}
+
+function invalid(field: string, what: string): GantryError {
+  return new GantryError('INVALID_ARGUMENT', `launch plan: ${field} ${what}`, { details: { field } });
+}
+
+function broken(what: string): GantryError {
+  return new GantryError('SHIM_LOST', `the shim broke its protocol: it sent ${what}`);
+}
+
+function encodeStep(writer: FieldWriter, step: Step): void {
+  switch (step.op) {
+    case 'joinCgroup':
+      writer.u8(1);
+      writer.str(step.path, 'joinCgroup.path');
+      break;
+    case 'setPropagation':
+      writer.u8(2);
+      writer.u64(step.flags, 'setPropagation.flags');
+      break;
+    case 'rootOverlay':
+      writer.u8(3);
+      writer.str(step.target, 'rootOverlay.target');
+      writer.list(step.lower, 'rootOverlay.lower');
+      writer.str(step.upper, 'rootOverlay.upper');
+      writer.str(step.work, 'rootOverlay.work');
+      break;
+    case 'rootBind':
+      writer.u8(4);
+      writer.str(step.target, 'rootBind.target');
+      writer.str(step.source, 'rootBind.source');
+      break;
+    case 'mount':
+      writer.u8(5);
+      writer.str(step.type, 'mount.type');
+      writer.str(step.source, 'mount.source');
+      writer.str(step.target, 'mount.target');
+      writer.u64(step.flags, 'mount.flags');
+      writer.str(step.data, 'mount.data');
+      break;
+    case 'bind':
+      writer.u8(6);
+      writer.str(step.source, 'bind.source');
+      writer.str(step.target, 'bind.target');
+      writer.u8(step.recursive, 'bind.recursive');
+      writer.u64(step.attributes, 'bind.attributes');
+      break;
+    case 'device':
+      writer.u8(7);
+      writer.str(step.path, 'device.path');
+      writer.u32(step.type, 'device.type');
+      writer.u32(step.major, 'device.major');
+      writer.u32(step.minor, 'device.minor');
+      writer.u32(step.mode, 'device.mode');
+      writer.u32(step.uid, 'device.uid');
+      writer.u32(step.gid, 'device.gid');
+      break;
+    case 'symlink':
+      writer.u8(8);
+      writer.str(step.target, 'symlink.target');
+      writer.str(step.path, 'symlink.path');
+      break;
+    case 'mask':
+      writer.u8(9);
+      writer.str(step.path, 'mask.path');
+      break;
+    case 'readonlyPath':
+      writer.u8(10);
+      writer.str(step.path, 'readonlyPath.path');
+      break;
+    case 'pivotRoot':
+      writer.u8(11);
+      writer.str(step.path, 'pivotRoot.path');
+      break;
+    case 'readonlyRoot':
+      writer.u8(12);
+      break;
+    case 'hostname':
+      writer.u8(13);
+      writer.str(step.name, 'hostname.name');
+      break;
+    case 'sysctl':
+      writer.u8(14);
+      writer.str(step.path, 'sysctl.path');
+      writer.str(step.value, 'sysctl.value');
+      break;
+    case 'loopbackUp':
+      writer.u8(15);
+      break;
+    case 'rlimit':
+      writer.u8(16);
+      writer.i32(step.resource, 'rlimit.resource');
+      writer.u64(step.soft, 'rlimit.soft');
+      writer.u64(step.hard, 'rlimit.hard');
+      writer.u8(step.clamp, 'rlimit.clamp');
+      break;
+    case 'oomScoreAdj':
+      writer.u8(17);
+      writer.i32(step.value, 'oomScoreAdj.value');
+      break;
+    case 'umask':
+      writer.u8(18);
+      writer.u32(step.mask, 'umask.mask');
+      break;
+    case 'makeFolder':
+      writer.u8(19);
+      writer.str(step.path, 'makeFolder.path');
+      break;
+    case 'ready':
+      writer.u8(20);
+      break;
+    case 'sessionKeyring':
+      writer.u8(21);
+      break;
+    case 'capabilities':
+      writer.u8(22);
+      writer.u64(step.bounding, 'capabilities.bounding');
+      writer.u64(step.effective, 'capabilities.effective');
+      writer.u64(step.permitted, 'capabilities.permitted');
+      writer.u64(step.inheritable, 'capabilities.inheritable');
+      writer.u64(step.ambient, 'capabilities.ambient');
+      break;
+    case 'user':
+      writer.u8(23);
+      writer.u32(step.uid, 'user.uid');
+      writer.u32(step.gid, 'user.gid');
+      writer.list(step.groups, 'user.groups');
+      break;
+    case 'noNewPrivileges':
+      writer.u8(24);
+      break;
+    case 'chdir':
+      writer.u8(25);
+      writer.str(step.path, 'chdir.path');
+      break;
+    case 'exec':
+      writer.u8(26);
+      writer.list(step.argv, 'exec.argv');
+      writer.list(step.env, 'exec.env');
+      break;
+  }
+}
+
+function encodeSteps(writer: FieldWriter, steps: readonly Step[]): void {
+  writer.u32(steps.length, 'steps');
+  for (const step of steps) {
+    const body = new FieldWriter();
+    encodeStep(body, step);
+    writer.block(body.bytes());
+  }
+}
+
+/**
+ * Encodes one frame. `INVALID_ARGUMENT` for a value that its field cannot hold, such as a string with a NUL;
+ * `LIMIT_EXCEEDED` if the frame is longer than the shim takes.
+ */
+export function encodeFrame(message: HostMessage): Uint8Array {
+  const writer = new FieldWriter();
+  switch (message.op) {
+    case 'launch':
+      writer.u8(1);
+      writer.u32(message.version, 'launch.version');
+      writer.str(message.stateDir, 'launch.stateDir');
+      writer.u64(message.cloneFlags, 'launch.cloneFlags');
+      writer.str(message.cgroup, 'launch.cgroup');
+      writer.u64(message.logMaxBytes, 'launch.logMaxBytes');
+      writer.u32(message.logMaxFiles, 'launch.logMaxFiles');
+      encodeSteps(writer, message.steps);
+      break;
+    case 'release':
+      writer.u8(2);
+      break;
+    case 'signal':
+      writer.u8(3);
+      writer.u32(message.request, 'signal.request');
+      writer.i32(message.signal, 'signal.signal');
+      break;
+    case 'status':
+      writer.u8(4);
+      writer.u32(message.request, 'status.request');
+      break;
+  }
+  const body = writer.bytes();
+  if (body.length > maxFrame) {
+    throw new GantryError(
+      'LIMIT_EXCEEDED',
+      `the ${message.op} message has ${body.length} bytes, the shim takes ${maxFrame}: shorten the arguments, environment or mounts`,
+      { details: { bytes: body.length, limit: maxFrame } },
+    );
+  }
+  const frame = new FieldWriter();
+  frame.block(body);
+  return frame.bytes();
+}
+
+function decodeBody(body: Uint8Array): ShimMessage {
+  const reader = new FieldReader(body);
+  const message = decodeFields(reader.u8(), reader);
+  reader.end();
+  return message;
+}
+
+function decodeFields(code: number, reader: FieldReader): ShimMessage {
+  switch (code) {
+    case 65:
+      return {
+        op: 'hello',
+        version: reader.u32(),
+        shimPid: reader.i32(),
+        pid: reader.i32(),
+        startTime: reader.u64(),
+        released: reader.u8(),
+      };
+    case 66:
+      return { op: 'failed', step: reader.u32(), name: reader.str(), errno: reader.i32(), path: reader.str() };
+    case 67:
+      return { op: 'started', at: reader.u64() };
+    case 68:
+      return { op: 'exited', type: reader.u8(), value: reader.i32(), at: reader.u64() };
+    case 69:
+      return { op: 'done', request: reader.u32(), errno: reader.i32() };
+    default:
+      throw broken(`a message of unknown code ${code}`);
+  }
+}
+
+/** Cuts a byte stream from a shim into messages. `SHIM_LOST` for anything that is not one. */
+export class FrameDecoder {
+  #pending: Uint8Array = new Uint8Array();
+
+  /** Takes the next piece of the stream and returns the messages that it completes. */
+  push(chunk: Uint8Array): ShimMessage[] {
+    const messages: ShimMessage[] = [];
+    let bytes = this.#pending.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.#pending, chunk]);
+    while (bytes.length >= 4) {
+      const size = bytes.readUInt32LE(0);
+      if (size === 0 || size > maxFrame) throw broken(`a frame of ${size} bytes`);
+      if (bytes.length < 4 + size) break;
+      messages.push(decodeBody(bytes.subarray(4, 4 + size)));
+      bytes = bytes.subarray(4 + size);
+    }
+    this.#pending = bytes;
+    return messages;
+  }
+}

@@ -1,0 +1,139 @@
+import { constants } from 'node:os';
+import {
+  type CallOptions,
+  type ContainerId,
+  type ExitStatus,
+  GantryError,
+  isGantryError,
+  type LaunchedContainer,
+  type ProcessIdentity,
+  raceAbort,
+  throwIfAborted,
+  toGantryError,
+} from '@gantry/interface';
+import type { ExitedMessage, HelloMessage } from '../protocol.generated.js';
+import { errnoName, errnoText } from './errno.js';
+import { exitedStatus, readExitRecord } from './exit-record.js';
+import { hangUp } from './hang-up.js';
+import { bootId } from './process-identity.js';
+import type { ShimSession } from './session.js';
+import { maxSignal } from './signal-name.js';
+
+/**
+ * A container as its shim shows it. While it is open it keeps the event loop alive, as a child process does; dispose
+ * it to let go. Disposing one that was never released ends it, since the shim takes that for the end of its launcher;
+ * after any disposal, an `exit` that has not resolved stays pending.
+ */
+export class ShimContainer implements LaunchedContainer {
+  readonly id: ContainerId;
+  readonly process: ProcessIdentity;
+  readonly shimPid: number;
+  readonly exit: Promise<ExitStatus>;
+  readonly #session: ShimSession;
+  readonly #stateDir: string;
+  readonly #launcher: boolean;
+  #releasing: Promise<void> | undefined;
+  #released: boolean;
+  #disposed = false;
+
+  /** `launcher`: whether the session is the one that launched the container, which alone may release it. */
+  constructor(
+    { id, stateDir, launcher }: { readonly id: ContainerId; readonly stateDir: string; readonly launcher: boolean },
+    session: ShimSession,
+    hello: HelloMessage,
+  ) {
+    this.id = id;
+    this.process = { pid: hello.pid, startTime: hello.startTime, bootId: bootId() };
+    this.shimPid = hello.shimPid;
+    this.#released = hello.released !== 0;
+    this.#session = session;
+    this.#stateDir = stateDir;
+    this.#launcher = launcher;
+    this.exit = session.exited.then((message) => this.#status(message));
+  }
+
+  get released(): boolean {
+    return this.#released;
+  }
+
+  /** Aborting it has an effect only before the shim was told: an exec that has begun cannot be taken back. */
+  async release(options: CallOptions = {}): Promise<void> {
+    throwIfAborted(options.signal, `releasing container ${this.id}`);
+    if (this.#released) return;
+    this.#checkOpen();
+    if (!this.#launcher) {
+      throw new GantryError(
+        'WRONG_STATE',
+        `container ${this.id}: only the host program that launches it may release it`,
+      );
+    }
+    this.#releasing ??= this.#release();
+    return this.#releasing;
+  }
+
+  async signal(signal: number, options: CallOptions = {}): Promise<void> {
+    if (!Number.isInteger(signal) || signal < 1 || signal > maxSignal) {
+      throw new GantryError(
+        'INVALID_ARGUMENT',
+        `container ${this.id}: ${signal} is not a signal from 1 to ${maxSignal}`,
+        {
+          details: { field: 'signal' },
+        },
+      );
+    }
+    this.#checkOpen();
+    const errno = await raceAbort(this.#ask(signal), options.signal, `signalling container ${this.id}`);
+    if (errno === 0 || errno === constants.errno.ESRCH) return;
+    throw new GantryError('SYSTEM', `container ${this.id}: signal ${signal}: ${errnoText(errno)}`, {
+      details: { syscall: 'pidfd_send_signal', errno: errnoName(errno) },
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
+    // Whoever asked for the release is told of its failure.
+    await this.#releasing?.catch(() => undefined);
+    if (this.#released || !this.#launcher) {
+      this.#session.destroy();
+      return;
+    }
+    await hangUp(this.#session, this.#stateDir);
+  }
+
+  async #release(): Promise<void> {
+    this.#session.send({ op: 'release' });
+    await this.#session.started;
+    this.#released = true;
+  }
+
+  /** A connection that ends because the container does is no failure: the signal came too late. */
+  async #ask(signal: number): Promise<number> {
+    try {
+      return await this.#session.signal(signal);
+    } catch (error) {
+      if (this.#disposed) throw error;
+      const status = await this.exit;
+      if (status.type === 'unknown') throw error;
+      return constants.errno.ESRCH;
+    }
+  }
+
+  async #status(message: ExitedMessage | undefined): Promise<ExitStatus> {
+    if (message) return exitedStatus(message);
+    const { failure } = this.#session;
+    if (isGantryError(failure, 'LAUNCH_FAILED')) return unknown(failure.message);
+    try {
+      return (await readExitRecord(this.#stateDir)) ?? unknown('the shim was lost');
+    } catch (error) {
+      return unknown(`the shim was lost, and ${toGantryError(error, 'its exit record').message}`);
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#disposed) throw new GantryError('CLOSED', `container ${this.id}: this connection was disposed`);
+  }
+}
+
+function unknown(reason: string): ExitStatus {
+  return { type: 'unknown', reason, at: Date.now() };
+}

@@ -1,0 +1,50 @@
+import { type ContainerId, GantryError } from '@gantry/interface';
+import { type FailedMessage, noStep } from '../protocol.generated.js';
+import { errnoName, errnoText } from './errno.js';
+
+/** What to do about a failure, by step and errno; the first that matches. */
+const remedies: readonly (readonly [step: RegExp, errno: RegExp, remedy: string])[] = [
+  [
+    /^exec$/,
+    /^ENOENT$/,
+    'the command was not found in the image, or the interpreter that its first line names is missing',
+  ],
+  [/^exec$/, /^EACCES$/, 'the command is not executable for this user, or lies on a noexec mount'],
+  [/^exec$/, /^ENOEXEC$/, 'the command is built for another machine, or is a script without #!'],
+  [/^exec$/, /^E2BIG$/, 'the arguments and environment together are too long for the kernel'],
+  [/^exec$/, /^EAGAIN$/, 'the user is at its RLIMIT_NPROC'],
+  [/^rlimit$/, /^EPERM$/, 'raising a hard limit needs CAP_SYS_RESOURCE; ask for no more than the host program has'],
+  [/^oomScoreAdj$/, /^E(PERM|ACCES)$/, 'a value below that of the host program needs CAP_SYS_RESOURCE'],
+  [/^(mount|bind|root|setPropagation|pivot|readonly|mask)/, /^EPERM$/, 'mounting needs CAP_SYS_ADMIN'],
+  [/^bind$/, /^ENOENT$/, 'the source of a bind mount must exist on the host'],
+  [/^mount$/, /^ENODEV$/, 'the kernel does not have this file system'],
+  [/^rootOverlay$/, /^EINVAL$/, 'the upper and work folders must be on one file system that overlay can write to'],
+  [/^device$/, /^EPERM$/, 'making device nodes needs CAP_MKNOD'],
+  [/^(capabilities|user)$/, /^EPERM$/, 'the host program lacks a capability that the container is to have'],
+  [/^joinCgroup$/, /^ENOENT$/, 'the control group was removed'],
+  [/./, /^E(AGAIN|MFILE|NFILE|NOMEM)$/, 'the host is out of processes, descriptors or memory'],
+  [/./, /^EPERM$/, 'the host program must be root with every capability'],
+];
+
+/**
+ * The `LAUNCH_FAILED` of a `failed` frame. Its `details`: `step`, the index in the plan, unless the shim itself failed;
+ * `name`, the step's `op`; `call`, what it did when it failed, or what the kernel said; `errno`; `path`.
+ */
+export function launchFailure(id: ContainerId, failed: FailedMessage): GantryError {
+  const [name = '', ...rest] = failed.name.split(': ');
+  const call = rest.join(': ');
+  const errno = errnoName(failed.errno);
+  const remedy = remedies.find(([step, pattern]) => step.test(name) && pattern.test(errno))?.[2];
+  const details = {
+    ...(failed.step === noStep ? {} : { step: failed.step }),
+    name,
+    call,
+    errno,
+    path: failed.path,
+  };
+  const parts = [`container ${id}`, failed.path === '' ? name : `${name} ${failed.path}`];
+  if (call !== '') parts.push(call);
+  parts.push(`${errno}, ${errnoText(failed.errno)}`);
+  if (remedy !== undefined) parts.push(remedy);
+  return new GantryError('LAUNCH_FAILED', parts.join(': '), { details });
+}

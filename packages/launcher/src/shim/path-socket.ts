@@ -1,0 +1,55 @@
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { createConnection, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { errnoOf, toGantryError } from '@gantry/interface';
+import { stateFiles } from '../protocol.generated.js';
+
+/** The most bytes of a path in a sockaddr_un. */
+const maxSocketPath = 107;
+
+/** `O_PATH` of open(2), which node:fs does not name. */
+const O_PATH = 0o10000000;
+
+/** Connects to the shim of a state folder; undefined if none listens there. */
+export async function openPathSocket(stateDir: string): Promise<Socket | undefined> {
+  const path = join(stateDir, stateFiles.socket);
+  let folder: FileHandle | undefined;
+  try {
+    if (Buffer.byteLength(path) <= maxSocketPath) return await connected(path);
+    folder = await open(stateDir, O_PATH | constants.O_DIRECTORY);
+    return await connected(`/proc/self/fd/${folder.fd}/${stateFiles.socket}`);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT' || errno === 'ECONNREFUSED') return undefined;
+    throw toGantryError(error, `connecting to the shim at ${path}`);
+  } finally {
+    await folder?.close();
+  }
+}
+
+/** Resolves once no shim is left in a state folder: a connection lasts as long as the shim does. */
+export async function shimGone(stateDir: string): Promise<void> {
+  for (let socket = await openPathSocket(stateDir); socket; socket = await openPathSocket(stateDir)) {
+    await closed(socket);
+  }
+}
+
+function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    socket.on('error', () => socket.destroy());
+    socket.once('close', () => resolve());
+    socket.resume();
+  });
+}
+
+function connected(path: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = createConnection({ path });
+    socket.once('error', reject);
+    socket.once('connect', () => {
+      socket.off('error', reject);
+      resolve(socket);
+    });
+  });
+}

@@ -1,0 +1,122 @@
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { LaunchRequest } from '@gantry/interface';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createLauncher } from '../src/index.js';
+import { Host, processExists, skipNote, skipReason } from './support/host.js';
+
+describe.skipIf(skipReason !== '')(`a launch that does not come to its exec${skipNote}`, () => {
+  let host: Host;
+  beforeAll(() => {
+    host = new Host();
+  });
+  afterAll(() => host.dispose());
+
+  const launcher = createLauncher();
+
+  const failure = async (request: LaunchRequest) => {
+    try {
+      const container = await launcher.launch(request);
+      try {
+        await container.release();
+      } catch (error) {
+        expect(processExists(container.process.pid)).toBe(false);
+        expect(await container.exit).toMatchObject({ type: 'unknown', reason: (error as Error).message });
+        return error;
+      }
+      await container[Symbol.asyncDispose]();
+    } catch (error) {
+      return error;
+    }
+    return undefined;
+  };
+
+  it('tells the step, its errno and its path', async () => {
+    const missing = host.request(['true'], (config) =>
+      config.mounts.push({ destination: '/data', source: join(host.folder, 'absent'), options: ['bind'] }),
+    );
+    const error = await failure(missing);
+    expect(error).toMatchObject({
+      code: 'LAUNCH_FAILED',
+      details: { name: 'bind', errno: 'ENOENT', path: join(host.folder, 'absent') },
+    });
+    const { step } = (error as { details: { step: number } }).details;
+    expect(launcher.compile(missing).steps[step]).toMatchObject({ op: 'bind' });
+    expect(readdirSync(missing.stateDir)).toEqual([]);
+  });
+
+  it.each([
+    ['no-such-program', 'ENOENT', /not found in the image/],
+    ['/etc', 'EACCES', /not executable/],
+    ['/etc/script', 'ENOEXEC', /another machine/],
+  ])('tells why %s cannot be run', async (program, errno, text) => {
+    writeFileSync(join(host.rootfs, 'etc/script'), 'echo hello\n', { mode: 0o755 });
+    const request = host.request([program]);
+    const error = await failure(request);
+    expect(error).toMatchObject({ code: 'LAUNCH_FAILED', details: { name: 'exec', errno, path: program } });
+    expect((error as Error).message).toMatch(text);
+    expect(await launcher.readExit(request.stateDir)).toBeUndefined();
+    expect(readdirSync(request.stateDir)).toEqual([]);
+  });
+
+  it('refuses what it cannot send before anything is started', async () => {
+    expect(await failure(host.request(['a\0b']))).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(await failure(host.request(['x'.repeat(2 ** 20)]))).toMatchObject({ code: 'LIMIT_EXCEEDED' });
+    expect(await failure({ ...host.request(['true']), stateDir: 'state' })).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    const gone = host.request(['true']);
+    rmSync(gone.stateDir, { recursive: true });
+    expect(await failure(gone)).toMatchObject({
+      code: 'LAUNCH_FAILED',
+      details: { errno: 'ENOENT', path: gone.stateDir },
+    });
+  });
+
+  it('does not disturb the container that has the state folder', async () => {
+    const request = host.request(['sleep', '1000']);
+    await using container = await launcher.launch(request);
+    await container.release();
+    expect(await failure(request)).toMatchObject({ code: 'LAUNCH_FAILED', details: { errno: 'EADDRINUSE' } });
+    await using again = await launcher.connect(request.id, request.stateDir);
+    expect(again?.process).toEqual(container.process);
+    await container.signal(9);
+    expect(await container.exit).toMatchObject({ type: 'signaled', signal: 'SIGKILL' });
+  });
+
+  it('leaves nothing when it is aborted, however far it is', async () => {
+    const mounts = readFileSync('/proc/self/mountinfo', 'utf8');
+    const aborted = host.request(['true']);
+    await expect(launcher.launch(aborted, { signal: AbortSignal.abort('at once') })).rejects.toMatchObject({
+      code: 'ABORTED',
+      cause: 'at once',
+    });
+    for (let turns = 0; turns < 12; turns++) {
+      const request = host.request(['sleep', '1000']);
+      const abort = new AbortController();
+      const launch = launcher.launch(request, { signal: abort.signal }).then(
+        (container) => container,
+        (error: unknown) => error,
+      );
+      // Turns of the event loop rather than times: they spread over spawn, set-up and readiness.
+      for (let turn = 0; turn < turns * turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+      abort.abort();
+      const outcome = await launch;
+      if (typeof outcome === 'object' && outcome !== null && 'release' in outcome) {
+        await (outcome as unknown as AsyncDisposable)[Symbol.asyncDispose]();
+      } else expect(outcome).toMatchObject({ code: 'ABORTED' });
+      expect(readdirSync(request.stateDir)).toEqual([]);
+    }
+    expect(readFileSync('/proc/self/mountinfo', 'utf8')).toBe(mounts);
+  });
+
+  it('ends a container that is disposed before its release', async () => {
+    const request = host.request(['sleep', '1000']);
+    const container = await launcher.launch(request);
+    expect(container.released).toBe(false);
+    expect([container.process.pid, container.shimPid].every(processExists)).toBe(true);
+    await container[Symbol.asyncDispose]();
+    expect(processExists(container.process.pid)).toBe(false);
+    expect(existsSync(join(request.stateDir, 'shim.sock'))).toBe(false);
+    await expect(container.release()).rejects.toMatchObject({ code: 'CLOSED' });
+    await expect(container.signal(15)).rejects.toMatchObject({ code: 'CLOSED' });
+  });
+});

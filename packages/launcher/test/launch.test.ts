@@ -1,0 +1,187 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createLauncher } from '../src/index.js';
+import { Host, skipNote, skipReason } from './support/host.js';
+
+const capabilities = ['CAP_CHOWN', 'CAP_KILL', 'CAP_SETPCAP'];
+
+describe.skipIf(skipReason !== '')(`a launched container${skipNote}`, () => {
+  let host: Host;
+  beforeAll(() => {
+    host = new Host();
+  });
+  afterAll(() => host.dispose());
+
+  const shell = (script: string) => ['sh', '-c', script];
+
+  it.each([
+    ['exit 0', { type: 'exited', code: 0 }],
+    ['exit 42', { type: 'exited', code: 42 }],
+    // In a pid namespace of its own a first process is immune to its own signals, so this one has the host's.
+    ['kill -TERM $$', { type: 'signaled', signal: 'SIGTERM' }],
+  ])('ends as the kernel says: %s', async (script, status) => {
+    const before = Date.now();
+    const { exit } = await host.run(shell(script), (config) => {
+      config.linux.namespaces = config.linux.namespaces.filter(({ type }) => type !== 'pid');
+      config.mounts = config.mounts.filter(({ destination }) => destination !== '/proc');
+    });
+    expect(exit).toMatchObject(status);
+    expect(exit.at).toBeGreaterThanOrEqual(before - 1);
+    expect(exit.at).toBeLessThanOrEqual(Date.now() + 1);
+  });
+
+  it('is process 1 of its own namespaces, with the identity that the document gives it', async () => {
+    const { stdout, exit } = await host.run(
+      shell(
+        'echo $$; hostname; pwd; umask; id -u; id -g; id -G; ulimit -n; ulimit -Hn; cat /proc/self/oom_score_adj; ip -o link; echo $COLOUR',
+      ),
+      (config) => {
+        config.hostname = 'box';
+        config.process.cwd = '/made/for/it';
+        config.process.user = { uid: 1000, gid: 100, additionalGids: [5], umask: 0o027 };
+        config.process.rlimits = [{ type: 'RLIMIT_NOFILE', soft: 100, hard: 200 }];
+        config.process.oomScoreAdj = 700;
+        config.process.env.push('COLOUR=blue');
+      },
+    );
+    const [pid, hostname, cwd, umask, uid, gid, groups, soft, hard, oom, link, ...rest] = stdout.trim().split('\n');
+    expect([pid, hostname, cwd, umask, uid, gid, groups]).toEqual([
+      '1',
+      'box',
+      '/made/for/it',
+      '0027',
+      '1000',
+      '100',
+      '100 5',
+    ]);
+    expect([soft, hard, oom]).toEqual(['100', '200', '700']);
+    expect(link).toMatch(/^1: lo: <LOOPBACK,UP,LOWER_UP>/);
+    expect(rest).toEqual(['blue']);
+    expect(exit).toMatchObject({ type: 'exited', code: 0 });
+  });
+
+  it('has exactly the capabilities of the document', async () => {
+    const status = async (uid: number, ambient: string[]) => {
+      const { stdout } = await host.run(['grep', '-E', '^(Cap|NoNewPrivs)', '/proc/self/status'], (config) => {
+        config.process.user.uid = uid;
+        config.process.noNewPrivileges = uid !== 0;
+        config.process.capabilities = {
+          bounding: capabilities,
+          effective: capabilities,
+          permitted: capabilities,
+          inheritable: ambient,
+          ambient,
+        };
+      });
+      return Object.fromEntries(
+        stdout
+          .trim()
+          .split('\n')
+          .map((line) => line.split(/:\s+/)),
+      );
+    };
+    const three = '0000000000000121';
+    const none = '0000000000000000';
+    expect(await status(0, [])).toEqual({
+      CapInh: none,
+      CapPrm: three,
+      CapEff: three,
+      CapBnd: three,
+      CapAmb: none,
+      NoNewPrivs: '0',
+    });
+    expect(await status(1000, [])).toEqual({
+      CapInh: none,
+      CapPrm: none,
+      CapEff: none,
+      CapBnd: three,
+      CapAmb: none,
+      NoNewPrivs: '1',
+    });
+    const kill = '0000000000000020';
+    expect(await status(1000, ['CAP_KILL'])).toMatchObject({ CapInh: kill, CapPrm: kill, CapEff: kill, CapAmb: kill });
+  });
+
+  it('sees the mounts, masks and devices of the document, and cannot undo them', async () => {
+    const { stdout } = await host.run(
+      shell(
+        [
+          'cat /proc/cpuinfo | wc -c',
+          'ls -A /proc/tty | wc -l',
+          'echo 1 > /proc/sys/net/ipv4/ip_forward || echo sys',
+          'cat /proc/sys/net/ipv4/ip_forward',
+          'touch /new || echo root',
+          'touch /data/new || echo data',
+          'ls /data',
+          'stat -c %F:%a /dev/null /dev/extra',
+          'readlink /dev/fd',
+          'readlink /dev/ptmx',
+          'echo lost > /dev/full || echo full',
+          'mount -t tmpfs none /tmp || echo mount',
+          'df -k /scratch | tail -n 1 | tr -s " " | cut -d " " -f 2',
+        ].join('; '),
+      ),
+      (config) => {
+        config.root.readonly = true;
+        config.mounts.push(
+          { destination: '/data', source: join(host.rootfs, 'bin'), options: ['rbind', 'ro'] },
+          { destination: '/scratch', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'size=128k'] },
+        );
+        config.linux.maskedPaths = ['/proc/cpuinfo', '/proc/tty', '/proc/not-there'];
+        config.linux.readonlyPaths = ['/proc/sys'];
+        config.linux.sysctl = { 'net.ipv4.ip_forward': '1' };
+        config.linux.devices = [{ type: 'p', path: '/dev/extra', fileMode: 0o622 }];
+      },
+    );
+    const [file, folder, sys, forward, root, data, ...rest] = stdout.trim().split('\n');
+    expect([file, folder, sys, forward, root, data]).toEqual(['0', '0', 'sys', '1', 'root', 'data']);
+    expect(rest.slice(0, -7)).toEqual(readdirSync(join(host.rootfs, 'bin')).sort());
+    expect(rest.slice(-7)).toEqual([
+      'character special file:666',
+      'fifo:622',
+      '/proc/self/fd',
+      'pts/ptmx',
+      'full',
+      'mount',
+      '128',
+    ]);
+  });
+
+  it('writes to a root of overlay layers without changing them', async () => {
+    const [upper, work] = [join(host.folder, 'upper'), join(host.folder, 'work')];
+    for (const folder of [upper, work]) mkdirSync(folder);
+    const request = host.request(shell('echo new > /etc/file; cat /etc/file; rm /bin/true'));
+    await using container = await createLauncher().launch({
+      ...request,
+      rootfs: { type: 'overlay', lower: [host.rootfs], upper, work },
+    });
+    await container.release();
+    await container.exit;
+    expect(await host.output(request.stateDir)).toEqual({ stdout: 'new\n', stderr: '' });
+    expect(existsSync(join(upper, 'etc/file'))).toBe(true);
+    expect(existsSync(join(host.rootfs, 'bin/true'))).toBe(true);
+    expect(existsSync(join(host.rootfs, 'etc/file'))).toBe(false);
+  });
+
+  it.skipIf(!existsSync('/sys/fs/cgroup/pids/tasks'))(
+    'joins the control groups that it is given (needs cgroup v1)',
+    async () => {
+      const group = `gantry-launcher-${process.pid}`;
+      const folders = ['pids', 'memory'].map((controller) => `/sys/fs/cgroup/${controller}/${group}`);
+      for (const folder of folders) mkdirSync(folder);
+      try {
+        const request = { ...host.request(['cat', '/proc/self/cgroup']), cgroups: folders };
+        await using container = await createLauncher().launch(request);
+        const tasks = folders.map((folder) => readFileSync(join(folder, 'tasks'), 'utf8').trim());
+        expect(tasks).toEqual(folders.map(() => `${container.process.pid}`));
+        await container.release();
+        await container.exit;
+        const { stdout } = await host.output(request.stateDir);
+        expect(stdout.split('\n').filter((line) => line.endsWith(`:/${group}`))).toHaveLength(folders.length);
+      } finally {
+        for (const folder of folders) rmdirSync(folder);
+      }
+    },
+  );
+});

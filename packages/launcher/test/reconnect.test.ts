@@ -1,0 +1,108 @@
+import { mkdirSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createLauncher } from '../src/index.js';
+import { Host, processExists, skipNote, skipReason } from './support/host.js';
+
+describe.skipIf(skipReason !== '')(`a container that outlives its connection${skipNote}`, () => {
+  let host: Host;
+  beforeAll(() => {
+    host = new Host();
+  });
+  afterAll(() => host.dispose());
+
+  const launcher = createLauncher();
+
+  /** A state folder whose socket path is too long for an address. */
+  const deep = (request: ReturnType<Host['request']>) => {
+    const stateDir = join(request.stateDir, 'x'.repeat(120));
+    mkdirSync(stateDir);
+    return { ...request, stateDir };
+  };
+
+  it('is found again, signalled, and its end is seen by every host', async () => {
+    const request = deep(host.request(['sleep', '1000']));
+    const first = await launcher.launch(request);
+    await first.release();
+    expect(first.released).toBe(true);
+    await first[Symbol.asyncDispose]();
+    expect(processExists(first.process.pid)).toBe(true);
+
+    await using second = await launcher.connect(request.id, request.stateDir);
+    await using third = await launcher.connect(request.id, request.stateDir);
+    if (!second || !third) throw new Error('the shim is not there');
+    expect([second.process, second.shimPid, second.released]).toEqual([first.process, first.shimPid, true]);
+    await expect(second.signal(0)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(second.signal(65)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await second.release();
+    await second.signal(9);
+    const exit = await second.exit;
+    expect(exit).toMatchObject({ type: 'signaled', signal: 'SIGKILL' });
+    expect(await third.exit).toEqual(exit);
+    expect(await launcher.readExit(request.stateDir)).toEqual(exit);
+
+    // It has ended, so there is nothing left to signal, and nobody to connect to.
+    await second.signal(9);
+    await third.signal(15);
+    expect(await launcher.connect(request.id, request.stateDir)).toBeUndefined();
+    expect(processExists(first.process.pid)).toBe(false);
+  });
+
+  it('is released by the host that launches it and no other', async () => {
+    const request = host.request(['true']);
+    await using first = await launcher.launch(request);
+    await using other = await launcher.connect(request.id, request.stateDir);
+    await expect(other?.release()).rejects.toMatchObject({ code: 'WRONG_STATE' });
+    await first.release();
+    expect(await other?.exit).toMatchObject({ type: 'exited', code: 0 });
+  });
+
+  it('is unknown when its shim is lost, and does not outlive it', async () => {
+    const request = host.request(['sleep', '1000']);
+    await using container = await launcher.launch(request);
+    await container.release();
+    process.kill(container.shimPid, 'SIGKILL');
+    expect(await container.exit).toMatchObject({ type: 'unknown', reason: 'the shim was lost' });
+    await expect(container.signal(9)).rejects.toMatchObject({ code: 'SHIM_LOST' });
+    expect(await launcher.connect(request.id, request.stateDir)).toBeUndefined();
+    expect(await launcher.readExit(request.stateDir)).toBeUndefined();
+  });
+
+  it('is not taken for ended when its shim has no room for one more connection', async () => {
+    const request = host.request(['sleep', '1000']);
+    await using container = await launcher.launch(request);
+    await container.release();
+    const connections: AsyncDisposable[] = [];
+    const fill = async () => {
+      for (;;) {
+        const connection = await launcher.connect(request.id, request.stateDir);
+        if (!connection) return;
+        connections.push(connection);
+      }
+    };
+    await expect(fill()).rejects.toMatchObject({ code: 'SHIM_LOST' });
+    expect(connections.length).toBeGreaterThan(0);
+    await container.signal(9);
+    await container.exit;
+  });
+
+  it('is absent where no shim ever was, and refused where another version speaks', async () => {
+    const { id, stateDir } = host.request(['true']);
+    expect(await launcher.connect(id, stateDir)).toBeUndefined();
+    const hello = Buffer.alloc(4 + 1 + 4 + 4 + 4 + 8 + 1);
+    hello.writeUInt32LE(hello.length - 4);
+    hello.writeUInt8(65, 4);
+    hello.writeUInt32LE(99, 5);
+    const server = createServer((socket) => void socket.on('error', () => undefined).write(hello));
+    await new Promise<void>((resolve) => server.listen(join(stateDir, 'shim.sock'), resolve));
+    try {
+      await expect(launcher.connect(id, stateDir)).rejects.toMatchObject({
+        code: 'UNSUPPORTED',
+        details: { shim: 99, launcher: 1 },
+      });
+    } finally {
+      server.close();
+    }
+  });
+});
