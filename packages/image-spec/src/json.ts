@@ -1,0 +1,48 @@
+import { GantryError } from '@gantry/interface';
+import { JsonReader } from './json-reader.js';
+
+/** A decoded JSON value. Objects have no prototype, so that no key of a document is special. */
+export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject;
+
+/** A decoded JSON object: a null-prototype record. */
+export interface JsonObject {
+  readonly [key: string]: JsonValue | undefined;
+}
+
+/** Budgets of one document. */
+export interface JsonLimits {
+  /** Names the document in errors. Default `document`. */
+  readonly what?: string;
+  /** Default 4 MiB. */
+  readonly maxBytes?: number;
+  /** Nesting of objects and arrays. Default 64. */
+  readonly maxDepth?: number;
+  /** Object keys and array elements together. Default 20 000. */
+  readonly maxKeys?: number;
+}
+
+/** The most bytes that a manifest, an index or a config may have: 4 MiB. */
+export const maxDocumentBytes = 4 * 1024 * 1024;
+
+/**
+ * Decodes JSON that a stranger wrote, in time linear in its size. Stricter than JSON.parse: invalid UTF-8, duplicate keys,
+ * lone surrogates and integers beyond 2^53 - 1 are refused. `INVALID_DOCUMENT` or, over a budget, `LIMIT_EXCEEDED`; both
+ * have the JSON path of the fault in `details.path`.
+ */
+export function decodeJson(bytes: Uint8Array, limits: JsonLimits = {}): JsonValue {
+  const { what = 'document', maxBytes = maxDocumentBytes, maxDepth = 64, maxKeys = 20_000 } = limits;
+  if (bytes.byteLength > maxBytes) {
+    throw new GantryError('LIMIT_EXCEEDED', `${what}: ${bytes.byteLength} bytes, more than the ${maxBytes} allowed`, {
+      details: { path: '$', limit: maxBytes },
+    });
+  }
+  return new JsonReader(decodeUtf8(bytes, what), { what, maxDepth, maxKeys }).readDocument();
+}
+
+function decodeUtf8(bytes: Uint8Array, what: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw new GantryError('INVALID_DOCUMENT', `${what}: not UTF-8`, { cause, details: { path: '$' } });
+  }
+}

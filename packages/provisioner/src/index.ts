@@ -1,0 +1,1 @@
+export { createProvisioner, type ProvisionerOptions } from './folder-provisioner.js';

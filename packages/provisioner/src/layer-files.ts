@@ -1,0 +1,26 @@
+import { BoundedCache } from './bounded-cache.js';
+import { LayerTree } from './layer-tree.js';
+import { readFileOf } from './read-file.js';
+
+const filesKept = 512;
+const maxKeptBytes = 64 * 1024;
+
+/** Reads files of stacks of layers. Layers do not change, so what a small file holds, or that there is none, is kept. */
+export class LayerFiles {
+  readonly #kept = new BoundedCache<{ readonly content: Uint8Array | undefined }>(filesKept);
+  readonly #isOpaque: (path: Buffer) => boolean;
+
+  constructor(isOpaque: (path: Buffer) => boolean) {
+    this.#isOpaque = isOpaque;
+  }
+
+  async read(layers: readonly string[], path: string, maxBytes: number): Promise<Uint8Array | undefined> {
+    const key = [...layers, path].join('\0');
+    const kept = this.#kept.get(key);
+    // A kept file that is now too large is read again, for the error.
+    if (kept && (kept.content?.byteLength ?? 0) <= maxBytes) return kept.content?.slice();
+    const content = await readFileOf(new LayerTree(layers, this.#isOpaque), path, maxBytes);
+    if (!content || content.byteLength <= maxKeptBytes) this.#kept.set(key, { content });
+    return content?.slice();
+  }
+}

@@ -1,0 +1,3 @@
+export function isOpaque(_path: Buffer): boolean {
+  return false;
+}

@@ -1,0 +1,49 @@
+import { createHash, type Hash } from 'node:crypto';
+import { digestAlgorithm } from '@gantry/image-spec';
+import { type Descriptor, type ErrorCode, GantryError } from '@gantry/interface';
+
+/** Holds the bytes that pass against their descriptor: never more than its size, and at the end its size and digest. */
+export class BlobCheck {
+  readonly #what: string;
+  readonly #descriptor: Descriptor;
+  readonly #hash: Hash;
+  #length = 0;
+
+  constructor(what: string, descriptor: Descriptor) {
+    this.#what = what;
+    this.#descriptor = descriptor;
+    this.#hash = createHash(digestAlgorithm(descriptor.digest));
+  }
+
+  /** Bytes taken so far. */
+  get length(): number {
+    return this.#length;
+  }
+
+  get complete(): boolean {
+    return this.#length === this.#descriptor.size;
+  }
+
+  take(chunk: Uint8Array): void {
+    this.#length += chunk.byteLength;
+    if (this.#length > this.#descriptor.size) throw this.sizeMismatch('more');
+    this.#hash.update(chunk);
+  }
+
+  /** Throws unless all that was taken is what the descriptor says. Call it once, at the end. */
+  finish(): void {
+    if (!this.complete) throw this.sizeMismatch(String(this.#length));
+    const { digest } = this.#descriptor;
+    const actual = `${digestAlgorithm(digest)}:${this.#hash.digest('hex')}`;
+    if (actual !== digest) throw this.#mismatch('DIGEST_MISMATCH', `the content has digest ${actual}`, { actual });
+  }
+
+  sizeMismatch(actual: string): GantryError {
+    return this.#mismatch('SIZE_MISMATCH', `${actual} bytes instead of ${this.#descriptor.size}`, { actual });
+  }
+
+  #mismatch(code: ErrorCode, reason: string, facts: Readonly<Record<string, string>>): GantryError {
+    const { digest, size } = this.#descriptor;
+    return new GantryError(code, `${this.#what}: ${reason}`, { details: { digest, size, ...facts } });
+  }
+}

@@ -1,0 +1,1 @@
+export { createImageStore, type ImageStoreOptions } from './image-store.js';
