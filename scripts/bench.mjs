@@ -1,0 +1,37 @@
+// Measures the launch of /bin/true from a cached image against bare system calls, crun and runc. Needs root.
+//   npm run bench                  100 rounds
+//   npm run bench -- --rounds 500
+//   npm run bench -- --check       exit status 1 if a goal is missed
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { main } from './lib/main.mjs';
+import { ScriptError } from './lib/run.mjs';
+import { setup } from './lib/setup.mjs';
+import { installTestPackages } from './lib/test-packages.mjs';
+
+const { values } = parseArgs({
+  options: { rounds: { type: 'string', default: '100' }, check: { type: 'boolean', default: false } },
+});
+
+await main(async () => {
+  const rounds = Number(values.rounds);
+  if (!Number.isInteger(rounds) || rounds < 1) throw new ScriptError('--rounds takes a number of at least 1');
+  if (process.getuid?.() !== 0) throw new ScriptError('launching containers needs root: run npm run bench as root');
+  await setup();
+  await installTestPackages();
+  // Memory, so that nobody's disk is in the figures.
+  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'gantry-bench-'));
+  try {
+    // Only now is there a build to import.
+    const { measureLaunch, missedGoals, launchTable, machine } = await import('../test/bench/index.mjs');
+    const figures = await measureLaunch({ folder, rounds });
+    console.log(`\n${machine()}; ${rounds} rounds, all contenders in turn\n\n${launchTable(figures)}`);
+    const missed = missedGoals(figures);
+    for (const goal of missed) console.log(`missed: ${goal}`);
+    return values.check && missed.length > 0 ? 1 : 0;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});

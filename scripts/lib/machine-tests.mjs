@@ -1,0 +1,37 @@
+import { run } from './run.mjs';
+import { readMarkedLine, reportVariable, settle } from './test-report.mjs';
+import { vitestCommand } from './vitest.mjs';
+
+/** Which integration tests run a second time, in a virtual machine whose only control-group tree is version 2. */
+const filters = ['test/launch'];
+
+/** Its processor is emulated. */
+const patience = ['--testTimeout=600000', '--hookTimeout=900000'];
+
+/** Its console is all that comes back: plain lines, the report among them. */
+const environment = ['CI=true', 'NO_COLOR=1', `${reportVariable}=-`];
+
+/** The status by which `test/machine/run` says that it cannot run here; its last line then says why. */
+const cannotRun = 77;
+
+/**
+ * Runs the tests in the machine.
+ * @returns {Promise<import('./test-report.mjs').TestReport>}
+ */
+export async function runMachineTests() {
+  /** @type {import('./test-report.mjs').TestReport | undefined} */
+  let report;
+  let lastLine = '';
+  /** @param {string} line */
+  const onLine = (line) => {
+    const found = readMarkedLine(line);
+    if (found) report = found;
+    else console.log(line);
+    if (line.trim() !== '') lastLine = line.trim();
+  };
+  const command = ['env', ...environment, ...vitestCommand('integration', [...patience, ...filters])];
+  const { status, output } = await run('test/machine/run', ['--', ...command], { onLine });
+  if (output) console.log(output);
+  if (status !== cannotRun) return settle(report, status);
+  return { passed: 0, failed: [], skipped: [{ name: 'cgroup v2 machine', tests: 1, reason: lastLine }] };
+}

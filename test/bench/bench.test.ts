@@ -1,0 +1,41 @@
+import { expect, it } from 'vitest';
+import { interleave } from './contender.mjs';
+import { launchTable, missedGoals } from './launch-table.mjs';
+import { percentile } from './statistics.mjs';
+
+it('takes percentiles by nearest rank', () => {
+  const values = [15, 20, 35, 40, 50];
+  expect([0.05, 0.3, 0.4, 0.5, 0.9, 1].map((share) => percentile(values, share))).toEqual([15, 20, 20, 35, 50, 50]);
+  expect(() => percentile([], 0.5)).toThrow(RangeError);
+});
+
+it('runs the contenders in turn and leaves the warm-up out', async () => {
+  const order: string[] = [];
+  const contender = (name: string) => ({
+    run: async () => new Map([[name, order.push(name)]]),
+    close: async () => undefined,
+  });
+  const figures = await interleave([contender('a'), contender('b')], { rounds: 2, warmUp: 1 });
+  expect(order).toEqual(['a', 'b', 'a', 'b', 'a', 'b']);
+  expect([...figures]).toEqual([
+    ['a', [3, 5]],
+    ['b', [4, 6]],
+  ]);
+});
+
+it('names each goal that was missed, and none that was met', () => {
+  const figures = (gantry: number) => new Map(Object.entries({ gantry: [gantry], bare: [2], runc: [30] }));
+  expect(missedGoals(figures(6))).toEqual([]);
+  expect(missedGoals(figures(6.1))).toEqual(['a launch to its exit takes at most 3 times as long as bare']);
+  expect(missedGoals(figures(30))).toHaveLength(2);
+});
+
+it('writes a table of Markdown with columns that line up', () => {
+  const figures = new Map(Object.entries({ gantry: [5, 7, 6], bare: [2, 2, 2] }));
+  expect(launchTable(figures).split('\n')).toEqual([
+    '| /bin/true | p50 ms | p90 ms | × bare |',
+    '| --------- | -----: | -----: | -----: |',
+    '| gantry    |   6.00 |   7.00 |   3.00 |',
+    '| bare      |   2.00 |   2.00 |   1.00 |',
+  ]);
+});

@@ -1,0 +1,28 @@
+/**
+ * One way to run `/bin/true` in a container. What a run measures comes under names: most have just one figure.
+ * @typedef {object} Contender
+ * @property {() => Promise<ReadonlyMap<string, number>>} run Milliseconds by name of the figure.
+ * @property {() => PromiseLike<void>} close Leaves nothing behind.
+ */
+
+/**
+ * Runs all of them in turn, so that whatever else the machine does hits all alike.
+ * @param {readonly Contender[]} contenders
+ * @param {{ rounds: number, warmUp: number }} options Rounds that count, after some that do not.
+ * @returns {Promise<Map<string, number[]>>} Milliseconds of every round that counts, by name of the figure.
+ */
+export async function interleave(contenders, { rounds, warmUp }) {
+  /** @type {Map<string, number[]>} */
+  const figures = new Map();
+  for (let round = -warmUp; round < rounds; round += 1) {
+    for (const contender of contenders) {
+      for (const [name, milliseconds] of await contender.run()) {
+        if (round < 0) continue;
+        const values = figures.get(name);
+        if (values) values.push(milliseconds);
+        else figures.set(name, [milliseconds]);
+      }
+    }
+  }
+  return figures;
+}

@@ -1,0 +1,85 @@
+import { Writable } from 'node:stream';
+import { runCommand } from '@gantry/cli';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startHost, type TestHost } from '../launch/host.js';
+import { requires } from '../support/requires.js';
+
+class Collected extends Writable {
+  text = '';
+  override _write(chunk: Buffer, _: string, done: () => void): void {
+    this.text += chunk.toString();
+    done();
+  }
+}
+
+async function gantry(argv: readonly string[], signal = new AbortController().signal) {
+  const stdout = new Collected();
+  const stderr = new Collected();
+  const status = await runCommand(argv, { stdout, stderr, interactive: false }, signal);
+  return { status, stdout: stdout.text, stderr: stderr.text };
+}
+
+describe('the gantry command line', () => {
+  it.each([[['frobnicate']], [['run']], [['run', '--memory', 'lots', 'busybox']]])('refuses %j with status 2', async (argv) => {
+    const { status, stderr } = await gantry(argv);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/error|unknown|missing/);
+  });
+
+  it('explains itself', async () => {
+    const { status, stdout } = await gantry(['--help']);
+    expect(status).toBe(0);
+    for (const command of ['pull', 'run', 'ps', 'kill', 'logs', 'rm']) expect(stdout).toContain(command);
+  });
+});
+
+requires({ root: true })('the gantry command', () => {
+  let host: TestHost;
+  let places: string[];
+  beforeAll(async () => {
+    host = await startHost();
+    places = ['--root', host.root, '--state-root', `${host.stateRoot}-cli`];
+  });
+  afterAll(async () => {
+    const { stdout } = await gantry([...places, 'ps', '-aq']);
+    const ids = stdout.split('\n').filter(Boolean);
+    if (ids.length > 0) await gantry([...places, 'rm', '-f', ...ids]);
+    await host[Symbol.asyncDispose]();
+  });
+
+  it('pulls an image and prints its digest', async () => {
+    const { status, stdout, stderr } = await gantry([...places, 'pull', host.image]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: expect.stringContaining('resolved sha256:') });
+    expect(stdout).toMatch(/^sha256:[0-9a-f]{64}\n$/);
+  });
+
+  it('runs a container in the foreground with its streams and its exit code', async () => {
+    const script = 'echo out; echo err >&2; echo $A; exit 4';
+    const { status, stdout, stderr } = await gantry([...places, 'run', '--rm', '-e', 'A=b', '--entrypoint', '/bin/sh', host.image, '-c', script]);
+    expect({ status, stdout }).toEqual({ status: 4, stdout: 'out\nb\n' });
+    expect(stderr).toContain('err\n');
+  });
+
+  it('runs one in the background, lists it, signals it, shows its log and forgets it', async () => {
+    const run = ['run', '-d', '--id', 'background', '--entrypoint', '/bin/sh', host.image, '-c'];
+    const started = await gantry([...places, ...run, 'echo up; trap "exit 6" USR1; while :; do sleep 0.1; done']);
+    expect(started).toMatchObject({ status: 0, stdout: 'background\n' });
+    expect((await gantry([...places, 'ps'])).stdout).toMatch(/^ID .*\nbackground .* RUNNING /);
+    const log = new AbortController();
+    const following = gantry([...places, 'logs', '-f', 'background'], log.signal);
+    await gantry([...places, 'kill', '-s', 'USR1', 'background']);
+    expect(await following).toMatchObject({ status: 0, stdout: 'up\n' });
+    expect((await gantry([...places, 'ps', '-a'])).stdout).toMatch(/background .* exited 6 /);
+    expect((await gantry([...places, 'rm', 'background'])).status).toBe(0);
+    expect((await gantry([...places, 'logs', 'background'])).status).toBe(125);
+  });
+
+  it('stops its container when it is interrupted', async () => {
+    const interrupt = new AbortController();
+    const run = ['run', '--id', 'interrupted', '--entrypoint', '/bin/sh', host.image, '-c'];
+    const running = gantry([...places, ...run, 'trap "exit 8" TERM; while :; do sleep 0.1; done'], interrupt.signal);
+    while (!(await gantry([...places, 'ps'])).stdout.includes('interrupted')) continue;
+    interrupt.abort();
+    expect((await running).status).toBe(8);
+  });
+});

@@ -1,0 +1,59 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startHost, type TestHost } from '../launch/host.js';
+import { requires } from '../support/requires.js';
+
+const top = fileURLToPath(new URL('../../', import.meta.url));
+const node = promisify(execFile).bind(undefined, process.execPath);
+
+describe('the README', () => {
+  it('shows the first program as it is', async () => {
+    const program = await readFile(join(top, 'examples/first-program/src/main.ts'), 'utf8');
+    expect(await readFile(join(top, 'README.md'), 'utf8')).toContain(program);
+  });
+});
+
+requires({ root: true, debian: true })('the examples', () => {
+  let host: TestHost;
+  let env: NodeJS.ProcessEnv;
+  beforeAll(async () => {
+    host = await startHost();
+    env = { ...process.env, GANTRY_ROOT: `${host.root}-example`, GANTRY_STATE_ROOT: `${host.stateRoot}-example` };
+  });
+  afterAll(() => host[Symbol.asyncDispose]());
+
+  it('first-program says hello and shows the exit code', async () => {
+    const { stdout } = await node([join(top, 'examples/first-program/dist/main.js'), host.image], { env });
+    expect(stdout).toBe('hello from gantry\nexit code 3\n');
+  });
+
+  it('marathon deploys redis, the second time without pulling', async () => {
+    const script = join(top, 'examples/marathon/dist/main.js');
+    const first = await node([script], { env });
+    expect(first.stdout).toMatch(/^PING +PONG$/m);
+    expect(first.stdout).toMatch(/^GET gantry +first-light$/m);
+    expect(first.stdout).toMatch(/^pull +\d+ ms$/m);
+    expect(first.stdout).toMatch(/^memory +[\d.]+ MiB of 128\.0 MiB$/m);
+    expect(first.stdout).toMatch(/^stopped with +SIGTERM, exit code 0$/m);
+    const second = await node([script], { env });
+    expect(second.stdout).toMatch(/^PING +PONG$/m);
+    expect(second.stdout).toMatch(/^pull +none/m);
+    expect(second.stderr).not.toContain('fetched');
+  });
+
+  it('marathon names the remedy when its port is busy', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(6379, () => resolve()));
+    try {
+      const failed = node([join(top, 'examples/marathon/dist/main.js')], { env });
+      await expect(failed).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(/port 6379 is busy: stop what listens there/) });
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
+});
