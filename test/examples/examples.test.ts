@@ -18,7 +18,7 @@ describe('the README', () => {
   });
 });
 
-requires({ root: true, debian: true })('the examples', () => {
+requires({ root: true, commands: ['apt-get', 'dpkg-deb'] })('the examples', () => {
   let host: TestHost;
   let env: NodeJS.ProcessEnv;
   beforeAll(async () => {

@@ -15,7 +15,11 @@ export interface MachineState {
 
 /** Takes down the mounts, control groups, processes and (by these) namespaces of this machine. */
 export async function machineState(): Promise<MachineState> {
-  return { mounts: await mounts(), cgroups: new Set(await cgroups('/sys/fs/cgroup')), processes: await processStates() };
+  return {
+    mounts: await mounts(),
+    cgroups: new Set(await cgroups('/sys/fs/cgroup')),
+    processes: await processStates(),
+  };
 }
 
 /** Fails unless the machine is, within 10 seconds, as it was: nothing more of ours, nothing less of anybody's. */

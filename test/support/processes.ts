@@ -26,7 +26,8 @@ async function processState(pid: string): Promise<ProcessState | undefined> {
   const [, command = '', rest = ''] = /^\d+ (\(.*\)) (.*)$/s.exec(stat ?? '') ?? [];
   const fields = rest.split(' ');
   const [state, parent, , session] = fields;
-  if (stat === undefined || (Number(fields[6]) & kernelThread) !== 0 || (state === 'Z' && parent === '1')) return undefined;
+  if (stat === undefined || (Number(fields[6]) & kernelThread) !== 0 || (state === 'Z' && parent === '1'))
+    return undefined;
   return {
     pid: Number(pid),
     parent: Number(parent),
@@ -53,11 +54,15 @@ export function othersProcesses(before: readonly ProcessState[], after: readonly
   const byPid = new Map(after.map((process) => [process.pid, process]));
   const self = byPid.get(process.pid);
   const ancestors = new Set(lineage(byPid, self).map(({ pid }) => pid));
-  const sessions = new Set(before.filter(({ session }) => session !== self?.session && session !== 0).map(({ session }) => session));
+  const sessions = new Set(
+    before.filter(({ session }) => session !== self?.session && session !== 0).map(({ session }) => session),
+  );
 
   const isOthers = (candidate: ProcessState): boolean => {
     if (sessions.has(candidate.session)) return true;
-    const elder = lineage(byPid, candidate).slice(1).find(({ pid, key }) => ancestors.has(pid) || known.has(key));
+    const elder = lineage(byPid, candidate)
+      .slice(1)
+      .find(({ pid, key }) => ancestors.has(pid) || known.has(key));
     if (elder === undefined || elder.pid === 1) return false;
     return ancestors.has(elder.pid) ? elder.pid === process.ppid : true;
   };

@@ -12,6 +12,8 @@ describe('decodeJson', () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.constantFrom(undefined, 2, '\t'), (value, indent) => {
         const text = JSON.stringify(value, undefined, indent);
+        // Integers beyond 2^53 are refused; a test of their own shows it.
+        fc.pre(!/[0-9]{16}/.test(text));
         expect(JSON.stringify(decode(text))).toBe(JSON.stringify(JSON.parse(text)));
       }),
     );

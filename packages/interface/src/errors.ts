@@ -18,7 +18,7 @@
  * - `NO_PLATFORM`: an index holds no manifest for the platform asked for.
  * - `PERMISSION_DENIED`: a privilege of the host program is missing.
  * - `REFUSED`: an isolator cannot meet the request; nothing was started.
- * - `LAUNCH_FAILED`: a step of the launch plan failed in the shim; `details` has `step`, `errno` and `path`.
+ * - `LAUNCH_FAILED`: a step of the launch plan failed in the shim; `details` has its `name`, `step` (index), `errno` and `path`.
  * - `SHIM_LOST`: the shim of a container ended or broke its protocol.
  * - `CLEANUP_FAILED`: one or more clean-up steps failed and will be retried; `details.steps` lists them.
  * - `CORRUPT_STATE`: a durable record of ours is torn or of an unknown version.

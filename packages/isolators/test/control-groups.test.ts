@@ -225,16 +225,16 @@ describe.skipIf(process.getuid?.() !== 0)('control groups of this machine (needs
     mkdirSync(above);
     const child = run([above], 'exec sleep 1000');
     const exit = exitOf(child);
+    const below = `/${above.split('/').at(-1)}/p`;
+    const using = isolatorsBelow(below);
     try {
       await until(() => pidsIn([above]).length > 0);
-      const below = `/${above.split('/').at(-1)}/p`;
-      const using = isolatorsBelow(below);
       await expect(prepare('c', {}, using, below)).rejects.toMatchObject({
         code: 'REFUSED',
         message: expect.stringContaining(`move the processes in ${above}`),
       });
-      for (const isolator of using) await isolator.cleanup?.('c');
     } finally {
+      for (const isolator of using) await isolator.cleanup?.('c');
       child.kill('SIGKILL');
       await exit;
       await until(() => readFileSync(join(above, 'cgroup.events'), 'utf8').includes('populated 0'));

@@ -22,14 +22,14 @@ describe.skipIf(skipReason !== '')(`the log of a running container${skipNote}`, 
     // A fifo that the container waits on; the test answers each line that it has seen.
     request.config.linux.devices = [{ type: 'p', path: '/tmp/go' }];
     await using container = await launcher.launch(request);
+    // Open for reading too, so that the container never finds the fifo without a writer.
+    await using fifo = await open(`/proc/${container.process.pid}/root/tmp/go`, 'r+');
     await container.release();
     const seen = { stdout: '', stderr: '' };
     for await (const { stream, data } of launcher.readLog(request.stateDir, { follow: true })) {
       seen[stream] += Buffer.from(data).toString();
-      if (seen.stdout.split('\n').length !== seen.stderr.split('\n').length || seen.stdout.endsWith('end')) continue;
-      const fifo = await open(`/proc/${container.process.pid}/root/tmp/go`, 'w');
-      await fifo.writeFile('go\n');
-      await fifo.close();
+      const rounds = [seen.stdout, seen.stderr].map((text) => text.split('\n').length);
+      if (rounds[0] === rounds[1] && !seen.stdout.endsWith('end')) await fifo.write('go\n');
     }
     expect(seen).toEqual({ stdout: '1\n2\n3\nend', stderr: 'e1\ne2\ne3\n' });
     expect(await container.exit).toMatchObject({ type: 'exited', code: 0 });

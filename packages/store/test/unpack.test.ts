@@ -96,16 +96,31 @@ describe.skipIf(process.getuid?.() !== 0)('unpack (needs root: owners, device no
     expect(await readdir(join(root, 'staging'))).toEqual([]);
   });
 
-  it('leaves nothing of a layer when it is aborted, and unpacks it later', async () => {
-    const image = await pullThree();
+  it('leaves nothing of a layer when it is aborted, and unpacks it later', { timeout: 30_000 }, async () => {
+    const layers = [await archive('head -c 10000000 /dev/urandom > large')];
+    const image = await store.pull(server.add('library/app', '1', makeImage({ layers })));
     const controller = new AbortController();
-    const aborted = store.unpack(image, { signal: controller.signal, onProgress: () => controller.abort() });
-    const call = store.unpack(image, { signal: AbortSignal.abort() });
-    await expect(call).rejects.toMatchObject({ code: 'ABORTED' });
-    controller.abort();
-    await expect(aborted).rejects.toMatchObject({ code: 'ABORTED' });
+    const { signal } = controller;
+    const onProgress = (event: ProgressEvent) => {
+      if (event.type === 'unpacking') controller.abort();
+    };
+    await expect(store.unpack(image, { signal, onProgress })).rejects.toMatchObject({ code: 'ABORTED' });
     expect(await readdir(join(root, 'staging'))).toEqual([]);
-    expect((await store.unpack(image)).layerPaths).toHaveLength(3);
+    const [path = ''] = (await store.unpack(image)).layerPaths;
+    expect((await stat(join(path, 'large'))).size).toBe(10_000_000);
+  });
+
+  it('does not let one caller who leaves take the layers from another', { timeout: 30_000 }, async () => {
+    const layers = [await archive('head -c 10000000 /dev/urandom > large')];
+    const image = await store.pull(server.add('library/app', '1', makeImage({ layers })));
+    const controller = new AbortController();
+    const { signal } = controller;
+    const onProgress = (event: ProgressEvent) => {
+      if (event.type === 'unpacking') controller.abort();
+    };
+    const [left, stayed] = await Promise.allSettled([store.unpack(image, { signal, onProgress }), store.unpack(image)]);
+    expect(left).toMatchObject({ status: 'rejected', reason: { code: 'ABORTED' } });
+    expect(stayed).toMatchObject({ status: 'fulfilled', value: { layerPaths: [expect.any(String)] } });
   });
 
   it('discards a blob that was damaged on disk, and works after another pull', async () => {
@@ -122,7 +137,7 @@ describe.skipIf(process.getuid?.() !== 0)('unpack (needs root: owners, device no
   it('does not trust what was unpacked before the machine restarted', async () => {
     const image = await pullThree();
     const { layerPaths } = await store.unpack(image);
-    const boot = dirname(dirname(dirname(layerPaths[0] ?? '')));
+    const boot = dirname(dirname(layerPaths[0] ?? ''));
     await truncate(join(layerPaths[0] ?? '', 'etc/passwd'), 0);
     await rename(boot, join(dirname(boot), '00000000'));
 

@@ -1,4 +1,6 @@
-/** One usable line of a passwd file; see passwd(5). */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
+/** A usable line of a passwd file; see passwd(5). */
 export interface PasswdEntry {
   readonly name: string;
   readonly uid: number;
@@ -6,15 +8,11 @@ export interface PasswdEntry {
   readonly home: string;
 }
 
-/** One usable line of a group file; see group(5). */
-export interface GroupEntry {
-  readonly name: string;
-  readonly gid: number;
-  readonly members: readonly string[];
-}
-
 /** The highest id of a user or group: 2^32 - 1 is the kernel's "leave unchanged". */
-export const maxId = 0xff_ff_ff_fe;
+const maxId = 0xff_ff_ff_fe;
+
+/** Lines looked at before the event loop has its turn: in 10 MiB, a hostile file has millions. */
+const linesPerTurn = 10_000;
 
 /** A whole decimal number that is an id, or undefined. Nothing else that Number() takes is one. */
 export function parseId(text: string): number | undefined {
@@ -23,27 +21,63 @@ export function parseId(text: string): number | undefined {
   return id <= maxId ? id : undefined;
 }
 
-/** Lines without a name or a valid id, or with a NUL, are left out, so that none can stand for an id by accident. */
-export function parsePasswd(bytes: Uint8Array | undefined): PasswdEntry[] {
-  return lines(bytes).flatMap(([name = '', , uidText = '', gidText = '', , home = '']) => {
+/**
+ * The first user of a passwd file with a name, or with an id if that is what is given. Lines without a name or a valid
+ * id, or with a NUL, are passed over, so that none can stand for an id by accident.
+ */
+export async function findUser(
+  passwd: Uint8Array | undefined,
+  wanted: string | number,
+): Promise<PasswdEntry | undefined> {
+  let found: PasswdEntry | undefined;
+  await eachLine(passwd, (line) => {
+    const [name = '', , uidText = '', gidText = '', , home = ''] = line.split(':', 6);
     const uid = parseId(uidText);
     const gid = parseId(gidText);
-    return name === '' || uid === undefined || gid === undefined ? [] : [{ name, uid, gid, home }];
+    if (name !== '' && uid !== undefined && gid !== undefined && (name === wanted || uid === wanted)) {
+      found = { name, uid, gid, home };
+    }
+    return found !== undefined;
   });
+  return found;
 }
 
-/** As {@link parsePasswd}. */
-export function parseGroup(bytes: Uint8Array | undefined): GroupEntry[] {
-  return lines(bytes).flatMap(([name = '', , gidText = '', memberList = '']) => {
+/** The id of the first group of a group file with a name. See group(5), and {@link findUser} for what is passed over. */
+export async function findGroup(group: Uint8Array | undefined, wanted: string): Promise<number | undefined> {
+  let found: number | undefined;
+  await eachLine(group, (line) => {
+    const [name, , gidText = ''] = line.split(':', 3);
+    if (name === wanted) found = parseId(gidText);
+    return found !== undefined;
+  });
+  return found;
+}
+
+/** The ids, each once, of the groups that list a user as a member; it stops looking once there are more than `max`. */
+export async function membershipsOf(group: Uint8Array | undefined, user: string, max: number): Promise<number[]> {
+  const ids = new Set<number>();
+  await eachLine(group, (line) => {
+    const [name, , gidText = '', members = ''] = line.split(':', 4);
     const gid = parseId(gidText);
-    return name === '' || gid === undefined ? [] : [{ name, gid, members: memberList.trim().split(',') }];
+    if (name !== '' && gid !== undefined && `,${members.trim()},`.includes(`,${user},`)) ids.add(gid);
+    return ids.size > max;
   });
+  return [...ids];
 }
 
-function lines(bytes: Uint8Array | undefined): string[][] {
-  const text = bytes === undefined ? '' : new TextDecoder().decode(bytes);
-  return text
-    .split('\n')
-    .filter((line) => !line.includes('\0'))
-    .map((line) => line.split(':'));
+/** Visits the lines of a file, but for empty ones and those with a NUL, until a visit returns true. */
+async function eachLine(file: Uint8Array | undefined, visit: (line: string) => boolean): Promise<void> {
+  if (file === undefined) return;
+  const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
+  let count = 0;
+  for (let start = 0; start < bytes.length; ) {
+    const newline = bytes.indexOf('\n', start);
+    const end = newline === -1 ? bytes.length : newline;
+    if (end > start) {
+      const line = bytes.toString('utf8', start, end);
+      if (!line.includes('\0') && visit(line)) return;
+    }
+    start = end + 1;
+    if (++count % linesPerTurn === 0) await nextTurn();
+  }
 }

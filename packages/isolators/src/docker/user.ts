@@ -1,7 +1,7 @@
 import type { OciUser, PrepareContext } from '@gantry/interface';
 import { refused } from '../errors.js';
 import { hasControlCharacter } from '../text.js';
-import { type GroupEntry, type PasswdEntry, parseGroup, parseId, parsePasswd } from './accounts.js';
+import { findGroup, findUser, membershipsOf, type PasswdEntry, parseId } from './accounts.js';
 
 const name = 'docker/runtime';
 const remedy =
@@ -29,7 +29,7 @@ export function resolveUser(context: PrepareContext): Promise<ResolvedUser> {
 
 async function readAndResolve({ spec, image, rootfs }: PrepareContext): Promise<ResolvedUser> {
   const [passwd, group] = await Promise.all([rootfs.readFile('/etc/passwd'), rootfs.readFile('/etc/group')]);
-  return lookUpUser(spec.user ?? image?.user ?? '', parsePasswd(passwd), parseGroup(group));
+  return lookUpUser(spec.user ?? image?.user ?? '', passwd, group);
 }
 
 /**
@@ -37,30 +37,28 @@ async function readAndResolve({ spec, image, rootfs }: PrepareContext): Promise<
  * Without a group, the user's own and those that list it as a member apply; with one, that alone, as Docker does.
  * `REFUSED` for a name that is not there and an id out of range.
  */
-export function lookUpUser(text: string, passwd: readonly PasswdEntry[], groups: readonly GroupEntry[]): ResolvedUser {
+export async function lookUpUser(
+  text: string,
+  passwd: Uint8Array | undefined,
+  group: Uint8Array | undefined,
+): Promise<ResolvedUser> {
   const [userText = '', groupText, ...rest] = (text === '' ? '0' : text).split(':');
   if (userText === '' || groupText === '' || rest.length > 0 || text.length > 512 || hasControlCharacter(text)) {
     throw refused(name, `the user ${JSON.stringify(text.slice(0, 64))} is malformed`, remedy);
   }
   const id = numeric(userText);
-  const entry = passwd.find((line) => (id === undefined ? line.name === userText : line.uid === id));
+  const entry = await findUser(passwd, id ?? userText);
   const uid = id ?? entry?.uid;
   if (uid === undefined) throw refused(name, `the container's /etc/passwd has no user '${userText}'`, remedy);
-  const gid = groupText === undefined ? (entry?.gid ?? 0) : findGroup(groupText, groups);
-  const memberships =
-    groupText === undefined && entry ? groups.filter((line) => line.members.includes(entry.name)) : [];
+  const gid = groupText === undefined ? (entry?.gid ?? 0) : (numeric(groupText) ?? (await findGroup(group, groupText)));
+  if (gid === undefined) throw refused(name, `the container's /etc/group has no group '${groupText}'`, remedy);
+  const memberships = groupText === undefined && entry ? await membershipsOf(group, entry.name, maxGroups) : [];
   // The group itself is in the list too, as after a login, so that a file which shuts that group out stays shut.
-  const additionalGids = [...new Set([gid, ...memberships.map((line) => line.gid)])];
+  const additionalGids = [...new Set([gid, ...memberships])];
   if (additionalGids.length > maxGroups) {
     throw refused(name, `user '${userText}' is in more than ${maxGroups} groups`, "name one: 'user:group'");
   }
   return { uid, gid, additionalGids, home: homeOf(entry) };
-}
-
-function findGroup(text: string, groups: readonly GroupEntry[]): number {
-  const gid = numeric(text) ?? groups.find((line) => line.name === text)?.gid;
-  if (gid === undefined) throw refused(name, `the container's /etc/group has no group '${text}'`, remedy);
-  return gid;
 }
 
 /** The id that a text of digits is; undefined for a name. Digits out of range are refused, not looked up. */

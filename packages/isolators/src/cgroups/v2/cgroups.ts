@@ -10,6 +10,8 @@ import { removeGroup } from '../removal.js';
 import { cpuV2 } from './cpu.js';
 import { memoryV2 } from './memory.js';
 
+const controllers: readonly Controller[] = ['cpu', 'memory', 'pids'];
+
 /**
  * cgroup v2: one tree, and so one folder a container that all isolators share. A group has the controllers that every
  * group above it has switched on for its children; those we switch on stay so, since others may have come to use them.
@@ -57,20 +59,23 @@ export class V2Cgroups implements Cgroups {
   }
 }
 
-/** Switches a controller on for the children of a group. */
+/**
+ * Switches a controller on for the children of a group, and with it the others that we use: cpu alone would turn a
+ * group that has processes into a threaded one, in which memory can then not be had and nobody sees why.
+ */
 async function enableBelow(folder: string, controller: Controller, isolator: string): Promise<void> {
   const file = join(folder, 'cgroup.subtree_control');
   try {
     if (hasWord(await readFile(file, 'latin1'), controller)) return;
-    await writeFile(file, `+${controller}`, { flag: constants.O_WRONLY });
+    const offered = await readFile(join(folder, 'cgroup.controllers'), 'latin1');
+    const wanted = controllers.filter((name) => name === controller || hasWord(offered, name));
+    await writeFile(file, wanted.map((name) => `+${name}`).join(' '), { flag: constants.O_WRONLY });
   } catch (cause) {
     const errno = errnoOf(cause);
-    const inTheWay = `move the processes in ${folder} into a group below it: with controllers on, only leaves may have any`;
     const remedies = new Map([
-      ['EBUSY', inTheWay],
-      // Processes beside a threaded controller, as cpu, have made the group a threaded one.
-      ['EOPNOTSUPP', inTheWay],
+      ['EBUSY', `move the processes in ${folder} into a group below it: with controllers on, only leaves may have any`],
       ['ENOENT', `make the controller available in ${folder}: a v1 hierarchy may hold it, or the kernel lack it`],
+      ['EOPNOTSUPP', 'use a control-group parent that is not threaded'],
     ]);
     throw refused(
       isolator,
