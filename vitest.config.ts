@@ -13,6 +13,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/**/*.test.ts'],
+          setupFiles: ['test/support/unchanged-machine.ts'],
           // They share the machine: mounts, control groups and ports are compared before and after.
           fileParallelism: false,
           testTimeout: 120_000,

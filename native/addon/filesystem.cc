@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 
 namespace gantry {
 
@@ -244,8 +245,24 @@ class RootDirectory : public Napi::ObjectWrap<RootDirectory> {
   Fd file_;
 };
 
+Napi::Value IsOpaque(const Napi::CallbackInfo& info) {
+  std::string path;
+  if (!ReadPath(info[0], path)) return Misused(info);
+  char value = 0;
+  const ssize_t size = lgetxattr(path.c_str(), "trusted.overlay.opaque", &value, sizeof value);
+  // ERANGE: a longer value, which overlayfs does not take for one either.
+  if (size < 0 && errno != ENODATA && errno != ERANGE && errno != EOPNOTSUPP) {
+    SystemError(info.Env(), errno, "lgetxattr", path).ThrowAsJavaScriptException();
+    return info.Env().Undefined();
+  }
+  return Napi::Boolean::New(info.Env(), size == 1 && value == 'y');
+}
+
 }  // namespace
 
-void InitFilesystem(Napi::Env env, Napi::Object exports) { exports.Set("RootDirectory", RootDirectory::Define(env)); }
+void InitFilesystem(Napi::Env env, Napi::Object exports) {
+  exports.Set("RootDirectory", RootDirectory::Define(env));
+  exports.Set("isOpaque", Napi::Function::New<IsOpaque>(env, "isOpaque"));
+}
 
 }  // namespace gantry

@@ -57,4 +57,6 @@ export interface FilesystemAddon {
   readonly RootDirectory: new (
     path: string,
   ) => RootDirectory;
+  /** True if overlayfs's opaque attribute, `trusted.overlay.opaque`, of the folder at a host path is `y`. Needs root to see it. */
+  isOpaque(path: Uint8Array): boolean;
 }

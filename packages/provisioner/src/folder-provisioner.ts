@@ -24,6 +24,7 @@ import { describeRootfs } from './describe.js';
 import { LayerFiles } from './layer-files.js';
 import { isOpaque } from './opaque.js';
 
+/** What a provisioner is made of. */
 export interface ProvisionerOptions {
   /**
    * Folder for what containers write, absolute or relative to the working folder; made when it is first needed. Its

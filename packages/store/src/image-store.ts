@@ -25,6 +25,7 @@ import { credentialsKey, Puller, type PullRequest } from './puller.js';
 import { ReferenceStore } from './reference-store.js';
 import { SharedTasks, type TaskContext } from './shared-tasks.js';
 
+/** What a store is made of. */
 export interface ImageStoreOptions {
   /** Folder of the store, absolute or relative to the working folder; made when it is first needed. One file system, below it no mount. */
   readonly root: string;
@@ -52,6 +53,7 @@ class FolderImageStore implements ImageStore {
   readonly #layers: LayerStore;
   readonly #puller: Puller;
   readonly #pulls = new SharedTasks<PulledImage>();
+  #isRecovered = false;
 
   constructor({ root, registry, maxConcurrentDownloads = defaultDownloads }: ImageStoreOptions) {
     if (!Number.isSafeInteger(maxConcurrentDownloads) || maxConcurrentDownloads < 1) {
@@ -105,8 +107,9 @@ class FolderImageStore implements ImageStore {
   async #pull(request: PullRequest, force: boolean, context: TaskContext): Promise<PulledImage> {
     const reference = formatReference(request.reference);
     const present = force ? undefined : await this.#catalog.find(reference, request.platform);
+    // Also before the first pull that finds everything: its reference may be all that a killed process came to write.
+    if (!present || !this.#isRecovered) await this.#recover();
     if (present) return { ...present, cached: true };
-    await this.#prepare();
     const { image, top } = await this.#puller.fetch(request, context);
     // Last, when all it leads to is on disk: a reference that is there after a crash is one that works.
     await this.#references.write({ reference, descriptor: top, time: new Date().toISOString() });
@@ -114,13 +117,14 @@ class FolderImageStore implements ImageStore {
     return { ...image, cached: false };
   }
 
-  /** Makes what is missing and puts right what a process that died had left. */
-  async #prepare(): Promise<void> {
+  /** Makes what is missing and puts right what processes that died had left. */
+  async #recover(): Promise<void> {
     const { layout, references, ingest } = this.#folders;
     for (const folder of [layout, references, ingest]) await ensureFolder(folder);
     await sweepAbandoned(ingest, (path) => rm(path, { force: true }));
     await this.#index.create();
     await this.#index.publish();
+    this.#isRecovered = true;
   }
 }
 

@@ -71,7 +71,7 @@ export class LayerStore {
       await mkdir(staging, 0o700);
       await mkdir(target, 0o700);
       await this.#apply(layer, target, { signal, onProgress });
-      moved = await moveFolder(staging, dirname(path));
+      moved = await moveFolder(staging, dirname(path), ['EEXIST', 'ENOTEMPTY']);
       onProgress({ type: 'unpacked', digest, cached: !moved });
     } catch (error) {
       throw toGantryError(error, `layer ${layer.chainId}`);
@@ -121,7 +121,7 @@ export class LayerStore {
     for (const name of await readdir(this.#folders.layers)) {
       if (name === basename(boot)) continue;
       const old = join(this.#folders.staging, await ownedName());
-      if (await moveFolder(join(this.#folders.layers, name), old)) await removeTree(old);
+      if (await moveFolder(join(this.#folders.layers, name), old, ['ENOENT'])) await removeTree(old);
     }
   }
 }
@@ -131,14 +131,13 @@ function chainName(layer: ImageLayer): string {
   return Buffer.from(digestHex(layer.chainId), 'hex').toString('base64url');
 }
 
-/** Renames a folder; false if another process was quicker. */
-async function moveFolder(from: string, to: string): Promise<boolean> {
+/** Renames a folder; false if that failed as it does where another process was quicker. */
+async function moveFolder(from: string, to: string, overtaken: readonly string[]): Promise<boolean> {
   try {
     await rename(from, to);
     return true;
   } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === 'ENOTEMPTY' || errno === 'EEXIST' || errno === 'ENOENT') return false;
+    if (overtaken.includes(errnoOf(error) ?? '')) return false;
     throw error;
   }
 }

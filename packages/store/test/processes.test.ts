@@ -75,6 +75,16 @@ describe('processes that share a store', () => {
     expect([...(await readLayout(store.layoutPath)).keys()]).toEqual([reference]);
   });
 
+  it('take up after one that was killed between a reference and the index', { timeout: 60_000 }, async () => {
+    const reference = server.add('library/app', '1', makeImage());
+    const before = createImageStore({ root, registry: createRegistryClient() });
+    await before.pull(reference);
+    await rm(join(before.layoutPath, 'index.json'));
+    const store = createImageStore({ root, registry: createRegistryClient() });
+    expect((await store.pull(reference)).cached).toBe(true);
+    expect([...(await readLayout(store.layoutPath)).keys()]).toEqual([reference]);
+  });
+
   it('take up after one that was killed at any moment', { timeout: 120_000 }, async () => {
     const complete = await startChild([server.add('library/first', '1', makeImage())]);
     const start = performance.now();

@@ -5,11 +5,14 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Digest, ImageStore, ProgressEvent, RegistryClient } from '@gantry/interface';
 import { createRegistryClient } from '@gantry/registry-client';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createImageStore } from '../src/index.js';
 import { readLayout } from './layout-check.js';
 import { RegistryServer } from './registry-server.js';
 import { makeImage, makeIndex } from './test-image.js';
+
+// Flushes to disk take what they take on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
 
 let root: string;
 let server: RegistryServer;

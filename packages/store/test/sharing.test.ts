@@ -8,6 +8,9 @@ import { createImageStore } from '../src/index.js';
 import { RegistryServer } from './registry-server.js';
 import { makeImage } from './test-image.js';
 
+// Flushes to disk take what they take on a busy machine.
+vi.setConfig({ testTimeout: 60_000 });
+
 let root: string;
 let server: RegistryServer;
 let store: ImageStore;

@@ -1,0 +1,11 @@
+import { afterAll, beforeAll } from 'vitest';
+import { expectUnchanged, type MachineState, machineState } from './machine-state.js';
+
+// Set up for every file of integration tests: whatever it runs, the machine is afterwards as it was.
+let before: MachineState;
+
+beforeAll(async () => {
+  before = await machineState();
+});
+
+afterAll(() => expectUnchanged(before));
