@@ -14,9 +14,10 @@ const reporter = join(root, 'scripts/lib/vitest-reporter.mjs');
  * @returns {string[]}
  */
 export function vitestCommand(project, args) {
-  // A forgotten `.only` must not make the rest vanish.
-  const always = ['--passWithNoTests', '--allowOnly=false', '--reporter=default', `--reporter=${reporter}`];
-  return [tool('vitest'), 'run', '--project', project, ...always, ...args];
+  // A forgotten `.only` must not make the rest vanish; a checkout that belongs to somebody else is not written to.
+  const always = ['--passWithNoTests', '--allowOnly=false', '--configLoader=runner'];
+  const reporters = ['--reporter=default', `--reporter=${reporter}`];
+  return [tool('vitest'), 'run', '--project', project, ...always, ...reporters, ...args];
 }
 
 /**

@@ -61,12 +61,17 @@ export async function ociRuntime({ name, command, flags = [], cgroups = true, fo
  */
 function documentFor(config, rootfs, cgroupsPath) {
   const { cgroupsPath: _, resources, ...linux } = config.linux;
+  // Runc else refuses the devices that the document itself makes.
+  const devices = [{ allow: true, access: 'rwm' }];
+  // Defaults that Gantry lowers to what the host allows; the runtimes would give up.
+  const { rlimits: __, ...process } = config.process;
   return {
     ...config,
+    process,
     // What the runtimes of a stable distribution know.
     ociVersion: '1.0.2',
     root: { ...config.root, path: rootfs },
-    linux: cgroupsPath === undefined ? linux : { ...linux, resources, cgroupsPath },
+    linux: cgroupsPath === undefined ? linux : { ...linux, resources: { ...resources, devices }, cgroupsPath },
   };
 }
 

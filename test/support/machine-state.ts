@@ -57,9 +57,12 @@ function namespaces({ processes }: MachineState): Set<string> {
   return new Set(processes.flatMap((one) => one.namespaces));
 }
 
-/** The service manager makes and removes groups of its own at any time; those of a container count wherever they are. */
+/**
+ * Ours wherever they are, and anybody's directly below the root of a tree. Below a group of theirs, others make and remove
+ * groups at any time, as a service manager does for its services.
+ */
 function isLasting(difference: string): boolean {
-  return difference.includes('gantry') || !/\/(?:[^/]+\.(?:slice|scope|service))(?:\/|$)/.test(difference);
+  return difference.includes('gantry') || /\/sys\/fs\/cgroup\/(?:[^/]+\/)?[^/]+$/.test(difference);
 }
 
 async function mounts(): Promise<Set<string>> {

@@ -2,7 +2,8 @@ export { assembleImage, type ImageParts } from './assemble.js';
 export { chainIds } from './chain-id.js';
 export { digestAlgorithm, digestHex, isDigest, parseDigest, sha256 } from './digest.js';
 export { parseImageConfig } from './image-config.js';
-export { decodeJson, type JsonLimits, type JsonObject, type JsonValue, maxDocumentBytes } from './json.js';
+export { decodeJson, type JsonLimits, maxDocumentBytes } from './json.js';
+export type { JsonObject, JsonValue } from './json-value.js';
 export {
   type ImageIndex,
   type ImageManifest,

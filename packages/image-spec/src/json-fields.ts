@@ -1,6 +1,6 @@
 import { GantryError } from '@gantry/interface';
-import type { JsonObject, JsonValue } from './json.js';
 import { elementPath, memberPath } from './json-path.js';
+import type { JsonObject, JsonValue } from './json-value.js';
 
 /**
  * Reads the known fields of one object of a document, typed; every fault is an `INVALID_DOCUMENT` with its JSON path.

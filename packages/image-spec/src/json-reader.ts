@@ -1,6 +1,6 @@
 import { type ErrorCode, GantryError } from '@gantry/interface';
-import type { JsonValue } from './json.js';
 import { elementPath, memberPath } from './json-path.js';
+import type { JsonValue } from './json-value.js';
 
 const numberToken = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y;
 const loneSurrogate = /\p{Surrogate}/u;

@@ -1,13 +1,6 @@
 import { GantryError } from '@gantry/interface';
 import { JsonReader } from './json-reader.js';
-
-/** A decoded JSON value. Objects have no prototype, so that no key of a document is special. */
-export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject;
-
-/** A decoded JSON object: a null-prototype record. */
-export interface JsonObject {
-  readonly [key: string]: JsonValue | undefined;
-}
+import type { JsonValue } from './json-value.js';
 
 /** Budgets of one document. */
 export interface JsonLimits {

@@ -1,7 +1,8 @@
 import { type Descriptor, GantryError, type Platform } from '@gantry/interface';
 import { descriptorFields, readDescriptor, readPlatform } from './descriptor.js';
-import { decodeJson, type JsonObject } from './json.js';
+import { decodeJson } from './json.js';
 import { JsonFields } from './json-fields.js';
+import type { JsonObject } from './json-value.js';
 import { isIndexType, isManifestType, isSchema1Type, MediaType, mediaTypeOf } from './media-types.js';
 import { quote } from './quote.js';
 

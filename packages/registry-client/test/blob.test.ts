@@ -148,12 +148,15 @@ describe('getBlob', () => {
   });
 
   it.each([-1, 1])('refuses a declared length that is off by %i without reading the body', async (difference) => {
+    const closed: Promise<unknown>[] = [];
     server = await ScriptedServer.start((_, response) => {
+      closed.push(once(response, 'close'));
       response.writeHead(200, { 'content-length': content.length + difference }).flushHeaders();
     });
     await expect(collect(createRegistryClient(quick).getBlob(server.repository(), blob))).rejects.toMatchObject({
       code: 'SIZE_MISMATCH',
     });
+    await Promise.all(closed);
     expect(server.requests).toHaveLength(1);
   });
 
