@@ -20,11 +20,14 @@ async function gantry(argv: readonly string[], signal = new AbortController().si
 }
 
 describe('the gantry command line', () => {
-  it.each([[['frobnicate']], [['run']], [['run', '--memory', 'lots', 'busybox']]])('refuses %j with status 2', async (argv) => {
-    const { status, stderr } = await gantry(argv);
-    expect(status).toBe(2);
-    expect(stderr).toMatch(/error|unknown|missing/);
-  });
+  it.each([[['frobnicate']], [['run']], [['run', '--memory', 'lots', 'busybox']]])(
+    'refuses %j with status 2',
+    async (argv) => {
+      const { status, stderr } = await gantry(argv);
+      expect(status).toBe(2);
+      expect(stderr).toMatch(/error|unknown|missing/);
+    },
+  );
 
   it('explains itself', async () => {
     const { status, stdout } = await gantry(['--help']);
@@ -55,7 +58,18 @@ requires({ root: true })('the gantry command', () => {
 
   it('runs a container in the foreground with its streams and its exit code', async () => {
     const script = 'echo out; echo err >&2; echo $A; exit 4';
-    const { status, stdout, stderr } = await gantry([...places, 'run', '--rm', '-e', 'A=b', '--entrypoint', '/bin/sh', host.image, '-c', script]);
+    const { status, stdout, stderr } = await gantry([
+      ...places,
+      'run',
+      '--rm',
+      '-e',
+      'A=b',
+      '--entrypoint',
+      '/bin/sh',
+      host.image,
+      '-c',
+      script,
+    ]);
     expect({ status, stdout }).toEqual({ status: 4, stdout: 'out\nb\n' });
     expect(stderr).toContain('err\n');
   });
@@ -78,7 +92,7 @@ requires({ root: true })('the gantry command', () => {
     const interrupt = new AbortController();
     const run = ['run', '--id', 'interrupted', '--entrypoint', '/bin/sh', host.image, '-c'];
     const running = gantry([...places, ...run, 'trap "exit 8" TERM; while :; do sleep 0.1; done'], interrupt.signal);
-    while (!(await gantry([...places, 'ps'])).stdout.includes('interrupted')) continue;
+    while (!(await gantry([...places, 'ps'])).stdout.includes('interrupted'));
     interrupt.abort();
     expect((await running).status).toBe(8);
   });

@@ -51,7 +51,10 @@ requires({ root: true, commands: ['apt-get', 'dpkg-deb'] })('the examples', () =
     await new Promise<void>((resolve) => server.listen(6379, () => resolve()));
     try {
       const failed = node([join(top, 'examples/marathon/dist/main.js')], { env });
-      await expect(failed).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(/port 6379 is busy: stop what listens there/) });
+      await expect(failed).rejects.toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/port 6379 is busy: stop what listens there/),
+      });
     } finally {
       await new Promise((resolve) => server.close(resolve));
     }

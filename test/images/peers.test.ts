@@ -39,20 +39,34 @@ requires({ root: true, commands: ['skopeo', 'buildah', 'docker-registry'] })('im
     expect(stdout).toBe('from skopeo\n');
   });
 
-  it.each(['oci', 'docker'])('an image that buildah made as %s and pushed to a real registry is pulled and run', async (format) => {
-    const reference = pushed(`buildah/${format}:1`);
-    const isolated = ['--root', join(host.root, 'buildah'), '--runroot', join(host.root, 'buildah-run'), '--storage-driver', 'vfs'];
-    const buildah = async (...args: string[]) => (await run('buildah', [...isolated, ...args])).stdout.trim();
-    const container = await buildah('from', '--tls-verify=false', `docker://${host.image}`);
-    const mounted = await buildah('mount', container);
-    await run('sh', ['-c', 'echo by buildah > "$0/made"; rm "$0/etc/motd" 2>/dev/null; chown 1000 "$0/made"', mounted]);
-    await buildah('config', '--user', 'guest', '--cmd', '["/bin/cat","/made"]', container);
-    await buildah('unmount', container);
-    await buildah('commit', '--format', format, '--tls-verify=false', container, `docker://${reference}`);
-    await buildah('rm', container);
-    await buildah('rmi', '--all', '--force');
-    const { termination, stdout } = await host.run({ image: reference });
-    expect(termination.exit).toMatchObject({ type: 'exited', code: 0 });
-    expect(stdout).toBe('by buildah\n');
-  });
+  it.each(['oci', 'docker'])(
+    'an image that buildah made as %s and pushed to a real registry is pulled and run',
+    async (format) => {
+      const reference = pushed(`buildah/${format}:1`);
+      const isolated = [
+        '--root',
+        join(host.root, 'buildah'),
+        '--runroot',
+        join(host.root, 'buildah-run'),
+        '--storage-driver',
+        'vfs',
+      ];
+      const buildah = async (...args: string[]) => (await run('buildah', [...isolated, ...args])).stdout.trim();
+      const container = await buildah('from', '--tls-verify=false', `docker://${host.image}`);
+      const mounted = await buildah('mount', container);
+      await run('sh', [
+        '-c',
+        'echo by buildah > "$0/made"; rm "$0/etc/motd" 2>/dev/null; chown 1000 "$0/made"',
+        mounted,
+      ]);
+      await buildah('config', '--user', 'guest', '--cmd', '["/bin/cat","/made"]', container);
+      await buildah('unmount', container);
+      await buildah('commit', '--format', format, '--tls-verify=false', container, `docker://${reference}`);
+      await buildah('rm', container);
+      await buildah('rmi', '--all', '--force');
+      const { termination, stdout } = await host.run({ image: reference });
+      expect(termination.exit).toMatchObject({ type: 'exited', code: 0 });
+      expect(stdout).toBe('by buildah\n');
+    },
+  );
 });

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { createContainerizer } from '@gantry/containerizer';
+import { parseReference } from '@gantry/image-spec';
 import type { Containerizer, ContainerSpec, ContainerTermination } from '@gantry/interface';
 import { createRegistryClient } from '@gantry/registry-client';
-import { parseReference } from '@gantry/image-spec';
 import { busyboxImage, pushImage, startRegistry, type TestRegistry } from '@gantry/testkit';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporary-folder.js';
 
@@ -56,7 +56,10 @@ async function run(containerizer: Containerizer, spec: ContainerSpec): Promise<R
 }
 
 /** All that a container has written so far. */
-export async function readOutput(containerizer: Containerizer, id: string): Promise<{ stdout: string; stderr: string }> {
+export async function readOutput(
+  containerizer: Containerizer,
+  id: string,
+): Promise<{ stdout: string; stderr: string }> {
   const output = { stdout: '', stderr: '' };
   for await (const entry of containerizer.logs(id)) output[entry.stream] += Buffer.from(entry.data).toString();
   return output;

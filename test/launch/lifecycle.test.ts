@@ -33,12 +33,23 @@ requires({ root: true })('the life of a container', () => {
     host.containerizer.off('state', listen);
     expect(termination.exit).toMatchObject({ type: 'exited', code: 3 });
     expect({ stdout, stderr }).toEqual({ stdout: 'out\n', stderr: 'err\n' });
-    expect(states).toEqual(['STARTING', 'PROVISIONING', 'PREPARING', 'ISOLATING', 'RUNNING', 'DESTROYING', 'DESTROYED']);
+    expect(states).toEqual([
+      'STARTING',
+      'PROVISIONING',
+      'PREPARING',
+      'ISOLATING',
+      'RUNNING',
+      'DESTROYING',
+      'DESTROYED',
+    ]);
   });
 
   it('reports the signal that ended it', async () => {
     // The first process of a pid namespace is deaf to its own SIGKILL.
-    expect(await host.run(sh('kill -KILL $$; echo alive'))).toMatchObject({ stdout: 'alive\n', termination: { exit: { code: 0 } } });
+    expect(await host.run(sh('kill -KILL $$; echo alive'))).toMatchObject({
+      stdout: 'alive\n',
+      termination: { exit: { code: 0 } },
+    });
     const { containerizer, image } = host;
     const { id } = await containerizer.launch({ image, ...waits });
     await containerizer.kill(id, 'SIGKILL');
@@ -52,13 +63,20 @@ requires({ root: true })('the life of a container', () => {
     expect(await containerizer.stop(polite.id)).toMatchObject({ exit: { type: 'exited', code: 7 }, destroyed: true });
     const deaf = await containerizer.launch({ image, ...sh('trap "" TERM; echo ready; while :; do sleep 1; done') });
     await outputMatching(containerizer, deaf.id, /ready/);
-    expect((await containerizer.stop(deaf.id, { graceMs: 100 })).exit).toMatchObject({ type: 'signaled', signal: 'SIGKILL' });
+    expect((await containerizer.stop(deaf.id, { graceMs: 100 })).exit).toMatchObject({
+      type: 'signaled',
+      signal: 'SIGKILL',
+    });
   });
 
   it('is launched once, however often the same launch is asked for', async () => {
     const { containerizer, image } = host;
     const spec = { id: 'once', image, ...waits };
-    const launches = await Promise.all([containerizer.launch(spec), containerizer.launch(spec), containerizer.launch({ ...spec })]);
+    const launches = await Promise.all([
+      containerizer.launch(spec),
+      containerizer.launch(spec),
+      containerizer.launch({ ...spec }),
+    ]);
     expect(new Set(launches.map((status) => status.pid)).size).toBe(1);
     expect((await failure(() => containerizer.launch({ ...spec, hostname: 'other' }))).code).toBe('ALREADY_EXISTS');
     await containerizer.destroy('once');
@@ -123,7 +141,10 @@ requires({ root: true })('the life of a container', () => {
     using _stalled = registry.fault({ path: /\/manifests\// }, { type: 'stall' });
     const image = `${registry.address}/busybox:latest`;
     const pulling = new Promise<void>((resolve) => {
-      const launch = containerizer.launch({ id: 'pulled', image, pull: { force: true }, ...waits }, { onProgress: () => resolve() });
+      const launch = containerizer.launch(
+        { id: 'pulled', image, pull: { force: true }, ...waits },
+        { onProgress: () => resolve() },
+      );
       launch.catch(() => resolve());
     });
     await pulling;
@@ -139,7 +160,9 @@ requires({ root: true })('the life of a container', () => {
       if (id === 'aborted' && to === 'ISOLATING') controller.abort();
     };
     containerizer.on('state', abortAt);
-    const error = await failure(() => containerizer.launch({ id: 'aborted', image, ...waits }, { signal: controller.signal }));
+    const error = await failure(() =>
+      containerizer.launch({ id: 'aborted', image, ...waits }, { signal: controller.signal }),
+    );
     containerizer.off('state', abortAt);
     expect(error.code).toBe('ABORTED');
     expect((await containerizer.status('aborted')).state).toBe('DESTROYED');

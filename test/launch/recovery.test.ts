@@ -56,7 +56,11 @@ requires({ root: true })('a host program that dies', () => {
     await kill(program);
     const containerizer = await nextHost();
     expect(await containerizer.recover()).toMatchObject({ running: ['survivor'], cleaned: [], failed: [] });
-    expect(await containerizer.status('survivor')).toMatchObject({ state: 'RUNNING', pid: status.pid, shimPid: status.shimPid });
+    expect(await containerizer.status('survivor')).toMatchObject({
+      state: 'RUNNING',
+      pid: status.pid,
+      shimPid: status.shimPid,
+    });
     expect((await containerizer.usage('survivor')).memory?.current).toBeGreaterThan(0);
     await outputMatching(containerizer, 'survivor', /ready/);
     await containerizer.kill('survivor', 'SIGTERM');
@@ -66,7 +70,11 @@ requires({ root: true })('a host program that dies', () => {
   });
 
   it('is followed by one that learns how a container ended in between', async () => {
-    const { program, status } = await launchIn({ id: 'brief', ...sh('echo done; read line < /gate; exit 9'), mounts: [gate(host)] });
+    const { program, status } = await launchIn({
+      id: 'brief',
+      ...sh('echo done; read line < /gate; exit 9'),
+      mounts: [gate(host)],
+    });
     await kill(program);
     writeFileSync(join(host.root, '..', 'gate'), 'go\n');
     await gone(status.shimPid);
@@ -117,7 +125,14 @@ requires({ root: true })('a host program that dies', () => {
     const path = join(host.root, '..', 'other-state', 'containers', 'rebooted', 'state.json');
     const record = JSON.parse(readFileSync(path, 'utf8'));
     // The pid of a stranger: this very process.
-    writeFileSync(path, JSON.stringify({ ...record, bootId: 'earlier', process: { ...record.process, pid: process.pid, bootId: 'earlier' } }));
+    writeFileSync(
+      path,
+      JSON.stringify({
+        ...record,
+        bootId: 'earlier',
+        process: { ...record.process, pid: process.pid, bootId: 'earlier' },
+      }),
+    );
     rmSync(join(path, '..', 'termination.json'), { force: true });
     rmSync(join(path, '..', 'exit'), { force: true });
     const containerizer = await nextHost();

@@ -1,8 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createRegistryClient } from '@gantry/registry-client';
 import { parseReference } from '@gantry/image-spec';
+import { createRegistryClient } from '@gantry/registry-client';
 import { busyboxImage, pushImage } from '@gantry/testkit';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { requires } from '../support/requires.js';
@@ -23,14 +23,22 @@ requires({ root: true })('the world that a container sees', () => {
   });
 
   it('is its own: processes, host name, network, no descriptor of the host', async () => {
-    const { stdout } = await host.run({ ...sh('echo $$; hostname; ls /sys/class/net; ls /proc/self/fd | wc -l'), hostname: 'box' });
+    const { stdout } = await host.run({
+      ...sh('echo $$; hostname; ls /sys/class/net; ls /proc/self/fd | wc -l'),
+      hostname: 'box',
+    });
     // ls itself holds 0, 1, 2 and the folder.
     expect(stdout.split('\n')).toEqual(['1', 'box', 'lo', '4', '']);
   });
 
   it('has the least privileges that ordinary images need', async () => {
     const { stdout } = await host.run(sh('grep -E "^(Cap|NoNewPrivs)" /proc/self/status'));
-    const values = new Map(stdout.trim().split('\n').map((line) => line.split(/:\s*/) as [string, string]));
+    const values = new Map(
+      stdout
+        .trim()
+        .split('\n')
+        .map((line) => line.split(/:\s*/) as [string, string]),
+    );
     // Docker's default set without MKNOD.
     expect(values.get('CapEff')).toBe('00000000a00425fb');
     expect(values.get('CapInh')).toBe('0000000000000000');
@@ -76,7 +84,9 @@ requires({ root: true })('the world that a container sees', () => {
 
   it('hides the parts of /proc and /sys that belong to the host', async () => {
     const { stdout } = await host.run(
-      sh('cat /proc/kcore | wc -c; ls /sys/firmware | wc -l; echo 1 > /proc/sys/kernel/panic || echo ro; touch /sys/x || echo ro'),
+      sh(
+        'cat /proc/kcore | wc -c; ls /sys/firmware | wc -l; echo 1 > /proc/sys/kernel/panic || echo ro; touch /sys/x || echo ro',
+      ),
     );
     expect(stdout.split('\n')).toEqual(['0', '0', 'ro', 'ro', '']);
   });
@@ -101,7 +111,10 @@ requires({ root: true })('the world that a container sees', () => {
   });
 
   it('can be read-only', async () => {
-    const { stdout } = await host.run({ ...sh('touch /x || echo ro; touch /dev/shm/y && echo rw'), readonlyRootfs: true });
+    const { stdout } = await host.run({
+      ...sh('touch /x || echo ro; touch /dev/shm/y && echo rw'),
+      readonlyRootfs: true,
+    });
     expect(stdout).toBe('ro\nrw\n');
   });
 
@@ -113,7 +126,12 @@ requires({ root: true })('the world that a container sees', () => {
   });
 
   it('runs from a folder of the host without any image', async () => {
-    const { stdout } = await host.run({ image: undefined, rootfs: '/', command: ['/bin/echo', 'hello'], readonlyRootfs: true });
+    const { stdout } = await host.run({
+      image: undefined,
+      rootfs: '/',
+      command: ['/bin/echo', 'hello'],
+      readonlyRootfs: true,
+    });
     expect(stdout).toBe('hello\n');
   });
 
@@ -125,7 +143,10 @@ requires({ root: true })('the world that a container sees', () => {
   });
 
   it('can lower limits, and is refused those that the host cannot give', async () => {
-    const { stdout } = await host.run({ ...sh('ulimit -n; ulimit -c'), rlimits: [{ type: 'NOFILE', soft: 64, hard: 128 }] });
+    const { stdout } = await host.run({
+      ...sh('ulimit -n; ulimit -c'),
+      rlimits: [{ type: 'NOFILE', soft: 64, hard: 128 }],
+    });
     expect(stdout.split('\n')[0]).toBe('64');
     if (canRaiseLimits()) return;
     await expect(host.run({ ...sh('true'), oomScoreAdj: -1000 })).rejects.toMatchObject({ code: 'REFUSED' });

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createRegistryClient } from '@gantry/registry-client';
 import { createImageStore } from '@gantry/store';
 
-const [root, ...references] = process.argv.slice(2);
+const [root = '', ...references] = process.argv.slice(2);
 const store = createImageStore({ root, registry: createRegistryClient() });
 console.log('ready');
 await once(process.stdin, 'data');
