@@ -14,7 +14,7 @@ export const uses = {
   launcher: ['interface', 'native'],
   containerizer: ['interface', 'image-spec', 'registry-client', 'store', 'provisioner', 'isolators', 'launcher'],
   cli: ['interface', 'image-spec', 'registry-client', 'store', 'containerizer'],
-  testkit: ['interface', 'image-spec', 'archive'],
+  testkit: ['interface', 'image-spec'],
 };
 
 /** @param {string} name */

@@ -1,13 +1,9 @@
-export {
-  type DebianLayer,
-  type DebianLayerOptions,
-  type DebianLayerRecipe,
-  debianLayer,
-} from './debian/debian-layer.js';
+export { type DebianLayer, type DebianLayerOptions, debianLayer } from './debian/debian-layer.js';
+export type { DebianLayerRecipe } from './debian/layer-recipe.js';
 export type { ImageUser } from './debian/users.js';
 export { type BuildConfig, type BuildOptions, buildImage } from './image/build-image.js';
 export type { BuiltImage, BuiltLayer } from './image/built-image.js';
-export type { LayerEntry, LayerInput, StreamedFile, StreamedLayer } from './image/layer-entry.js';
+export type { LayerEntry, LayerEntryBase, LayerInput, StreamedFile, StreamedLayer } from './image/layer-entry.js';
 export { pushImage } from './image/push-image.js';
 export { busyboxImage } from './recipes/busybox-image.js';
 export type { ImageOptions } from './recipes/debian-image.js';

@@ -1,24 +1,11 @@
-import { GantryError } from '@gantry/interface';
+import { GantryError, throwIfAborted, toGantryError } from '@gantry/interface';
 import type { LayerEntry, StreamedFile, StreamedLayer } from '../image/layer-entry.js';
 import { withApt } from './apt.js';
-import { resolveClosure } from './closure.js';
+import type { DebianLayerRecipe } from './layer-recipe.js';
 import { mergedFolders, packageFiles } from './package-files.js';
 import type { PackageRecord } from './package-record.js';
-import { type ImageUser, userFiles } from './users.js';
-
-/** What of Debian's packages a layer is made of. */
-export interface DebianLayerRecipe {
-  /** Names; what they need comes with them (Pre-Depends and Depends, no Recommends). */
-  readonly packages: readonly string[];
-  /** Packages to leave out, and what only they need: maintainer scripts never run, so their tools are often not needed. */
-  readonly exclude?: readonly string[];
-  /** Of these packages only these files, e.g. `usr/bin/setpriv`. */
-  readonly keep?: Readonly<Record<string, readonly string[]>>;
-  /** Files and folders to leave out, besides documentation, manuals and translations. */
-  readonly omit?: readonly string[];
-  /** Writes passwd and group with root, nobody and these. Default: neither file is written. */
-  readonly users?: readonly ImageUser[];
-}
+import { resolvePackages } from './resolution-cache.js';
+import { userFiles } from './users.js';
 
 export interface DebianLayerOptions extends DebianLayerRecipe {
   readonly signal?: AbortSignal;
@@ -36,10 +23,16 @@ const documentation = ['doc', 'doc-base', 'man', 'info', 'locale', 'lintian', 'b
  * scripts. Files are at their merged-/usr places. `UNSUPPORTED`, with what to do, off Debian or without its archive.
  */
 export async function debianLayer(options: DebianLayerOptions): Promise<DebianLayer> {
-  return withApt(async (apt) => {
-    const packages = await resolveClosure(apt, options.packages, new Set(options.exclude));
-    return packagesLayer(options, packages, await apt.download(packages, options.signal));
-  }, options.signal);
+  const { signal } = options;
+  try {
+    return await withApt(async (apt) => {
+      const [packages = []] = await resolvePackages(apt, [options]);
+      return packagesLayer(options, packages, await apt.download(packages, signal));
+    }, signal);
+  } catch (error) {
+    throwIfAborted(signal, 'debian layer');
+    throw toGantryError(error, 'debian layer');
+  }
 }
 
 /** The layer of packages whose files are at the paths given by name. */

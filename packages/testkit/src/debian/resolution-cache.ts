@@ -5,7 +5,7 @@ import { errnoOf } from '@gantry/interface';
 import { cacheFolder } from '../cache-folder.js';
 import type { Apt } from './apt.js';
 import { resolveClosure } from './closure.js';
-import type { DebianLayerRecipe } from './debian-layer.js';
+import type { DebianLayerRecipe } from './layer-recipe.js';
 import type { PackageRecord } from './package-record.js';
 
 /** The packages of each layer of an image. */
@@ -27,8 +27,10 @@ export async function rememberedResolution(
   }
 }
 
-/** Asks apt, and remembers. */
-export async function resolve(apt: Apt, recipes: readonly DebianLayerRecipe[]): Promise<Resolution> {
+/** What is remembered, else what apt says. */
+export async function resolvePackages(apt: Apt, recipes: readonly DebianLayerRecipe[]): Promise<Resolution> {
+  const remembered = await rememberedResolution(apt, recipes);
+  if (remembered) return remembered;
   const resolution: PackageRecord[][] = [];
   for (const { packages, exclude } of recipes) resolution.push(await resolveClosure(apt, packages, new Set(exclude)));
   const path = await resolutionPath(apt, recipes);

@@ -1,7 +1,7 @@
 import { GantryError } from '@gantry/interface';
 
 /** What every entry of a layer has. */
-interface EntryBase {
+export interface LayerEntryBase {
   /** Relative to the root, without `./`; whiteouts are files called `.wh.name`. */
   readonly path: string;
   /** Permission bits. Default 0o755 for a directory, 0o777 for a symlink, else 0o644. */
@@ -17,7 +17,7 @@ interface EntryBase {
 }
 
 /** One entry of a layer, written as it is and in its place: a layer may be as odd as a test needs. */
-export type LayerEntry = EntryBase &
+export type LayerEntry = LayerEntryBase &
   (
     | { readonly type: 'file'; readonly content?: string | Uint8Array }
     | { readonly type: 'directory' | 'fifo' }
@@ -27,7 +27,7 @@ export type LayerEntry = EntryBase &
   );
 
 /** A file whose content is streamed. */
-export type StreamedFile = EntryBase & {
+export type StreamedFile = LayerEntryBase & {
   readonly type: 'stream';
   /** Bytes. */
   readonly size: number;

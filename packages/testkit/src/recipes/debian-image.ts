@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { hostPlatform } from '@gantry/image-spec';
 import { throwIfAborted, toGantryError } from '@gantry/interface';
 import { Apt, withApt } from '../debian/apt.js';
-import { type DebianLayerRecipe, packagesLayer } from '../debian/debian-layer.js';
-import { type Resolution, rememberedResolution, resolve } from '../debian/resolution-cache.js';
+import { packagesLayer } from '../debian/debian-layer.js';
+import type { DebianLayerRecipe } from '../debian/layer-recipe.js';
+import { type Resolution, rememberedResolution, resolvePackages } from '../debian/resolution-cache.js';
 import type { BuildConfig } from '../image/build-image.js';
 import type { BuiltImage } from '../image/built-image.js';
 import type { LayerEntry } from '../image/layer-entry.js';
@@ -47,7 +48,7 @@ export async function debianImage(recipe: DebianImageRecipe, options: ImageOptio
       if (cached) return cached;
     }
     return await withApt(async (apt) => {
-      const resolution = await resolve(apt, recipe.debian);
+      const resolution = await resolvePackages(apt, recipe.debian);
       const cached = await cachedImage(keyOf(resolution));
       if (cached) return cached;
       const paths = await apt.download(resolution.flat(), signal);

@@ -1,4 +1,4 @@
-import type { DebianLayerRecipe } from '../debian/debian-layer.js';
+import type { DebianLayerRecipe } from '../debian/layer-recipe.js';
 import type { BuiltImage } from '../image/built-image.js';
 import type { LayerEntry } from '../image/layer-entry.js';
 import { type DebianImageRecipe, debianImage, defaultPath, type ImageOptions } from './debian-image.js';
