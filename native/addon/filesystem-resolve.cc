@@ -23,9 +23,11 @@ Result StepInto(int root, int at, const std::string& prefix, const char* name, F
     out = Fd(fd);
     return {};
   }
-  if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP) return Failed("openat");
-  Result followed = OpenInRoot(root, prefix, O_PATH | O_DIRECTORY, out);
-  if (followed.error != ENOENT && followed.error != ENOTDIR) return followed;
+  if (errno != ENOENT && errno != ENOTDIR) return Failed("openat");
+  if (errno == ENOTDIR) {
+    const Result followed = OpenInRoot(root, prefix, O_PATH | O_DIRECTORY, out);
+    if (followed.error != ENOENT && followed.error != ENOTDIR) return followed;
+  }
 
   Result result = MakeFolder(at, name);
   if (result.error == EEXIST) return {ENOTDIR, "openat2"};

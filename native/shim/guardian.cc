@@ -55,6 +55,8 @@ Result Guardian::Launch(const FieldReader& fields) {
 void Guardian::Watch() {
   enum { kSignals, kChannel, kOutput, kErrors, kListener, kClients, kCount = kClients + Clients::kMost };
   for (;;) {
+    bool released = releaseWanted_ || phase_ == Phase::kReleased || phase_ == Phase::kRunning;
+    if (!released && !clients_.Connected(Clients::kLauncher)) Abandon(nullptr);
     pollfd events[kCount] = {};
     events[kSignals] = {signals_.get(), POLLIN, 0};
     events[kChannel] = {container_.channel.get(), POLLIN, 0};
@@ -133,11 +135,10 @@ void Guardian::OnChildren() {
 }
 
 void Guardian::OnClient(int client) {
+  if (!clients_.Connected(client)) return;
   clients_.Receive(client);
   Request request;
   while (clients_.Next(client, &request)) Answer(client, request);
-  bool hostGone = !clients_.Connected(Clients::kLauncher);
-  if (hostGone && (phase_ == Phase::kSettingUp || phase_ == Phase::kReady)) Abandon(nullptr);
 }
 
 void Guardian::Answer(int client, const Request& request) {
@@ -205,9 +206,7 @@ void Guardian::Conclude(int status) {
   while (clients_.Accept(MakeFrame(Hello()))) {
   }
   clients_.SendAll(MakeFrame(exited));
-  for (int client = 0; client < Clients::kMost; client++) {
-    if (clients_.Connected(client)) OnClient(client);
-  }
+  for (int client = 0; client < Clients::kMost; client++) OnClient(client);
   _exit(0);
 }
 

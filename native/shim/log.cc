@@ -58,8 +58,9 @@ Result Log::Open(uint64_t maxBytes, uint32_t maxFiles) {
 
 bool Log::Copy(int pipe, const char* stream) {
   ssize_t size = CopyOnce(pipe, stream);
+  if (size < 0) return errno == EAGAIN || errno == EINTR;
   Flush();
-  return size > 0 || (size < 0 && (errno == EAGAIN || errno == EINTR));
+  return size > 0;
 }
 
 void Log::Drain(int pipe, const char* stream) {

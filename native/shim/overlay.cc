@@ -55,6 +55,7 @@ Result MountOverlay(const RootOverlayStep& step, Fd* mount) {
   }
   if (Result result = set("upperdir", step.upper.data); !result.ok()) return result;
   if (Result result = set("workdir", step.work.data); !result.ok()) return result;
+  if (FsConfig(context.get(), FSCONFIG_SET_FLAG, "volatile", nullptr) != 0) return CallFailure("volatile");
   if (FsConfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr) != 0) {
     int error = errno;
     return Failure(error, KernelMessage(context.get(), "fsconfig"), step.target.data);
@@ -74,7 +75,7 @@ Result MountClassicOverlay(const RootOverlayStep& step, const Fd& procfs, unsign
     options.Add(i == 0 ? "lowerdir=" : ":");
     if (Result result = AddFolder(&options, layers.path[i].data); !result.ok()) return result;
   }
-  options.Add(",upperdir=");
+  options.Add(",volatile,upperdir=");
   if (Result result = AddFolder(&options, step.upper.data); !result.ok()) return result;
   options.Add(",workdir=");
   if (Result result = AddFolder(&options, step.work.data); !result.ok()) return result;

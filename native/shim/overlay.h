@@ -1,4 +1,7 @@
 // Overlay mounts of any number of layers, on kernels old and new.
+//
+// They are volatile: else the kernel writes the container's whole upper folder to the disk when the last process ends,
+// and holds up its end for that long. What a container wrote to its root does not outlive the machine's run.
 #pragma once
 
 #include "fd.h"

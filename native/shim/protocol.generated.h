@@ -251,8 +251,8 @@ struct SetPropagationStep {
   uint64_t flags{};
 };
 
-// Mount an overlay at `target`; `lower` lowest first; lowerdir+ where the kernel has it, else mount(2) with short
-// names.
+// Mount an overlay at `target`, volatile and nodev; `lower` lowest first; lowerdir+ where the kernel has it, else
+// mount(2) with short names.
 struct RootOverlayStep {
   Text target{};
   TextList lower{};
@@ -260,7 +260,7 @@ struct RootOverlayStep {
   Text work{};
 };
 
-// Recursive bind of the folder `source` at `target`.
+// Recursive bind of the folder `source` at `target`, nodev.
 struct RootBindStep {
   Text target{};
   Text source{};

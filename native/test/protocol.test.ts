@@ -9,7 +9,7 @@ const pathOf = (relative: string) => fileURLToPath(new URL(relative, import.meta
 describe('the generated files', () => {
   it('are up to date', () => {
     execFileSync(process.execPath, [pathOf('../protocol/generate.mjs'), '--check'], { stdio: 'pipe' });
-  });
+  }, 60_000);
 
   it('come from codes that are each used once', () => {
     const { messages, steps } = JSON.parse(readFileSync(pathOf('../protocol/protocol.json'), 'utf8'));

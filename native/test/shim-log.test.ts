@@ -3,7 +3,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { exec, logEntries, run, shell, start } from './support/run.js';
+import { exec, logEntries, logged, run, shell, start } from './support/run.js';
 import { launch, removeStateDirs, stateDir } from './support/shim-session.js';
 
 afterEach(removeStateDirs);
@@ -77,7 +77,10 @@ describe('rotation', () => {
     const files = rotated(folder);
     expect(files.map((file) => file.slice(folder.length + 1))).toEqual(['log.2', 'log.1', 'log']);
     for (const file of files) expect(statSync(file).size).toBeLessThanOrEqual(20_000);
-    const numbers = files.flatMap((file) => logEntries(file).map((entry) => Number(entry.text)));
+    // The oldest line that is left may be the end of one that was cut by the rotation.
+    const entries = files.flatMap((file) => logEntries(file));
+    const text = entries.map((entry) => (entry.whole ? `${entry.text}\n` : entry.text)).join('');
+    const numbers = text.trimEnd().split('\n').slice(1).map(Number);
     expect(numbers.at(-1)).toBe(5000);
     expect(numbers).toEqual(numbers.map((_, i) => 5001 - numbers.length + i));
     expect(numbers.length).toBeGreaterThan(800);
@@ -86,7 +89,7 @@ describe('rotation', () => {
   it('with one file starts it anew', async () => {
     const { folder } = await run(shell('seq 1 1000'), { logMaxBytes: 10_000, logMaxFiles: 1 });
     expect(rotated(folder)).toEqual([join(folder, 'log')]);
-    expect(logOf(folder).at(-1)?.text).toBe('1000');
+    expect(logged(folder, 'stdout')).toMatch(/\n1000\n$/);
   });
 
   it('is refused for a senseless number of files', async () => {

@@ -3,9 +3,10 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Step } from '../../packages/launcher/src/protocol.generated.js';
+import { processGone } from './support/process.js';
 import { bindRoot, busyboxRoot, charDevice, isolated, noRoots, setPropagation } from './support/root.js';
-import { exec, fail, run, shell } from './support/run.js';
-import { removeStateDirs, stateDir } from './support/shim-session.js';
+import { exec, fail, run, shell, start } from './support/run.js';
+import { launch, removeStateDirs, stateDir } from './support/shim-session.js';
 
 const { ENOENT, EPERM, EACCES } = constants.errno;
 
@@ -36,6 +37,17 @@ describe.skipIf(noRoots)(`overlay roots${noRoots ? ` (skipped: ${noRoots})` : ''
     expect(stdout).toBe('bkept');
     expect(readFileSync(join(upper, 'file'), 'utf8')).toBe('new\n');
     expect(readdirSync(join(parent, 'b'))).toEqual(['name']);
+  });
+
+  it('are volatile, so that an end does not wait for the disk, and nodev', async () => {
+    const { steps } = overlay([busyboxRoot()]);
+    const { shim } = await launch([...steps, ...exec('/bin/sh')], isolated);
+    const { pid } = await shim.expect('hello');
+    const [mount] = readFileSync(`/proc/${pid}/mountinfo`, 'utf8').split('\n');
+    expect(mount).toMatch(/ \/ \/ rw,nodev,\S* .* overlay /);
+    expect(mount).toMatch(/,(fsync=)?volatile\b/);
+    shim.close();
+    await shim.closed();
   });
 
   it('take 120 layers, with names that overlayfs gives a meaning', async () => {
@@ -103,6 +115,15 @@ describe.skipIf(noRoots)(`pivotRoot${noRoots ? ` (skipped: ${noRoots})` : ''}`, 
     const folder = stateDir();
     const plan: Step[] = [setPropagation, { op: 'pivotRoot', path: folder }, ...exec('/bin/true')];
     expect(await fail(plan, isolated)).toMatchObject({ step: 1, name: 'pivotRoot: pivot_root', path: folder });
+  });
+});
+
+describe.skipIf(noRoots)(`a lost shim${noRoots ? ` (skipped: ${noRoots})` : ''}`, () => {
+  it('takes a container with process ids of its own with it', async () => {
+    const root = bindRoot();
+    const { hello } = await start([...root.mount, root.enter, ...shell('busybox sleep 1000')], isolated);
+    process.kill(hello.shimPid, 'SIGKILL');
+    await processGone(hello.pid);
   });
 });
 

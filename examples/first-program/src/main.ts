@@ -1,6 +1,9 @@
 import { createContainerizer } from '@gantry/containerizer';
 
-const containerizer = await createContainerizer({ root: process.env['GANTRY_ROOT'], stateRoot: process.env['GANTRY_STATE_ROOT'] });
+const containerizer = await createContainerizer({
+  root: process.env['GANTRY_ROOT'],
+  stateRoot: process.env['GANTRY_STATE_ROOT'],
+});
 await containerizer.recover();
 
 const { id } = await containerizer.launch(
