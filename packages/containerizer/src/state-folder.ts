@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ContainerId, type ContainerTermination, errnoOf, GantryError } from '@gantry/interface';
@@ -71,15 +72,15 @@ export class StateRoot {
     const folder = this.of(record.spec.id);
     const staging = this.#temporaryPath();
     const ownerFile = firstOwnerFile(this.owner);
-    await mkdir(staging, { mode: 0o700 });
+    mkdirSync(staging, { mode: 0o700 });
     try {
       await Promise.all([
         writeSynced(join(staging, recordFile), JSON.stringify(record)),
         writeSynced(join(staging, ownerFile.name), ownerFile.content),
       ]);
-      await rename(staging, folder.path);
+      renameSync(staging, folder.path);
     } catch (error) {
-      await rm(staging, { recursive: true, force: true });
+      rmSync(staging, { recursive: true, force: true });
       const errno = errnoOf(error);
       if (errno !== 'ENOTEMPTY' && errno !== 'EEXIST') throw error;
       throw new GantryError(
