@@ -69,8 +69,11 @@ bool ReadMetadata(const Napi::Value& value, Metadata& out) {
 }
 
 Napi::Value Misused(const Napi::CallbackInfo& info) {
-  Napi::TypeError::New(info.Env(), "arguments of the wrong type for a call of RootDirectory")
-      .ThrowAsJavaScriptException();
+  // A getter of the caller's may have thrown already.
+  if (!info.Env().IsExceptionPending()) {
+    Napi::TypeError::New(info.Env(), "arguments of the wrong type for a call of RootDirectory")
+        .ThrowAsJavaScriptException();
+  }
   return info.Env().Undefined();
 }
 

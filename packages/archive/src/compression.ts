@@ -49,11 +49,16 @@ interface ZstdOfZlib {
 /** Above it a frame would make the decoder take over 128 MiB. RFC 8878, 3.1.1.1.2 lets a decoder refuse. */
 const maxWindowLog = 27;
 
-/** Bytes of one piece of output: a fair share of a processor's cache. */
-const chunkSize = 256 * 1024;
-
-/** A piece may be unpacked in the thread pool while the ones before are being used. */
-const decoderOptions = { chunkSize, readableObjectMode: true, readableHighWaterMark: 4 };
+/**
+ * Output comes in pieces that fit a processor's cache, and a few of input and output are kept ready: so the thread pool inflates
+ * without a pause while the pieces before are used.
+ */
+const decoderOptions = {
+  chunkSize: 256 * 1024,
+  readableObjectMode: true,
+  readableHighWaterMark: 4,
+  writableHighWaterMark: 1024 * 1024,
+};
 
 /** A fresh decoder; one for zstd ends after one frame. `UNSUPPORTED` where this Node.js has none. */
 export function createDecoder(compression: 'gzip' | 'zstd'): zlib.Gunzip {

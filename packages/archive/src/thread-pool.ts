@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { abortedError, throwIfAborted } from '@gantry/interface';
+import { abortedError, throwIfAborted, toGantryError } from '@gantry/interface';
 import type { UnpackResult } from './unpack-layer.js';
 import { type ThreadCall, UnpackThread } from './unpack-thread.js';
 import type { WorkerRequest } from './worker-messages.js';
@@ -28,6 +28,8 @@ class ThreadPool {
       } finally {
         this.#keep(thread);
       }
+    } catch (error) {
+      throw toGantryError(error, call.what);
     } finally {
       const next = this.#waiting.shift();
       if (next) next();

@@ -38,7 +38,7 @@ export type SetPropagationStep = {
   readonly flags: number;
 };
 
-/** Mount an overlay at `target`; `lower` lowest first; lowerdir+ where the kernel has it, else mount(2) with short names. */
+/** Mount an overlay at `target`, volatile and nodev; `lower` lowest first; lowerdir+ where the kernel has it, else mount(2) with short names. */
 export type RootOverlayStep = {
   readonly op: 'rootOverlay';
   readonly target: string;
@@ -47,7 +47,7 @@ export type RootOverlayStep = {
   readonly work: string;
 };
 
-/** Recursive bind of the folder `source` at `target`. */
+/** Recursive bind of the folder `source` at `target`, nodev. */
 export type RootBindStep = {
   readonly op: 'rootBind';
   readonly target: string;

@@ -4,6 +4,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createLauncher } from '../src/index.js';
 import { Host, skipNote, skipReason } from './support/host.js';
 
+/** Where the version 2 tree is mounted, be it alone or beside the version 1 controllers. */
+const unified = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified'].find(
+  (path) => existsSync(join(path, 'cgroup.procs')) && existsSync(join(path, 'cgroup.controllers')),
+);
+
 const capabilities = ['CAP_CHOWN', 'CAP_KILL', 'CAP_SETPCAP'];
 
 describe.skipIf(skipReason !== '')(`a launched container${skipNote}`, () => {
@@ -184,4 +189,22 @@ describe.skipIf(skipReason !== '')(`a launched container${skipNote}`, () => {
       }
     },
   );
+
+  it.skipIf(!unified)('is born in its group, which its namespace shows as the root (needs cgroup v2)', async () => {
+    const group = `${unified}/gantry-launcher-${process.pid}`;
+    mkdirSync(group);
+    try {
+      const request = host.request(['cat', '/proc/self/cgroup'], (config) =>
+        config.linux.namespaces.push({ type: 'cgroup' }),
+      );
+      await using container = await createLauncher().launch({ ...request, cgroups: [group], cgroupVersion: 'v2' });
+      expect(readFileSync(join(group, 'cgroup.procs'), 'utf8')).toBe(`${container.process.pid}\n`);
+      await container.release();
+      await container.exit;
+      const { stdout } = await host.output(request.stateDir);
+      expect(stdout.split('\n').find((line) => line.startsWith('0:'))).toBe('0::/');
+    } finally {
+      rmdirSync(group);
+    }
+  });
 });

@@ -52,15 +52,15 @@ describe('the log decoder', () => {
   });
 
   it.each([
-    'hello\n',
-    '\n',
-    '2026-01-02T03:04:05.000000001Z stdout F\n',
-    '2026-01-02T03:04:05.000000001Z stdlog F x\n',
-    '2026-01-02T03:04:05.000000001Z stdout X x\n',
-    '2026-01-02T03:04:05Z stdout F x\n',
-    '2026-99-02T03:04:05.000000001Z stdout F x\n',
-    'x'.repeat(2 ** 20 + 1),
-  ])('takes no other line for an entry: %.60j', (text) => {
+    ['text alone', 'hello\n'],
+    ['nothing', '\n'],
+    ['no text', '2026-01-02T03:04:05.000000001Z stdout F\n'],
+    ['another stream', '2026-01-02T03:04:05.000000001Z stdlog F x\n'],
+    ['another tag', '2026-01-02T03:04:05.000000001Z stdout X x\n'],
+    ['a time without a fraction', '2026-01-02T03:04:05Z stdout F x\n'],
+    ['a month of no year', '2026-99-02T03:04:05.000000001Z stdout F x\n'],
+    ['a line without end', 'x'.repeat(2 ** 20 + 1)],
+  ])('takes no other line for an entry: %s', (_name, text) => {
     expect(() => decode(text)).toThrow(expect.objectContaining({ code: 'CORRUPT_STATE', details: { path: '/log' } }));
   });
 });

@@ -36,9 +36,9 @@ describe.skipIf(skipReason !== '')(`the log of a running container${skipNote}`, 
   });
 
   it('keeps every byte through rotations, whatever they are', async () => {
-    const launcher = createLauncher({ logMaxBytes: 64 * 1024, logMaxFiles: 1000 });
+    const launcher = createLauncher({ logMaxBytes: 32 * 1024, logMaxFiles: 1000 });
     const request = host.request(
-      shell('head -c 3000000 /dev/urandom | tee /tmp/copy; sha256sum < /tmp/copy >&2'),
+      shell('head -c 1000000 /dev/urandom | tee /tmp/copy; sha256sum < /tmp/copy >&2'),
       (config) => config.mounts.push({ destination: '/tmp', type: 'tmpfs', source: 'tmpfs' }),
     );
     await using container = await launcher.launch(request);

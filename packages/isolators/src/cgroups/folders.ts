@@ -52,13 +52,13 @@ function cannotMake(folder: string, cause: unknown, isolator: string): Error {
   );
 }
 
-/** Removes the parent of containers' groups if it is empty. That it is not, or is gone, is as good. */
+/** Removes the parent of containers' groups if it is empty. That it is not, is gone, or cannot change, is as good. */
 export async function removeParentIfEmpty(parent: string): Promise<void> {
   try {
     await rmdir(parent);
   } catch (error) {
     const errno = errnoOf(error);
-    if (errno !== 'EBUSY' && errno !== 'ENOTEMPTY' && errno !== 'ENOENT') {
+    if (!['EBUSY', 'ENOTEMPTY', 'ENOENT', 'EROFS'].includes(errno ?? '')) {
       throw toGantryError(error, `removing the empty control group ${parent}`);
     }
   }

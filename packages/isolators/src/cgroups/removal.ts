@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -37,7 +38,8 @@ async function removed(folder: string): Promise<boolean> {
     return true;
   } catch (error) {
     const errno = errnoOf(error);
-    if (errno === 'ENOENT') return true;
+    // On a tree mounted read-only nothing can have been made: the kernel says so before it looks.
+    if (errno === 'ENOENT' || (errno === 'EROFS' && !existsSync(folder))) return true;
     if (errno === 'EBUSY' || errno === 'ENOTEMPTY') return false;
     throw toGantryError(error, `removing the control group ${folder}`);
   }

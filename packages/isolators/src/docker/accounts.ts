@@ -12,7 +12,9 @@ export interface PasswdEntry {
 const maxId = 0xff_ff_ff_fe;
 
 /** Lines looked at before the event loop has its turn: in 10 MiB, a hostile file has millions. */
-const linesPerTurn = 10_000;
+const linesPerTurn = 2_000;
+
+const lineFeed = 0x0a;
 
 /** A whole decimal number that is an id, or undefined. Nothing else that Number() takes is one. */
 export function parseId(text: string): number | undefined {
@@ -70,14 +72,13 @@ async function eachLine(file: Uint8Array | undefined, visit: (line: string) => b
   if (file === undefined) return;
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
   let count = 0;
-  for (let start = 0; start < bytes.length; ) {
-    const newline = bytes.indexOf('\n', start);
-    const end = newline === -1 ? bytes.length : newline;
+  for (let start = 0, end = 0; start < bytes.length; start = end + 1) {
+    // Quicker than indexOf, which is a call out of JavaScript for every line.
+    for (end = start; end < bytes.length && bytes[end] !== lineFeed; ) end++;
     if (end > start) {
       const line = bytes.toString('utf8', start, end);
       if (!line.includes('\0') && visit(line)) return;
     }
-    start = end + 1;
     if (++count % linesPerTurn === 0) await nextTurn();
   }
 }

@@ -1,4 +1,5 @@
 import { access, readdir } from 'node:fs/promises';
+import { errnoOf, toGantryError } from '@gantry/interface';
 
 /** Parts of /proc and /sys that tell about, or steer, the whole machine. Hidden from containers. */
 const maskedPaths: readonly string[] = [
@@ -28,7 +29,7 @@ export const readonlyPaths: readonly string[] = [
 /** What to mask on this host: the fixed list, and the throttling counters of each CPU that has them. */
 export async function findMaskedPaths(): Promise<readonly string[]> {
   const folder = '/sys/devices/system/cpu';
-  const names = await readdir(folder).catch(() => []);
+  const names = await namesIn(folder);
   const throttles = names
     .filter((name) => /^cpu\d+$/.test(name))
     .map((name) => `${folder}/${name}/thermal_throttle`)
@@ -42,4 +43,13 @@ export async function findMaskedPaths(): Promise<readonly string[]> {
     ),
   );
   return [...maskedPaths, ...throttles.filter((_, index) => found[index])];
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw toGantryError(error, `listing ${folder}`);
+  }
 }

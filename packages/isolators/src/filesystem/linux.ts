@@ -23,7 +23,11 @@ export function filesystemLinux(options: { readonly cgroups: CgroupLayout }): Is
     name,
     async edits({ spec, image }) {
       checkVolumes(image?.volumes ?? []);
-      masked ??= findMaskedPaths();
+      // Once for all containers, unless it failed.
+      masked ??= findMaskedPaths().catch((error: unknown) => {
+        masked = undefined;
+        throw error;
+      });
       const [asked, hostFiles, maskedPaths] = await Promise.all([
         specMounts(spec.mounts ?? []),
         spec.network === 'host' ? readHostFiles() : [],

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { toGantryError } from '@gantry/interface';
 import { capabilityNames } from './capability-names.js';
 
 /** A soft and a hard limit; Infinity for `unlimited`. */
@@ -42,5 +43,10 @@ export function parseLimits(limits: string): ReadonlyMap<string, OwnLimit> {
 
 /** Synchronous: procfs answers from memory, without the two thread hops of an asynchronous read. */
 function readOwn(file: string): string {
-  return readFileSync(`/proc/self/${file}`, 'utf8');
+  const path = `/proc/self/${file}`;
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw toGantryError(error, `reading ${path}`);
+  }
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { Isolator, Rlimit, RlimitEdit } from '@gantry/interface';
+import { type Isolator, type Rlimit, type RlimitEdit, toGantryError } from '@gantry/interface';
 import { invalidField, refused } from '../errors.js';
 import { type OwnLimit, ownCapabilities, ownLimits } from '../linux/own-process.js';
 
@@ -106,6 +106,14 @@ function readHost(): RlimitHost {
   return {
     own: ownLimits(),
     mayRaise: ownCapabilities().has('CAP_SYS_RESOURCE'),
-    maxOpenFiles: Number(readFileSync('/proc/sys/fs/nr_open', 'utf8')),
+    maxOpenFiles: readMaxOpenFiles(),
   };
+}
+
+function readMaxOpenFiles(): number {
+  try {
+    return Number(readFileSync('/proc/sys/fs/nr_open', 'utf8'));
+  } catch (error) {
+    throw toGantryError(error, 'reading /proc/sys/fs/nr_open');
+  }
 }

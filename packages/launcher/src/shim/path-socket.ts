@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { closeSync, constants, openSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { errnoOf, toGantryError } from '@gantry/interface';
@@ -11,20 +10,25 @@ const maxSocketPath = 107;
 /** `O_PATH` of open(2), which node:fs does not name. */
 const O_PATH = 0o10000000;
 
-/** Connects to the shim of a state folder; undefined if none listens there. */
+/** No socket, a socket of a shim that has ended, and one whose shim ended while we were in its queue. */
+const absent: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET']);
+
+/**
+ * Connects to the shim of a state folder; undefined if none listens there. Nothing here waits once the socket is
+ * connected, so the caller is in time to listen for its end.
+ */
 export async function openPathSocket(stateDir: string): Promise<Socket | undefined> {
   const path = join(stateDir, stateFiles.socket);
-  let folder: FileHandle | undefined;
+  let folder: number | undefined;
   try {
     if (Buffer.byteLength(path) <= maxSocketPath) return await connected(path);
-    folder = await open(stateDir, O_PATH | constants.O_DIRECTORY);
-    return await connected(`/proc/self/fd/${folder.fd}/${stateFiles.socket}`);
+    folder = openSync(stateDir, O_PATH | constants.O_DIRECTORY);
+    return await connected(`/proc/self/fd/${folder}/${stateFiles.socket}`);
   } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === 'ENOENT' || errno === 'ECONNREFUSED') return undefined;
+    if (absent.has(errnoOf(error) ?? '')) return undefined;
     throw toGantryError(error, `connecting to the shim at ${path}`);
   } finally {
-    await folder?.close();
+    if (folder !== undefined) closeSync(folder);
   }
 }
 

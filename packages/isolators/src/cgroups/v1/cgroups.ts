@@ -110,6 +110,6 @@ function readIfThereSync(file: string): string | undefined {
     return readFileSync(file, 'latin1');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
+    throw toGantryError(error, `reading ${file}`);
   }
 }

@@ -36,9 +36,13 @@ export class V2Cgroups implements Cgroups {
 
   async create(controller: Controller, path: string, isolator: string): Promise<void> {
     const folder = join(this.#mount, path);
-    if (!makeGroup(folder, isolator)) assertUnused(folder, isolator);
-    if (hasWord(readFileSync(join(folder, 'cgroup.controllers'), 'latin1'), controller)) return;
-    for (const ancestor of this.#ancestors(path)) await enableBelow(ancestor, controller, isolator);
+    try {
+      if (!makeGroup(folder, isolator)) assertUnused(folder, isolator);
+      if (hasWord(readFileSync(join(folder, 'cgroup.controllers'), 'latin1'), controller)) return;
+      for (const ancestor of this.#ancestors(path)) await enableBelow(ancestor, controller, isolator);
+    } catch (error) {
+      throw toGantryError(error, `${isolator}: making the control group ${folder}`);
+    }
   }
 
   /** Whichever isolator cleans up first removes the folder for all. */
