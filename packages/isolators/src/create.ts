@@ -1,6 +1,6 @@
 import type { CgroupLayout, Isolator } from '@gantry/interface';
-import { createCgroups } from './cgroups/cgroups.js';
 import { cgroupsCpu } from './cgroups/cpu.js';
+import { createCgroups } from './cgroups/create-cgroups.js';
 import { checkCgroupParent } from './cgroups/isolator.js';
 import { cgroupsMem } from './cgroups/mem.js';
 import { cgroupsPids } from './cgroups/pids.js';

@@ -1,16 +1,16 @@
-export {
-  type CgroupFiles,
-  type CgroupSetting,
-  type Cgroups,
-  type Controller,
-  type ControllerFormat,
-  type CpuLimits,
-  createCgroups,
-  type MemoryFormat,
-  type MemoryLimits,
-  type OutOfMemory,
+export type {
+  CgroupFiles,
+  CgroupSetting,
+  Cgroups,
+  Controller,
+  ControllerFormat,
+  CpuLimits,
+  MemoryFormat,
+  MemoryLimits,
+  OutOfMemory,
 } from './cgroups/cgroups.js';
 export { cgroupsCpu } from './cgroups/cpu.js';
+export { createCgroups } from './cgroups/create-cgroups.js';
 export type { CgroupIsolatorOptions } from './cgroups/isolator.js';
 export { detectCgroups } from './cgroups/layout.js';
 export { cgroupsMem, minMemoryLimit } from './cgroups/mem.js';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createCgroups } from '../src/cgroups/cgroups.js';
+import { createCgroups } from '../src/cgroups/create-cgroups.js';
 import { chooseLayout } from '../src/cgroups/layout.js';
 import { parseCgroupMounts } from '../src/cgroups/mountinfo.js';
 import { applySettings } from '../src/cgroups/settings.js';

@@ -1,6 +1,4 @@
-import { type CgroupLayout, type ContainerUsage, GantryError } from '@gantry/interface';
-import { V1Cgroups } from './v1/cgroups.js';
-import { V2Cgroups } from './v2/cgroups.js';
+import type { ContainerUsage } from '@gantry/interface';
 
 /** The controllers that Gantry's isolators use. On v1, `cpu` stands for the subsystems cpu and cpuacct. */
 export type Controller = 'cpu' | 'memory' | 'pids';
@@ -78,16 +76,4 @@ export interface Cgroups {
   remove(controller: Controller, path: string): Promise<void>;
   /** The names of the control groups below `parent`. */
   list(controller: Controller, parent: string): AsyncIterable<string>;
-}
-
-/** The control groups of a host, as found by `detectCgroups`. */
-export function createCgroups(layout: CgroupLayout): Cgroups {
-  if (layout.version === 'v1') return new V1Cgroups(layout.mounts);
-  const unified = layout.mounts.get('unified');
-  if (unified === undefined) {
-    throw new GantryError('INVALID_ARGUMENT', "cgroups: a v2 layout needs a mount 'unified'; use detectCgroups()", {
-      details: { field: 'cgroups' },
-    });
-  }
-  return new V2Cgroups(unified);
 }
