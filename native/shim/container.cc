@@ -43,11 +43,10 @@ Result ReadStartTime(pid_t pid, uint64_t* out) {
 
 }  // namespace
 
-Result StartContainer(const LaunchMessage& launch, const char* oomScoreAdj, Container* out) {
+Result StartContainer(const LaunchMessage& launch, Container* out) {
   if ((launch.cloneFlags & ~kNamespaces) != 0) return Failure(EINVAL, "cloneFlags");
   FirstProcessSetup setup;
   setup.steps = launch.steps;
-  setup.oomScoreAdj = oomScoreAdj;
   if (Result result = MakePipe(&out->output, &setup.output); !result.ok()) return result;
   if (Result result = MakePipe(&out->errors, &setup.errors); !result.ok()) return result;
   int pair[2];

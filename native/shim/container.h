@@ -20,7 +20,7 @@ struct Container {
   Fd errors;
 };
 
-// Clones the first process, which begins with the steps at once. `oomScoreAdj` is given back to it unless null.
-Result StartContainer(const LaunchMessage& launch, const char* oomScoreAdj, Container* out);
+// Clones the first process, which begins with the steps at once.
+Result StartContainer(const LaunchMessage& launch, Container* out);
 
 }  // namespace gantry

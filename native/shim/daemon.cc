@@ -39,14 +39,10 @@ void Daemonise() {
   prctl(PR_SET_DUMPABLE, 0);
 }
 
-bool LowerOomScore(TextBuffer<16>* original) {
+void LowerOomScore() {
   constexpr char kLow[] = "-999";
-  Fd file(open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC));
-  char value[16];
-  ssize_t size = file.valid() ? read(file.get(), value, sizeof value) : -1;
-  if (size <= 1 || pwrite(file.get(), kLow, sizeof kLow - 1, 0) < 0) return false;
-  original->Add(value, static_cast<size_t>(size - 1));
-  return true;
+  Fd file(open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
+  if (file.valid()) (void)!write(file.get(), kLow, sizeof kLow - 1);
 }
 
 }  // namespace gantry

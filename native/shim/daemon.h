@@ -1,8 +1,6 @@
 // Leaves the host program behind: own process, session, signals and descriptors.
 #pragma once
 
-#include "text-buffer.h"
-
 namespace gantry {
 
 // The socket that the host gives, and the only descriptor kept beside 0, 1 and 2.
@@ -11,8 +9,7 @@ constexpr int kHostSocket = 3;
 // Forks; the caller exits at once, with the errno of a fork that failed, and only the child returns.
 void Daemonise();
 
-// Asks the kernel to end this process later than others when memory runs out. True, with the score it had, if
-// it was permitted.
-bool LowerOomScore(TextBuffer<16>* original);
+// Asks the kernel to end this process later than others when memory runs out. A host that does not permit it is fine.
+void LowerOomScore();
 
 }  // namespace gantry

@@ -37,12 +37,6 @@ Result OpenProcfs(Fd* out) {
   return info.f_type == PROC_SUPER_MAGIC ? kOk : Failure(EXDEV, "not a procfs", "/proc");
 }
 
-Result RestoreOomScoreAdj(const FirstProcess& process, const char* value) {
-  Fd file(openat(process.procfs.get(), "self/oom_score_adj", O_WRONLY | O_CLOEXEC));
-  if (!file.valid() || write(file.get(), value, strlen(value)) < 0) return CallFailure("write", "oom_score_adj");
-  return kOk;
-}
-
 // Own session, own descriptors, nothing taken from the mask: modes are then exactly what the steps ask for.
 Result Prepare(FirstProcess& process, FirstProcessSetup& setup) {
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return CallFailure("prctl");
@@ -52,9 +46,6 @@ Result Prepare(FirstProcess& process, FirstProcessSetup& setup) {
   setup.output.Close();
   setup.errors.Close();
   if (Result result = OpenProcfs(&process.procfs); !result.ok()) return result;
-  if (setup.oomScoreAdj != nullptr) {
-    if (Result result = RestoreOomScoreAdj(process, setup.oomScoreAdj); !result.ok()) return result;
-  }
   process.root = Fd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   return process.root.valid() ? kOk : CallFailure("open", "/");
 }

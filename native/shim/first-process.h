@@ -32,8 +32,6 @@ struct FirstProcessSetup {
   Fd channel;
   Fd output;
   Fd errors;
-  // To be given back to the container if the shim has lowered its own.
-  const char* oomScoreAdj = nullptr;
 };
 
 // Performs the steps; never returns. A step that fails is reported, then the process exits.
@@ -43,6 +41,7 @@ struct FirstProcessSetup {
 Result ApplyCapabilities(FirstProcess& process);
 
 Result Perform(FirstProcess& process, const JoinCgroupStep& step);
+Result Perform(FirstProcess& process, const CgroupNamespaceStep& step);
 Result Perform(FirstProcess& process, const SetPropagationStep& step);
 Result Perform(FirstProcess& process, const RootOverlayStep& step);
 Result Perform(FirstProcess& process, const RootBindStep& step);

@@ -11,6 +11,7 @@
 #include "exit-record.h"
 #include "orphans.h"
 #include "system-calls.h"
+#include "text-buffer.h"
 
 namespace gantry {
 
@@ -41,6 +42,8 @@ Result Guardian::Launch(const FieldReader& fields) {
   if (!whole.Read(&code) || !Read(whole, &launch)) return Failure(EBADMSG, "fields of the launch message");
 
   if (chdir(launch.stateDir.data) != 0) return CallFailure("chdir", launch.stateDir.data);
+  // First, so that the rest is done while the first process performs its steps.
+  if (Result result = StartContainer(launch, &container_); !result.ok()) return result;
   if (Result result = clients_.Listen(); !result.ok()) return result;
   if (Result result = log_.Open(launch.logMaxBytes, launch.logMaxFiles); !result.ok()) return result;
   sigset_t children;
@@ -48,8 +51,8 @@ Result Guardian::Launch(const FieldReader& fields) {
   sigaddset(&children, SIGCHLD);
   signals_ = Fd(signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signals_.valid()) return CallFailure("signalfd");
-  bool lowered = LowerOomScore(&oomScoreAdj_);
-  return StartContainer(launch, lowered ? oomScoreAdj_.c_str() : nullptr, &container_);
+  LowerOomScore();
+  return kOk;
 }
 
 void Guardian::Watch() {

@@ -43,7 +43,6 @@ class Guardian {
   Container container_;
   Log log_;
   Fd signals_;
-  TextBuffer<16> oomScoreAdj_;
   Phase phase_ = Phase::kSettingUp;
   bool releaseWanted_ = false;
   bool executing_ = false;

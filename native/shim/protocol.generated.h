@@ -34,6 +34,7 @@ enum class ShimMessage : uint8_t {
 
 enum class StepCode : uint8_t {
   kJoinCgroup = 1,
+  kCgroupNamespace = 27,
   kSetPropagation = 2,
   kRootOverlay = 3,
   kRootBind = 4,
@@ -65,6 +66,8 @@ inline const char* StepName(StepCode code) {
   switch (code) {
     case StepCode::kJoinCgroup:
       return "joinCgroup";
+    case StepCode::kCgroupNamespace:
+      return "cgroupNamespace";
     case StepCode::kSetPropagation:
       return "setPropagation";
     case StepCode::kRootOverlay:
@@ -246,6 +249,9 @@ struct JoinCgroupStep {
   Text path{};
 };
 
+// A cgroup namespace rooted where the caller is; after every `joinCgroup`.
+struct CgroupNamespaceStep {};
+
 // Mount propagation of / recursively; must precede every mount.
 struct SetPropagationStep {
   uint64_t flags{};
@@ -399,6 +405,10 @@ struct ExecStep {
 inline bool Read(FieldReader& in, JoinCgroupStep* out) {
   return in.Read(&out->path) &&
          in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, CgroupNamespaceStep*) {
+  return in.AtEnd();
 }
 
 inline bool Read(FieldReader& in, SetPropagationStep* out) {
@@ -561,6 +571,8 @@ bool VisitStep(StepCode code, FieldReader& in, Perform&& perform) {
   switch (code) {
     case StepCode::kJoinCgroup:
       return visit(JoinCgroupStep{});
+    case StepCode::kCgroupNamespace:
+      return visit(CgroupNamespaceStep{});
     case StepCode::kSetPropagation:
       return visit(SetPropagationStep{});
     case StepCode::kRootOverlay:

@@ -1,6 +1,7 @@
 // Steps that limit: control groups of version 1, rlimits, the out-of-memory score, the umask.
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -15,6 +16,10 @@ Result Perform(FirstProcess&, const JoinCgroupStep& step) {
   Fd file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (!file.valid()) return CallFailure("open", step.path.data);
   return write(file.get(), "0", 1) == 1 ? kOk : CallFailure("write", step.path.data);
+}
+
+Result Perform(FirstProcess&, const CgroupNamespaceStep&) {
+  return unshare(CLONE_NEWCGROUP) == 0 ? kOk : CallFailure("unshare");
 }
 
 Result Perform(FirstProcess&, const RlimitStep& step) {

@@ -76,6 +76,7 @@ SAME(socketpair, SYS_socketpair)
 SAME(symlinkat, SYS_symlinkat)
 SAME(umask, SYS_umask)
 SAME(umount2, SYS_umount2)
+SAME(unshare, SYS_unshare)
 SAME(write, SYS_write)
 
 long syscall(long number, long a, long b, long c, long d, long e, long f) { return Call(number, a, b, c, d, e, f); }

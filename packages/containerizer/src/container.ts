@@ -5,7 +5,6 @@ import {
   type ContainerTermination,
   GantryError,
   type LaunchedContainer,
-  type ProcessIdentity,
 } from '@gantry/interface';
 import type { ContainerRecord } from './record.js';
 import { signalName } from './signals.js';
@@ -68,10 +67,6 @@ export class Container {
 
   get id(): string {
     return this.spec.id;
-  }
-
-  get process(): ProcessIdentity | undefined {
-    return this.handle?.process ?? this.record?.process;
   }
 
   get failedSteps(): readonly CleanupStep[] {

@@ -1,4 +1,11 @@
-import { type CallOptions, GantryError, type Image, throwIfAborted } from '@gantry/interface';
+import {
+  type CallOptions,
+  GantryError,
+  type Image,
+  type LaunchRequest,
+  type PrepareContext,
+  throwIfAborted,
+} from '@gantry/interface';
 import type { Container } from './container.js';
 import { composeRequest, prepareContext, resolveSource } from './document.js';
 import { readBootId } from './owner.js';
@@ -22,37 +29,24 @@ export async function runLaunch(
   const image = await container.timed('pull', () => pullImage(container, parts, options));
   container.enter('PROVISIONING');
   const resolved = await container.timed('unpack', () => resolveSource(spec, image, parts.store, options));
-  const folder = await container.timed('checkpoint', async () => {
-    throwIfAborted(options.signal, `launching container ${id}`);
-    const record = newRecord({
-      spec: withoutCredentials(spec),
-      bootId: readBootId(),
-      createdAt: container.createdAt,
-      ...(image ? { image: { reference: image.reference, digest: image.digest } } : {}),
-      stopSignal: parseSignal(spec.stopSignal ?? (image?.config.stopSignal || 'SIGTERM'), 'stopSignal'),
-    });
-    const made = await root.create(record);
-    container.record = record;
-    container.folder = made;
-    return made;
-  });
+  // It starts while the rest is made. Until it is given the plan it is nothing that recovery would have to know of.
+  await using pending = parts.launcher.begin(id);
+  const { folder, durable } = await container.timed('checkpoint', () => announce(container, root, image, options));
   const rootfs = await container.timed('provision', () => parts.provisioner.provision(id, resolved.source, options));
 
   container.enter('PREPARING');
-  const request = await container.timed('prepare', async () => {
+  const request = await container.timed('prepare', () => {
     const context = prepareContext(parts, spec, image, rootfs);
-    const composed = await composeRequest(parts, context, folder.path, options);
-    for (const isolator of parts.isolators) {
-      throwIfAborted(options.signal, `preparing container ${id}`);
-      await isolator.prepare?.(context, options);
-    }
-    return composed;
+    return prepare(parts, context, folder.path, options);
   });
 
   container.enter('ISOLATING');
-  const handle = await container.timed('launch', () => parts.launcher.launch(request, options));
+  const handle = await container.timed('launch', () => pending.launch(request, options));
   container.handle = handle;
-  await container.timed('checkpoint', () => checkpoint(container, { process: handle.process }));
+  await container.timed('checkpoint', async () => {
+    folder.writeProcess(handle.process);
+    await durable;
+  });
   await container.timed('isolate', async () => {
     await Promise.all(parts.isolators.map((isolator) => isolator.isolate?.(id, handle.process.pid)));
   });
@@ -60,6 +54,38 @@ export async function runLaunch(
   await container.timed('release', () => handle.release(options));
   container.record = { ...recordOf(container), startedAt: Date.now(), timings: container.timings };
   container.enter('RUNNING');
+}
+
+/** Makes the container's folder with its first record: from here on recovery knows of it. */
+async function announce(container: Container, root: StateRoot, image: Image | undefined, options: CallOptions) {
+  const { spec } = container;
+  throwIfAborted(options.signal, `launching container ${container.id}`);
+  const record = newRecord({
+    spec: withoutCredentials(spec),
+    bootId: readBootId(),
+    createdAt: container.createdAt,
+    ...(image ? { image: { reference: image.reference, digest: image.digest } } : {}),
+    stopSignal: parseSignal(spec.stopSignal ?? (image?.config.stopSignal || 'SIGTERM'), 'stopSignal'),
+  });
+  const created = root.create(record);
+  container.record = record;
+  container.folder = created.folder;
+  return created;
+}
+
+/** What the isolators ask for, then what they make for it. */
+async function prepare(
+  parts: ContainerizerParts,
+  context: PrepareContext,
+  stateDir: string,
+  options: CallOptions,
+): Promise<LaunchRequest> {
+  const request = await composeRequest(parts, context, stateDir, options);
+  for (const isolator of parts.isolators) {
+    throwIfAborted(options.signal, `preparing container ${context.id}`);
+    await isolator.prepare?.(context, options);
+  }
+  return request;
 }
 
 async function pullImage(
@@ -70,12 +96,6 @@ async function pullImage(
   const { image, pull } = container.spec;
   if (image === undefined) return undefined;
   return parts.store.pull(image, { ...pull, ...options });
-}
-
-async function checkpoint(container: Container, change: Partial<NonNullable<Container['record']>>): Promise<void> {
-  const record = { ...recordOf(container), ...change, timings: container.timings };
-  container.record = record;
-  await container.folder?.writeRecord(record);
 }
 
 function recordOf(container: Container): NonNullable<Container['record']> {

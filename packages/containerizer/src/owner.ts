@@ -16,9 +16,12 @@ export interface Owner {
 
 const instancesOfThisProcess = new Set<string>();
 
+let bootId: string | undefined;
+
 /** This machine's boot id. */
 export function readBootId(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  bootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  return bootId;
 }
 
 /** Makes an owner of the calling process, alive until {@link retireOwner} or the process's end. */

@@ -20,8 +20,6 @@ export interface ContainerRecord {
   readonly image?: { readonly reference: string; readonly digest: Digest };
   /** A number: the names differ between machines. */
   readonly stopSignal: number;
-  /** Written once the first process exists and before it is released. */
-  readonly process?: ProcessIdentity;
   readonly startedAt?: number;
   readonly timings: Readonly<Record<string, number>>;
   readonly failedSteps: readonly CleanupStep[];
@@ -59,6 +57,17 @@ export function parseTermination(text: string, path: string): ContainerTerminati
     throw corrupt(path, 'a field is missing');
   }
   return value as unknown as ContainerTermination;
+}
+
+/** Decodes a process file; undefined for one that is torn. */
+export function parseProcess(text: string): ProcessIdentity | undefined {
+  try {
+    const { pid, startTime, bootId } = JSON.parse(text) as Partial<ProcessIdentity>;
+    if (typeof pid !== 'number' || typeof startTime !== 'number' || typeof bootId !== 'string') return undefined;
+    return { pid, startTime, bootId };
+  } catch {
+    return undefined;
+  }
 }
 
 function parseObject(text: string, path: string): Record<string, unknown> {

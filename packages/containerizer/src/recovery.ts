@@ -55,8 +55,9 @@ export async function inspect(folder: StateFolder, root: StateRoot, parts: Conta
   }
   const exit = await parts.launcher.readExit(folder.path);
   if (exit) return { type: 'gone', record, exit };
-  if (!record.process) return { type: 'gone', record, failure: halfLaunched(folder.id) };
-  await parts.launcher.killOrphan(record.process);
+  const process = await folder.readProcess();
+  if (!process) return { type: 'gone', record, failure: halfLaunched(folder.id) };
+  await parts.launcher.killOrphan(process);
   const reason =
     record.bootId === readBootId() ? 'the shim was lost while no host program ran' : 'the machine restarted';
   return { type: 'gone', record, exit: { type: 'unknown', reason, at: Date.now() } };

@@ -1,15 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ContainerId, type ContainerTermination, errnoOf, GantryError } from '@gantry/interface';
-import { createFile, replaceFile, syncFolder, writeSynced } from './durable-file.js';
+import {
+  type ContainerId,
+  type ContainerTermination,
+  errnoOf,
+  GantryError,
+  type ProcessIdentity,
+} from '@gantry/interface';
+import { createFile, replaceFile, replaceFileUnsynced, syncFile } from './durable-file.js';
 import { firstOwnerFile, isProcessAlive, type Owner } from './owner.js';
-import { type ContainerRecord, parseRecord, parseTermination } from './record.js';
+import { type ContainerRecord, parseProcess, parseRecord, parseTermination } from './record.js';
 import { checkId } from './spec.js';
 
 const recordFile = 'state.json';
 const terminationFile = 'termination.json';
+const processFile = 'process.json';
 
 /** The folder of one container: record, owner, termination, and the shim's socket, exit record and log. */
 export class StateFolder {
@@ -25,6 +32,23 @@ export class StateFolder {
 
   async writeRecord(record: ContainerRecord): Promise<void> {
     await replaceFile(join(this.path, recordFile), JSON.stringify(record));
+  }
+
+  /**
+   * Writes which process is the container's. Not flushed to the disk: after a power cut there is no such process.
+   */
+  writeProcess(process: ProcessIdentity): void {
+    replaceFileUnsynced(join(this.path, processFile), JSON.stringify(process));
+  }
+
+  /** Undefined if none was written, or none that can be read: then there is nothing that could be signalled. */
+  async readProcess(): Promise<ProcessIdentity | undefined> {
+    try {
+      return parseProcess(await readFile(join(this.path, processFile), 'utf8'));
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return undefined;
+      throw error;
+    }
   }
 
   /** Undefined if the container has not ended. */
@@ -66,34 +90,30 @@ export class StateRoot {
 
   /**
    * Makes a container's folder with its first record, in one rename: a folder is never seen without a whole record.
-   * `ALREADY_EXISTS` if there is one, from whatever process.
+   * `ALREADY_EXISTS` if there is one, from whatever process. `durable` settles when the disk has it too, which has to
+   * be awaited before anybody is told that the container runs; what is made meanwhile, recovery finds by its id.
    */
-  async create(record: ContainerRecord): Promise<StateFolder> {
+  create(record: ContainerRecord): { readonly folder: StateFolder; readonly durable: Promise<void> } {
     const folder = this.of(record.spec.id);
     const staging = this.#temporaryPath();
     const ownerFile = firstOwnerFile(this.owner);
     mkdirSync(staging, { mode: 0o700 });
     try {
-      await Promise.all([
-        writeSynced(join(staging, recordFile), JSON.stringify(record)),
-        writeSynced(join(staging, ownerFile.name), ownerFile.content),
-      ]);
+      const options = { flag: 'wx', mode: 0o600 };
+      writeFileSync(join(staging, recordFile), JSON.stringify(record), options);
+      writeFileSync(join(staging, ownerFile.name), ownerFile.content, options);
       renameSync(staging, folder.path);
     } catch (error) {
       rmSync(staging, { recursive: true, force: true });
       const errno = errnoOf(error);
       if (errno !== 'ENOTEMPTY' && errno !== 'EEXIST') throw error;
-      throw new GantryError(
-        'ALREADY_EXISTS',
-        `container ${record.spec.id}: there is one with this id in ${this.path}`,
-        {
-          cause: error,
-          details: { id: record.spec.id },
-        },
-      );
+      const message = `container ${record.spec.id}: there is one with this id in ${this.path}`;
+      throw new GantryError('ALREADY_EXISTS', message, { cause: error, details: { id: record.spec.id } });
     }
-    await syncFolder(this.#folder);
-    return folder;
+    const durable = syncAll([join(folder.path, recordFile), folder.path, this.#folder]);
+    // Whoever fails before it is awaited has a failure of his own.
+    durable.catch(() => undefined);
+    return { folder, durable };
   }
 
   /** Forgets a container: its folder disappears in one step, so that no half of it can be read. */
@@ -146,3 +166,7 @@ export class StateRoot {
 }
 
 const temporaryName = /^\.(\d+)\.(\d+)\.[0-9a-f]{16}$/;
+
+async function syncAll(paths: readonly string[]): Promise<void> {
+  await Promise.all(paths.map(syncFile));
+}

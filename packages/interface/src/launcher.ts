@@ -50,7 +50,12 @@ export interface LogOptions {
 export interface Launcher {
   /** Pure: shows what `launch` would have done. `UNSUPPORTED` for what the launcher cannot carry out. */
   compile(request: LaunchRequest): LaunchPlan;
-  /** Starts the shim and the first process, set up in full and blocked just before its exec. `LAUNCH_FAILED` leaves nothing behind. */
+  /**
+   * Starts a shim that waits for its plan, so that this passes while the request is still being made. Never throws:
+   * that the shim could not be started is told by `launch`.
+   */
+  begin(id: ContainerId): PendingLaunch;
+  /** `begin` and `PendingLaunch.launch` in one. */
   launch(request: LaunchRequest, options?: CallOptions): Promise<LaunchedContainer>;
   /** Finds the shim of an earlier host program by its state folder. Undefined if none is alive. */
   connect(id: ContainerId, stateDir: string, options?: CallOptions): Promise<LaunchedContainer | undefined>;
@@ -62,6 +67,15 @@ export interface Launcher {
   killOrphan(process: ProcessIdentity): Promise<boolean>;
 }
 
+/** A shim without a container. Disposing it, or the end of the host program, ends it, unless `launch` was called. */
+export interface PendingLaunch extends AsyncDisposable {
+  /**
+   * Has the shim make the first process, set up in full and blocked just before its exec; once. `LAUNCH_FAILED` leaves
+   * nothing behind. `request.id` must be the id it was begun with.
+   */
+  launch(request: LaunchRequest, options?: CallOptions): Promise<LaunchedContainer>;
+}
+
 /** A process that cannot be confused with a later one of the same pid. */
 export interface ProcessIdentity {
   readonly pid: number;
@@ -71,14 +85,14 @@ export interface ProcessIdentity {
   readonly bootId: string;
 }
 
-/** A live connection to the shim of one container. Disposing it leaves container and shim running. */
+/** A live connection to the shim of one container. Disposing it leaves a container that was released running, and ends one that was not. */
 export interface LaunchedContainer extends AsyncDisposable {
   readonly id: ContainerId;
   readonly process: ProcessIdentity;
   readonly shimPid: number;
   /** Whether the first process has been let go to its exec. */
   readonly released: boolean;
-  /** Lets the blocked first process go; resolves once its exec succeeded. `LAUNCH_FAILED` if it did not. */
+  /** Lets the blocked first process go; resolves once its exec succeeded. `LAUNCH_FAILED` if it did not; `WRONG_STATE` on a connection that did not launch it. */
   release(options?: CallOptions): Promise<void>;
   /** Sends a signal to the first process; does nothing once it has ended. */
   signal(signal: number, options?: CallOptions): Promise<void>;

@@ -3,7 +3,7 @@ import { compilePlan } from './compile/plan.js';
 import { readLog } from './log/reader.js';
 import { connectContainer } from './shim/connect.js';
 import { readExitRecord } from './shim/exit-record.js';
-import { type LogLimits, launchContainer } from './shim/launch.js';
+import { type LogLimits, ShimLaunch } from './shim/launch.js';
 import { killProcess } from './shim/process-identity.js';
 
 /** How a launcher keeps the logs of its containers. */
@@ -25,7 +25,11 @@ export function createLauncher(options: LauncherOptions = {}): Launcher {
   };
   return {
     compile: compilePlan,
-    launch: (request, call = {}) => launchContainer(request, log, call),
+    begin: (id) => new ShimLaunch(id, log),
+    async launch(request, call = {}) {
+      await using pending = new ShimLaunch(request.id, log);
+      return await pending.launch(request, call);
+    },
     connect: (id, stateDir, call = {}) => connectContainer(id, stateDir, call),
     readExit: readExitRecord,
     readLog: (stateDir, call = {}) => readLog(stateDir, call),

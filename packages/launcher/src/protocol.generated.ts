@@ -32,6 +32,11 @@ export type JoinCgroupStep = {
   readonly path: string;
 };
 
+/** A cgroup namespace rooted where the caller is; after every `joinCgroup`. */
+export type CgroupNamespaceStep = {
+  readonly op: 'cgroupNamespace';
+};
+
 /** Mount propagation of / recursively; must precede every mount. */
 export type SetPropagationStep = {
   readonly op: 'setPropagation';
@@ -209,6 +214,7 @@ export type ExecStep = {
 /** One step of a launch plan. */
 export type Step =
   | JoinCgroupStep
+  | CgroupNamespaceStep
   | SetPropagationStep
   | RootOverlayStep
   | RootBindStep
@@ -433,6 +439,9 @@ function encodeStep(writer: FieldWriter, step: Step): void {
     case 'joinCgroup':
       writer.u8(1);
       writer.str(step.path, 'joinCgroup.path');
+      break;
+    case 'cgroupNamespace':
+      writer.u8(27);
       break;
     case 'setPropagation':
       writer.u8(2);

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { removeTree } from '@gantry/archive';
 import {
@@ -66,18 +67,19 @@ class FolderProvisioner implements Provisioner {
     const what = `root of container ${containerId}`;
     throwIfAborted(options.signal, what);
     try {
-      await this.#makeFolder(container, containerId);
-      const steps = [mkdir(container.rootfs, 0o700)];
+      this.#makeFolder(container, containerId);
+    } catch (error) {
+      throw toGantryError(error, what);
+    }
+    try {
+      mkdirSync(container.rootfs, 0o700);
       if (rootfs.mount.type === 'overlay') {
-        steps.push(this.#makeUpper(rootfs.mount.upper, rootfs.mount.lower), mkdir(rootfs.mount.work, 0o700));
+        this.#makeUpper(rootfs.mount.upper, rootfs.mount.lower);
+        mkdirSync(rootfs.mount.work, 0o700);
       }
-      // All have ended before a failure is cleaned up, so that nothing is made behind its back.
-      const failure = (await Promise.allSettled(steps)).find((result) => result.status === 'rejected');
-      if (failure || options.signal?.aborted) await this.destroy(containerId);
-      if (failure) throw failure.reason;
-      throwIfAborted(options.signal, what);
       return rootfs;
     } catch (error) {
+      await this.destroy(containerId);
       throw toGantryError(error, what);
     }
   }
@@ -109,10 +111,11 @@ class FolderProvisioner implements Provisioner {
   /**
    * Makes the container's folder. Nothing that `provision` makes is flushed to the disk, which would cost more than all
    * the rest of a launch: after a crash of the machine no container runs, and recovery destroys what is left of them.
+   * Unflushed, they are made in the kernel's memory, sooner than a thread could be woken for it: hence synchronously.
    */
-  async #makeFolder({ folder }: ContainerFolder, id: string): Promise<void> {
+  #makeFolder({ folder }: ContainerFolder, id: string): void {
     try {
-      await mkdir(folder, 0o700);
+      mkdirSync(folder, 0o700);
     } catch (error) {
       if (errnoOf(error) === 'EEXIST') {
         throw new GantryError('ALREADY_EXISTS', `container ${id} has a root already: destroy it first`, {
@@ -121,27 +124,27 @@ class FolderProvisioner implements Provisioner {
         });
       }
       if (errnoOf(error) !== 'ENOENT') throw error;
-      await mkdir(dirname(folder), { recursive: true, mode: 0o700 });
-      await mkdir(folder, 0o700);
+      mkdirSync(dirname(folder), { recursive: true, mode: 0o700 });
+      mkdirSync(folder, 0o700);
     }
   }
 
   /** The upper folder's own mode and owner are what the container sees of its root, so they are the image's. */
-  async #makeUpper(upper: string, lower: readonly string[]): Promise<void> {
+  #makeUpper(upper: string, lower: readonly string[]): void {
     const { empty } = this.#folders;
     const top = lower.at(-1) ?? empty;
-    if (top === empty) await mkdir(empty, { recursive: true, mode: 0o755 });
-    const { mode, uid, gid } = await this.#rootOf(top);
-    await mkdir(upper, mode);
-    if (uid !== process.geteuid?.() || gid !== process.getegid?.()) await chown(upper, uid, gid);
+    if (top === empty) mkdirSync(empty, { recursive: true, mode: 0o755 });
+    const { mode, uid, gid } = this.#rootOf(top);
+    mkdirSync(upper, mode);
+    if (uid !== process.geteuid?.() || gid !== process.getegid?.()) chownSync(upper, uid, gid);
     // Apart from mkdir, which is subject to the host program's umask, and after chown, which clears bits.
-    await chmod(upper, mode);
+    chmodSync(upper, mode);
   }
 
-  async #rootOf(top: string): Promise<RootAttributes> {
+  #rootOf(top: string): RootAttributes {
     const known = this.#roots.get(top);
     if (known) return known;
-    const { mode, uid, gid } = await lstat(top);
+    const { mode, uid, gid } = lstatSync(top);
     const attributes = { mode: mode & 0o7777, uid, gid };
     this.#roots.set(top, attributes);
     return attributes;

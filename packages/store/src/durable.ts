@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoOf } from '@gantry/interface';
@@ -55,25 +55,41 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
  */
 export async function openRegularFile(path: string) {
   try {
-    const handle = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
+    const handle = await open(path, regularFileFlags);
     const stat = await handle.stat();
     if (stat.isFile()) return { handle, size: stat.size };
     await handle.close();
     return undefined;
   } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === 'ENOENT' || errno === 'ELOOP' || errno === 'ENXIO') return undefined;
+    if (isNoRegularFile(error)) return undefined;
     throw error;
   }
 }
 
-/** The content of a regular file of at most `maxBytes`; undefined if it is absent, larger, or no regular file. */
-export async function readSmallFile(path: string, maxBytes: number): Promise<Uint8Array | undefined> {
-  const file = await openRegularFile(path);
-  if (!file) return undefined;
+/**
+ * The content of a regular file of at most `maxBytes`, a few kilobytes; undefined if it is absent, larger, or no
+ * regular file. Synchronous: it is on the way of every launch, where a thread would take longer to wake than to read it.
+ */
+export function readSmallFile(path: string, maxBytes: number): Uint8Array | undefined {
+  let fd: number;
   try {
-    return file.size > maxBytes ? undefined : await file.handle.readFile();
-  } finally {
-    await file.handle.close();
+    fd = openSync(path, regularFileFlags);
+  } catch (error) {
+    if (isNoRegularFile(error)) return undefined;
+    throw error;
   }
+  try {
+    const stat = fstatSync(fd);
+    return stat.isFile() && stat.size <= maxBytes ? readFileSync(fd) : undefined;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** What keeps a path from being followed through a link, or from waiting on a FIFO, where the system can. */
+const regularFileFlags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+
+function isNoRegularFile(error: unknown): boolean {
+  const errno = errnoOf(error);
+  return errno === 'ENOENT' || errno === 'ELOOP' || errno === 'ENXIO';
 }

@@ -1,4 +1,5 @@
-import { lstat, mkdir, readdir, rename } from 'node:fs/promises';
+import { lstatSync } from 'node:fs';
+import { mkdir, readdir, rename } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { applyLayer, removeTree } from '@gantry/archive';
@@ -43,7 +44,7 @@ export class LayerStore {
     requireLinux();
     const boot = await this.#bootFolder();
     const trees = layers.map((layer) => ({ layer, path: join(boot, chainName(layer), 'diff') }));
-    const present = await Promise.all(trees.map(({ path }) => isFolder(path)));
+    const present = trees.map(({ path }) => isFolder(path));
     const missing = trees.filter((_, position) => !present[position]);
     if (missing.length > 0) await this.#prepare(boot);
     for (const { layer } of trees.filter((_, position) => present[position])) {
@@ -60,7 +61,7 @@ export class LayerStore {
 
   async #unpack(layer: ImageLayer, path: string, { signal, onProgress }: TaskContext): Promise<void> {
     const { digest } = layer.descriptor;
-    if (await isFolder(path)) {
+    if (isFolder(path)) {
       onProgress({ type: 'unpacked', digest, cached: true });
       return;
     }
@@ -142,9 +143,10 @@ async function moveFolder(from: string, to: string, overtaken: readonly string[]
   }
 }
 
-async function isFolder(path: string): Promise<boolean> {
+/** Synchronous for the reason that `BlobStore.has` gives. */
+function isFolder(path: string): boolean {
   try {
-    return (await lstat(path)).isDirectory();
+    return lstatSync(path).isDirectory();
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return false;
     throw error;

@@ -60,7 +60,7 @@ export class ReferenceStore {
   }
 
   async #readFile(name: string): Promise<ReferenceRecord | undefined> {
-    const bytes = await readSmallFile(join(this.#folders.references, name), maxRecordBytes);
+    const bytes = readSmallFile(join(this.#folders.references, name), maxRecordBytes);
     return bytes && parseRecord(bytes);
   }
 }

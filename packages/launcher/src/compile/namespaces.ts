@@ -4,7 +4,8 @@ import { invalid, unsupported } from './refusal.js';
 /** `CLONE_NEW*` of linux/sched.h, of the namespaces that the shim makes. */
 const cloneFlags: ReadonlyMap<OciNamespaceType, number> = new Map([
   ['mount', 0x00020000],
-  ['cgroup', 0x02000000],
+  // Made by a step, once the container's own groups, which are to be its root, have been joined.
+  ['cgroup', 0],
   ['uts', 0x04000000],
   ['ipc', 0x08000000],
   ['pid', 0x20000000],

@@ -34,7 +34,7 @@ export function compilePlan(request: LaunchRequest): ShimPlan {
   const mounts = compileMounts(config, cgroupVersion);
   const root = absolutePath(config.root.path, 'root.path');
   const steps: Step[] = [
-    ...joinCgroups(request),
+    ...joinCgroups(request, namespaces),
     ...compileOomScore(config.process.oomScoreAdj),
     mounts.propagation,
     compileRoot(request.rootfs, root),
@@ -59,12 +59,13 @@ function compileRoot(rootfs: LaunchRequest['rootfs'], target: string): Step {
 }
 
 /** Limits are set by whoever made the groups, so a document with limits and no group would run without them. */
-function joinCgroups({ config, cgroups, cgroupVersion }: LaunchRequest): Step[] {
+function joinCgroups({ config, cgroups, cgroupVersion }: LaunchRequest, namespaces: NewNamespaces): Step[] {
   const limited = Object.values(config.linux.resources ?? {}).some((value) => value !== undefined);
   if (limited && cgroups.length === 0) {
     throw unsupported('linux.resources', 'there is no control group that could hold these limits');
   }
-  return cgroupVersion === 'v1' ? cgroups.map((path) => ({ op: 'joinCgroup', path })) : [];
+  const joins: Step[] = cgroupVersion === 'v1' ? cgroups.map((path) => ({ op: 'joinCgroup', path })) : [];
+  return namespaces.types.has('cgroup') ? [...joins, { op: 'cgroupNamespace' }] : joins;
 }
 
 function cloneCgroup({ cgroups, cgroupVersion }: LaunchRequest): string {

@@ -6,6 +6,7 @@ import {
   GantryError,
   type LaunchedContainer,
   type LaunchRequest,
+  type PendingLaunch,
   throwIfAborted,
   toGantryError,
 } from '@gantry/interface';
@@ -26,58 +27,83 @@ export interface LogLimits {
   readonly maxFiles: number;
 }
 
-/** Starts a shim, has it perform the plan of the request up to its barrier, and hands over the connection. */
-export async function launchContainer(
-  request: LaunchRequest,
-  log: LogLimits,
-  { signal }: CallOptions,
-): Promise<LaunchedContainer> {
-  const { id, stateDir } = request;
-  const what = `launching container ${id}`;
-  throwIfAborted(signal, what);
-  const { version, cloneFlags, cgroup, steps } = compilePlan(request);
-  const limits = { logMaxBytes: log.maxBytes, logMaxFiles: log.maxFiles };
-  const frame = encodeFrame({
-    op: 'launch',
-    version,
-    stateDir: checkedFolder(stateDir),
-    cloneFlags,
-    cgroup,
-    ...limits,
-    steps,
-  });
-  const session = new ShimSession(id, await spawnShim(id, what));
-  const abort = () => session.end();
-  signal?.addEventListener('abort', abort, { once: true });
-  try {
-    if (signal?.aborted) abort();
-    else session.write(frame);
-    const hello = await session.hello;
-    if (signal?.aborted) await session.closed;
+/** A shim that has been started and waits for its launch message. */
+export class ShimLaunch implements PendingLaunch {
+  readonly #id: ContainerId;
+  readonly #log: LogLimits;
+  readonly #socket: Promise<Socket>;
+  #launched = false;
+
+  constructor(id: ContainerId, log: LogLimits) {
+    this.#id = id;
+    this.#log = log;
+    this.#socket = spawnShim(id);
+    // Told by `launch`; one that is never called wants to know nothing.
+    this.#socket.catch(() => undefined);
+  }
+
+  async launch(request: LaunchRequest, { signal }: CallOptions = {}): Promise<LaunchedContainer> {
+    const id = this.#id;
+    const what = `launching container ${id}`;
     throwIfAborted(signal, what);
-    checkVersion(hello, id);
-    return new ShimContainer({ id, stateDir, launcher: true }, session, hello);
-  } catch (error) {
-    await hangUp(session, stateDir);
-    throw signal?.aborted ? abortedError(signal, what) : error;
-  } finally {
-    signal?.removeEventListener('abort', abort);
+    if (request.id !== id) throw invalidRequest('id', `${request.id} is not ${id}, with which the launch was begun`);
+    if (this.#launched) throw new GantryError('WRONG_STATE', `${what}: it was launched already`, { details: { id } });
+    const frame = launchFrame(request, this.#log);
+    this.#launched = true;
+    const session = new ShimSession(id, await this.#socket);
+    const abort = () => session.end();
+    signal?.addEventListener('abort', abort, { once: true });
+    try {
+      if (signal?.aborted) abort();
+      else session.write(frame);
+      const hello = await session.hello;
+      if (signal?.aborted) await session.closed;
+      throwIfAborted(signal, what);
+      checkVersion(hello, id);
+      return new ShimContainer({ id, stateDir: request.stateDir, launcher: true }, session, hello);
+    } catch (error) {
+      await hangUp(session, request.stateDir);
+      throw signal?.aborted ? abortedError(signal, what) : error;
+    } finally {
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#launched) return;
+    this.#launched = true;
+    const socket = await this.#socket.catch(() => undefined);
+    socket?.destroy();
   }
 }
 
-async function spawnShim(id: ContainerId, what: string): Promise<Socket> {
+async function spawnShim(id: ContainerId): Promise<Socket> {
   const executable = await shimExecutable();
   try {
     const fd = await addon().spawn(executable, ['gantry-shim', id]);
     return new Socket({ fd, readable: true, writable: true });
   } catch (error) {
-    throw toGantryError(error, `${what}: starting the shim`);
+    throw toGantryError(error, `starting the shim of container ${id}`);
   }
 }
 
-function checkedFolder(stateDir: string): string {
-  if (stateDir.startsWith('/')) return stateDir;
-  throw new GantryError('INVALID_ARGUMENT', `the state folder ${JSON.stringify(stateDir)} is not an absolute path`, {
-    details: { field: 'stateDir' },
+function launchFrame(request: LaunchRequest, { maxBytes, maxFiles }: LogLimits): Uint8Array {
+  const { stateDir } = request;
+  if (!stateDir.startsWith('/'))
+    throw invalidRequest('stateDir', `${JSON.stringify(stateDir)} is not an absolute path`);
+  const { version, cloneFlags, cgroup, steps } = compilePlan(request);
+  return encodeFrame({
+    op: 'launch',
+    version,
+    stateDir,
+    cloneFlags,
+    cgroup,
+    logMaxBytes: maxBytes,
+    logMaxFiles: maxFiles,
+    steps,
   });
+}
+
+function invalidRequest(field: string, why: string): GantryError {
+  return new GantryError('INVALID_ARGUMENT', `${field}: ${why}`, { details: { field } });
 }
