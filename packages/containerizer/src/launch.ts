@@ -26,11 +26,11 @@ export async function runLaunch(
   options: CallOptions,
 ): Promise<void> {
   const { spec, id } = container;
+  // The shim starts while the rest is made. Until it is given the plan it is nothing that recovery would have to know of.
+  await using pending = parts.launcher.begin(id);
   const image = await container.timed('pull', () => pullImage(container, parts, options));
   container.enter('PROVISIONING');
   const resolved = await container.timed('unpack', () => resolveSource(spec, image, parts.store, options));
-  // It starts while the rest is made. Until it is given the plan it is nothing that recovery would have to know of.
-  await using pending = parts.launcher.begin(id);
   const { folder, durable } = await container.timed('checkpoint', () => announce(container, root, image, options));
   const rootfs = await container.timed('provision', () => parts.provisioner.provision(id, resolved.source, options));
 

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { readdir, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoOf, toGantryError } from '@gantry/interface';
@@ -14,29 +14,22 @@ const maxAttempts = 16;
 export function makeGroup(folder: string, isolator: string): boolean {
   for (let attempt = 1; ; attempt++) {
     try {
-      mkdirSync(folder, 0o755);
-      return true;
+      // Else the recursion would make it, and nobody remove it.
+      statSync(dirname(dirname(folder)));
+      return mkdirSync(folder, { recursive: true, mode: 0o755 }) !== undefined;
     } catch (error) {
-      const errno = errnoOf(error);
-      if (errno === 'EEXIST') return false;
-      if (errno !== 'ENOENT' || attempt === maxAttempts) throw cannotMake(folder, error, isolator);
-      makeParent(dirname(folder), isolator);
+      if (errnoOf(error) !== 'ENOENT' || attempt === maxAttempts) throw cannotMake(folder, error, isolator);
     }
-  }
-}
-
-function makeParent(parent: string, isolator: string): void {
-  try {
-    mkdirSync(parent, 0o755);
-  } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') throw cannotMake(parent, error, isolator);
   }
 }
 
 function cannotMake(folder: string, cause: unknown, isolator: string): Error {
   const errno = errnoOf(cause);
   const remedies = new Map([
-    ['ENOENT', `make ${dirname(folder)} first: only the last part of the control-group parent is made for you`],
+    [
+      'ENOENT',
+      `make ${dirname(dirname(folder))} first: only the last part of the control-group parent is made for you`,
+    ],
     ['EACCES', 'run the host program as root'],
     ['EPERM', 'run the host program as root'],
     ['EROFS', 'mount the control groups read-write'],
