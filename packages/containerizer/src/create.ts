@@ -62,8 +62,7 @@ export async function createContainerizer(options: ContainerizerOptions = {}): P
   ]);
   const cgroups = options.cgroups ?? (await detectCgroups());
   const cgroupParent = options.cgroupParent ?? (await defaultCgroupParent(stateRoot));
-  const state = new StateRoot(stateRoot, createOwner());
-  await state.open();
+  const state = await StateRoot.open(stateRoot, createOwner());
   return new GantryContainerizer(
     {
       store:

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createFile } from './durable-file.js';
+import { createFile, type Flush } from './durable-file.js';
 
 /** A containerizer of one host program. Only the owner of a container cleans up after it; others may watch and signal it. */
 export interface Owner {
@@ -71,7 +71,7 @@ export async function adopt(folder: string, self: Owner): Promise<Owner> {
     const generation = await latestGeneration(folder);
     const current = generation > 0 ? await readOwner(join(folder, ownerFileName(generation))) : undefined;
     if (current && (current.instance === self.instance || isAlive(current))) return current;
-    if (await createFile(join(folder, ownerFileName(generation + 1)), JSON.stringify(self))) {
+    if (await createFile(join(folder, ownerFileName(generation + 1)), JSON.stringify(self), unflushed)) {
       if (generation > 0) await rm(join(folder, ownerFileName(generation)), { force: true });
       return self;
     }
@@ -94,6 +94,9 @@ async function readOwner(path: string): Promise<Owner | undefined> {
     return undefined; // Gone, since someone adopted in between, or not ours: either way not a living owner.
   }
 }
+
+/** Owners are processes of this boot: there is none to remember after a power cut. */
+const unflushed: Flush = async () => undefined;
 
 function ownerFileName(generation: number): string {
   return `owner.${generation}`;

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,7 +8,7 @@ import {
   GantryError,
   type ProcessIdentity,
 } from '@gantry/interface';
-import { createFile, replaceFile, replaceFileUnsynced, syncFile } from './durable-file.js';
+import { createFile, type Flush, flushFor, replaceFile, replaceFileUnflushed, uniqueName } from './durable-file.js';
 import { firstOwnerFile, isProcessAlive, type Owner } from './owner.js';
 import { type ContainerRecord, parseProcess, parseRecord, parseTermination } from './record.js';
 import { checkId } from './spec.js';
@@ -23,6 +22,7 @@ export class StateFolder {
   constructor(
     readonly path: string,
     readonly id: ContainerId,
+    private readonly flush: Flush,
   ) {}
 
   async readRecord(): Promise<ContainerRecord> {
@@ -31,14 +31,14 @@ export class StateFolder {
   }
 
   async writeRecord(record: ContainerRecord): Promise<void> {
-    await replaceFile(join(this.path, recordFile), JSON.stringify(record));
+    await replaceFile(join(this.path, recordFile), JSON.stringify(record), this.flush);
   }
 
   /**
    * Writes which process is the container's. Not flushed to the disk: after a power cut there is no such process.
    */
   writeProcess(process: ProcessIdentity): void {
-    replaceFileUnsynced(join(this.path, processFile), JSON.stringify(process));
+    replaceFileUnflushed(join(this.path, processFile), JSON.stringify(process));
   }
 
   /** Undefined if none was written, or none that can be read: then there is nothing that could be signalled. */
@@ -64,7 +64,8 @@ export class StateFolder {
 
   /** Writes the termination unless there is one; resolves with the one that counts. */
   async writeTermination(termination: ContainerTermination): Promise<ContainerTermination> {
-    if (await createFile(join(this.path, terminationFile), JSON.stringify(termination))) return termination;
+    const path = join(this.path, terminationFile);
+    if (await createFile(path, JSON.stringify(termination), this.flush)) return termination;
     return (await this.readTermination()) ?? termination;
   }
 }
@@ -72,20 +73,24 @@ export class StateFolder {
 /** All container folders of one containerizer root. */
 export class StateRoot {
   readonly #folder: string;
+  readonly #flush: Flush;
 
-  constructor(
+  private constructor(
     readonly path: string,
     readonly owner: Owner,
   ) {
     this.#folder = join(path, 'containers');
+    this.#flush = flushFor(this.#folder);
+  }
+
+  /** Opens the root at an existing path. */
+  static async open(path: string, owner: Owner): Promise<StateRoot> {
+    await mkdir(join(path, 'containers'), { recursive: true, mode: 0o700 });
+    return new StateRoot(path, owner);
   }
 
   of(id: ContainerId): StateFolder {
-    return new StateFolder(join(this.#folder, id), id);
-  }
-
-  async open(): Promise<void> {
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    return new StateFolder(join(this.#folder, id), id, this.#flush);
   }
 
   /**
@@ -110,7 +115,7 @@ export class StateRoot {
       const message = `container ${record.spec.id}: there is one with this id in ${this.path}`;
       throw new GantryError('ALREADY_EXISTS', message, { cause: error, details: { id: record.spec.id } });
     }
-    const durable = syncAll([join(folder.path, recordFile), folder.path, this.#folder]);
+    const durable = this.#flushAll([join(folder.path, recordFile), folder.path, this.#folder]);
     // Whoever fails before it is awaited has a failure of his own.
     durable.catch(() => undefined);
     return { folder, durable };
@@ -160,13 +165,13 @@ export class StateRoot {
     }
   }
 
+  async #flushAll(paths: readonly string[]): Promise<void> {
+    await Promise.all(paths.map((path) => this.#flush(path)));
+  }
+
   #temporaryPath(): string {
-    return join(this.#folder, `.${this.owner.pid}.${this.owner.startTime}.${randomBytes(8).toString('hex')}`);
+    return join(this.#folder, `.${this.owner.pid}.${this.owner.startTime}.${uniqueName()}`);
   }
 }
 
-const temporaryName = /^\.(\d+)\.(\d+)\.[0-9a-f]{16}$/;
-
-async function syncAll(paths: readonly string[]): Promise<void> {
-  await Promise.all(paths.map(syncFile));
-}
+const temporaryName = /^\.(\d+)\.(\d+)\.\d+-\d+$/;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isGantryError } from '@gantry/interface';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createFile, replaceFile } from '../src/durable-file.js';
+import { createFile, flushFor, replaceFile } from '../src/durable-file.js';
 import { adopt, createOwner, isAlive, type Owner, retireOwner } from '../src/owner.js';
 import { newRecord, parseRecord, parseTermination } from '../src/record.js';
 import { StateRoot } from '../src/state-folder.js';
@@ -29,15 +29,17 @@ async function codeOf(run: () => unknown): Promise<string> {
 describe('durable files', () => {
   it('replaces content and leaves no temporary file', async () => {
     const path = join(folder, 'f');
-    await replaceFile(path, 'one');
-    await replaceFile(path, 'two');
+    await replaceFile(path, 'one', flushFor(folder));
+    await replaceFile(path, 'two', flushFor(folder));
     expect(await readFile(path, 'utf8')).toBe('two');
     expect(await readdir(folder)).toEqual(['f']);
   });
 
   it('lets exactly one of many creators win', async () => {
     const path = join(folder, 'f');
-    const won = await Promise.all(Array.from({ length: 20 }, (_, index) => createFile(path, String(index))));
+    const won = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => createFile(path, String(index), flushFor(folder))),
+    );
     expect(won.filter(Boolean)).toHaveLength(1);
     expect(await readFile(path, 'utf8')).toBe(String(won.indexOf(true)));
     expect(await readdir(folder)).toEqual(['f']);
@@ -63,8 +65,7 @@ describe('records', () => {
 
 describe('state folders', () => {
   it('are made whole, once an id', async () => {
-    const root = new StateRoot(folder, createOwner());
-    await root.open();
+    const root = await StateRoot.open(folder, createOwner());
     await root.create(record).durable;
     expect(await codeOf(() => root.create(record))).toBe('ALREADY_EXISTS');
     expect(await root.ids()).toEqual(['c1']);
@@ -73,8 +74,7 @@ describe('state folders', () => {
   });
 
   it('keep the first termination that was written', async () => {
-    const root = new StateRoot(folder, createOwner());
-    await root.open();
+    const root = await StateRoot.open(folder, createOwner());
     const state = root.create(record).folder;
     const first = { id: 'c1', destroyed: false, at: 1 };
     expect(await state.writeTermination(first)).toEqual(first);
@@ -86,8 +86,7 @@ describe('ownership', () => {
   const dead: Owner = { pid: 2 ** 22 + 1, startTime: 1, bootId: 'another boot', instance: 'dead' };
 
   it('stays with a living owner', async () => {
-    const root = new StateRoot(folder, createOwner());
-    await root.open();
+    const root = await StateRoot.open(folder, createOwner());
     const state = root.create(record).folder;
     expect((await adopt(state.path, createOwner())).instance).toBe(root.owner.instance);
   });
