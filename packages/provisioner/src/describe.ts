@@ -25,7 +25,7 @@ export async function describeRootfs(
       readFile: readerOf((file, maxBytes) => readFileOf(tree, file, maxBytes)),
     };
   }
-  const { layerPaths } = source.image;
+  const layerPaths = files.visible(source.image.layerPaths);
   const lower = layerPaths.length > 0 ? layerPaths : [folders.empty];
   return {
     path,

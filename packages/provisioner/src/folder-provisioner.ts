@@ -58,7 +58,11 @@ class FolderProvisioner implements Provisioner {
   }
 
   async describe(containerId: string, source: RootfsSource): Promise<Rootfs> {
-    return describeRootfs(source, containerFolder(this.#folders, containerId), this.#folders, this.#files);
+    try {
+      return await describeRootfs(source, containerFolder(this.#folders, containerId), this.#folders, this.#files);
+    } catch (error) {
+      throw toGantryError(error, `root of container ${containerId}`);
+    }
   }
 
   async provision(containerId: string, source: RootfsSource, options: CallOptions = {}): Promise<Rootfs> {

@@ -1,7 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { UnpackedImage } from '@gantry/interface';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createProvisioner } from '../src/folder-provisioner.js';
 import { LayerTree } from '../src/layer-tree.js';
 import { isOpaque } from '../src/opaque.js';
 import { readFileOf } from '../src/read-file.js';
@@ -71,6 +73,18 @@ describe.skipIf(process.getuid?.() !== 0)(
       expect(found.join('')).toBe(shown);
       expect(shown).toContain('opt/tool/one \n');
       expect(shown).toContain('etc/passwd middle\n');
+    });
+
+    it('leaves out what lies below a layer whose root is opaque, which overlayfs would show', async () => {
+      const lowest = await makeLayer(join(root, '1'), { 'etc/passwd': 'hidden' });
+      const middle = await makeLayer(join(root, '2'), { '': opaque, 'etc/group': 'shown' });
+      const top = await makeLayer(join(root, '3'), { 'etc/hosts': 'shown' });
+      const { mount, readFile } = await createProvisioner({ root: join(root, 'p') }).describe('c', {
+        image: { layerPaths: [lowest, middle, top] } as UnpackedImage,
+      });
+      expect(mount).toMatchObject({ type: 'overlay', lower: [middle, top] });
+      expect(await readFile('/etc/passwd')).toBeUndefined();
+      expect(await readFile('/etc/group')).toEqual(Buffer.from('shown'));
     });
   },
 );
