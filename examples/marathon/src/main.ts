@@ -15,7 +15,7 @@ function showProgress(event: ProgressEvent): void {
   else if (event.type === 'fetched' && !event.cached)
     say(`fetched ${short}, ${(event.total / 2 ** 20).toFixed(1)} MiB`);
   else if (event.type === 'unpacked' && !event.cached) say(`unpacked ${short}`);
-  else if (event.type === 'retrying') say(`${event.what}: ${event.reason}; trying again in ${event.delayMs} ms`);
+  else if (event.type === 'retrying') say(`${event.reason}; trying again in ${event.delayMs} ms`);
 }
 
 try {

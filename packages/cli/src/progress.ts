@@ -30,8 +30,7 @@ class ProgressBars implements ProgressView {
     if (event.type === 'fetching') this.#update(event.digest, 'fetching ', event.current, event.total);
     else if (event.type === 'fetched')
       this.#update(event.digest, event.cached ? 'present  ' : 'fetched  ', event.total, event.total);
-    else if (event.type === 'retrying')
-      this.#multi.log(`${event.what}: ${event.reason}; trying again in ${event.delayMs} ms\n`);
+    else if (event.type === 'retrying') this.#multi.log(`${event.reason}; trying again in ${event.delayMs} ms\n`);
   };
 
   stop(): void {
@@ -71,7 +70,7 @@ function progressLine(event: ProgressEvent): string | undefined {
     case 'unpacked':
       return event.cached ? undefined : `unpacked ${shortDigest(event.digest)}`;
     case 'retrying':
-      return `${event.what}: ${event.reason}; trying again in ${event.delayMs} ms`;
+      return `${event.reason}; trying again in ${event.delayMs} ms`;
     default:
       return undefined;
   }

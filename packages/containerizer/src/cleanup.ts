@@ -6,6 +6,7 @@ import {
   errnoOf,
   type GantryError,
   type Limitation,
+  type ProcessIdentity,
 } from '@gantry/interface';
 import type { Container } from './container.js';
 import type { ContainerizerParts } from './parts.js';
@@ -14,6 +15,8 @@ import type { ContainerizerParts } from './parts.js';
 export interface Ending {
   readonly exit?: ExitStatus;
   readonly failure?: GantryError;
+  /** The first process, if its shim is gone and it may not be. */
+  readonly orphan?: ProcessIdentity;
 }
 
 /** Runs steps one after the other, going on after errors, and keeps what failed. */
@@ -47,9 +50,11 @@ export async function cleanUp(id: ContainerId, parts: ContainerizerParts): Promi
  * the termination. Never rejects: what fails is kept in the record's `failedSteps`.
  */
 export async function finish(container: Container, parts: ContainerizerParts, ending: Ending): Promise<void> {
-  container.enter('DESTROYING');
+  if (container.state !== 'DESTROYING') container.enter('DESTROYING');
   const { id, folder, handle } = container;
+  const { orphan } = ending;
   const steps = new Steps();
+  if (orphan) await steps.run('process', () => parts.launcher.killOrphan(orphan));
   const limitation = ending.exit ? await findLimitation(id, parts, steps) : undefined;
   if (folder) await removeAll(id, parts, steps);
   if (handle) await steps.run('shim connection', () => Promise.resolve(handle[Symbol.asyncDispose]()));

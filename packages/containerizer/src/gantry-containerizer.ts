@@ -11,6 +11,7 @@ import {
   type ContainerUsage,
   GantryError,
   isGantryError,
+  type LaunchedContainer,
   type LogEntry,
   type LogOptions,
   type RecoveryReport,
@@ -223,17 +224,20 @@ export class GantryContainerizer implements Containerizer {
   #watch(container: Container): void {
     const { handle, folder } = container;
     if (!handle || !folder) return;
-    container.finishing = handle.exit.then(async (exit) => {
-      // Closing lets go of running containers: their next host program finishes them.
-      if (this.#closing.signal.aborted) return;
-      if (container.foreign) {
-        container.enter('DESTROYING');
-        const termination = await awaitForeignEnd(folder, this.#root.owner, this.#closing.signal);
-        if (termination) return container.end(termination);
-      }
-      if (exit.type === 'unknown') await this.#parts.launcher.killOrphan(handle.process);
-      await finish(container, this.#parts, { exit });
-    });
+    container.finishing = this.#follow(container, handle, folder);
+  }
+
+  async #follow(container: Container, handle: LaunchedContainer, folder: StateFolder): Promise<void> {
+    const exit = await handle.exit;
+    // Closing lets go of running containers: their next host program finishes them.
+    if (this.#closing.signal.aborted) return;
+    container.enter('DESTROYING');
+    if (container.foreign) {
+      const end = await awaitForeignEnd(folder, this.#root.owner, exit, this.#closing.signal);
+      if (end === 'closed') return;
+      if (end !== 'adopted') return container.end(end);
+    }
+    await finish(container, this.#parts, { exit, ...(exit.type === 'unknown' ? { orphan: handle.process } : {}) });
   }
 
   async #recoverOne(id: ContainerId, report: MutableReport): Promise<void> {

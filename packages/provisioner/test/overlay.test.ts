@@ -80,7 +80,7 @@ describe.skipIf(process.getuid?.() !== 0)(
       const middle = await makeLayer(join(root, '2'), { '': opaque, 'etc/group': 'shown' });
       const top = await makeLayer(join(root, '3'), { 'etc/hosts': 'shown' });
       const { mount, readFile } = await createProvisioner({ root: join(root, 'p') }).describe('c', {
-        image: { layerPaths: [lowest, middle, top] } as UnpackedImage,
+        image: { layerPaths: [lowest, middle, top] } as unknown as UnpackedImage,
       });
       expect(mount).toMatchObject({ type: 'overlay', lower: [middle, top] });
       expect(await readFile('/etc/passwd')).toBeUndefined();
