@@ -15,12 +15,14 @@ const sh = (script: string) => ({ command: ['/bin/sh', '-c', script] });
 requires({ root: true })('a host program that dies', () => {
   let host: TestHost;
   let next: Containerizer | undefined;
+  const programs: ChildProcess[] = [];
   beforeEach(async () => {
     host = await startHost();
     // Pulled here, so that the host program to be killed is quick.
     await host.run({ command: ['/bin/true'] });
   });
   afterEach(async () => {
+    for (const program of programs.splice(0)) await kill(program);
     for await (const { id } of next?.containers() ?? []) await next?.destroy(id);
     await next?.[Symbol.asyncDispose]();
     next = undefined;
@@ -33,6 +35,7 @@ requires({ root: true })('a host program that dies', () => {
     const program = spawn(process.execPath, [script, ...folders, JSON.stringify({ image: host.image, ...spec })], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
+    programs.push(program);
     for await (const line of createInterface({ input: program.stdout as NodeJS.ReadableStream })) {
       return { program, status: JSON.parse(line) as ContainerStatus };
     }
@@ -40,6 +43,7 @@ requires({ root: true })('a host program that dies', () => {
   }
 
   async function kill(program: ChildProcess): Promise<void> {
+    if (program.exitCode !== null || program.signalCode !== null) return;
     const gone = once(program, 'exit');
     program.kill('SIGKILL');
     await gone;

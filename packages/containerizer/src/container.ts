@@ -28,8 +28,6 @@ export class Container {
   handle?: LaunchedContainer;
   /** Settles when the launch has come to RUNNING or has been undone. */
   launching?: Promise<void>;
-  /** Set while the container is being cleaned up. */
-  finishing?: Promise<void>;
   termination?: ContainerTermination;
   /** Whether the caller, not the program itself, asked for the end. */
   destroyRequested = false;

@@ -220,11 +220,10 @@ export class GantryContainerizer implements Containerizer {
     this.#watch(container);
   }
 
-  /** Follows a running container to its end. */
+  /** Follows a running container to its end. Never rejects: what fails is kept in the container's record. */
   #watch(container: Container): void {
     const { handle, folder } = container;
-    if (!handle || !folder) return;
-    container.finishing = this.#follow(container, handle, folder);
+    if (handle && folder) void this.#follow(container, handle, folder);
   }
 
   async #follow(container: Container, handle: LaunchedContainer, folder: StateFolder): Promise<void> {

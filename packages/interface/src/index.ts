@@ -1,3 +1,4 @@
+export * from './capability-names.js';
 export * from './container.js';
 export * from './containerizer.js';
 export * from './errors.js';

@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
+import { capabilityNames } from '@gantry/interface';
 import { describe, expect, it } from 'vitest';
 import { boundingSet, linuxCapabilities } from '../src/linux/capabilities.js';
-import { capabilityNames, defaultCapabilities } from '../src/linux/capability-names.js';
+import { defaultCapabilities } from '../src/linux/default-capabilities.js';
 import { checkOomScoreAdj } from '../src/linux/oom.js';
 import { ownCapabilities, parseCapabilities, parseLimits } from '../src/linux/own-process.js';
 import { linuxSysctl, sysctlsOf } from '../src/linux/sysctl.js';

@@ -1,7 +1,7 @@
-import type { CapabilityChange, Isolator, OciCapabilities } from '@gantry/interface';
+import { type CapabilityChange, capabilityNames, type Isolator, type OciCapabilities } from '@gantry/interface';
 import { resolveUser } from '../docker/user.js';
 import { invalidField, refused } from '../errors.js';
-import { capabilityNames, defaultCapabilities } from './capability-names.js';
+import { defaultCapabilities } from './default-capabilities.js';
 import { ownCapabilities } from './own-process.js';
 
 const name = 'linux/capabilities';

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { toGantryError } from '@gantry/interface';
-import { capabilityNames } from './capability-names.js';
+import { capabilityNames, toGantryError } from '@gantry/interface';
 
 /** A soft and a hard limit; Infinity for `unlimited`. */
 export interface OwnLimit {

@@ -1,4 +1,4 @@
-/** Every capability of capabilities(7) up to Linux 6.x; the index is the bit. */
+/** Every capability of capabilities(7), spelt as the OCI runtime specification does; the index is the bit in the kernel's masks. */
 export const capabilityNames: readonly string[] = [
   'CAP_CHOWN',
   'CAP_DAC_OVERRIDE',
@@ -41,24 +41,4 @@ export const capabilityNames: readonly string[] = [
   'CAP_PERFMON',
   'CAP_BPF',
   'CAP_CHECKPOINT_RESTORE',
-];
-
-/**
- * What a container starts with: Docker's set without CAP_MKNOD. No isolator restricts which device nodes a
- * container may open, so one that could make them could reach the host's disks.
- */
-export const defaultCapabilities: readonly string[] = [
-  'CAP_AUDIT_WRITE',
-  'CAP_CHOWN',
-  'CAP_DAC_OVERRIDE',
-  'CAP_FOWNER',
-  'CAP_FSETID',
-  'CAP_KILL',
-  'CAP_NET_BIND_SERVICE',
-  'CAP_NET_RAW',
-  'CAP_SETFCAP',
-  'CAP_SETGID',
-  'CAP_SETPCAP',
-  'CAP_SETUID',
-  'CAP_SYS_CHROOT',
 ];
