@@ -13,7 +13,7 @@
 
 #include <vector>
 
-#include "system.h"
+#include "task.h"
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U
@@ -21,43 +21,6 @@
 
 namespace gantry {
 namespace {
-
-// A task for the thread pool that ends as a promise. `Run` leaves errno's value in `error_` and names the call.
-class Task : public Napi::AsyncWorker {
- public:
-  explicit Task(Napi::Env env) : AsyncWorker(env), deferred_(Napi::Promise::Deferred::New(env)) {}
-  Napi::Promise Start() {
-    Napi::Promise promise = deferred_.Promise();
-    Queue();
-    return promise;
-  }
-
- protected:
-  virtual void Run() = 0;
-  virtual Napi::Value Result(Napi::Env env) = 0;
-
-  void Fail(int error, const char* syscall, const std::string& path = {}) {
-    error_ = error;
-    syscall_ = syscall;
-    path_ = path;
-  }
-
- private:
-  void Execute() final { Run(); }
-  void OnOK() final {
-    Napi::HandleScope scope(Env());
-    if (error_ != 0) {
-      deferred_.Reject(SystemError(Env(), error_, syscall_, path_).Value());
-    } else {
-      deferred_.Resolve(Result(Env()));
-    }
-  }
-
-  Napi::Promise::Deferred deferred_;
-  int error_ = 0;
-  const char* syscall_ = "";
-  std::string path_;
-};
 
 bool WriteAll(int fd, const uint8_t* bytes, size_t size) {
   while (size > 0) {
@@ -146,19 +109,16 @@ constexpr int kChildSocket = 3;
 
 class SpawnTask final : public Task {
  public:
-  SpawnTask(Napi::Env env, Fd executable, std::vector<std::string> argv)
-      : Task(env), executable_(std::move(executable)), argv_(std::move(argv)) {}
+  SpawnTask(Napi::Env env, Fd executable, Fd socket, std::vector<std::string> argv)
+      : Task(env), executable_(std::move(executable)), socket_(std::move(socket)), argv_(std::move(argv)) {}
 
  private:
   void Run() final {
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return Fail(errno, "socketpair");
-    socket_ = Fd(pair[0]);
-    Fd theirs(pair[1]);
-
+    // Ours is closed as soon as the child has its own, so that the other end sees the child go.
+    Fd socket = std::move(socket_);
     SpawnSetup setup;
     // The socket first: it might be 0, 1 or 2 itself if the host closed those.
-    int error = posix_spawn_file_actions_adddup2(&setup.actions, theirs.get(), kChildSocket);
+    int error = posix_spawn_file_actions_adddup2(&setup.actions, socket.get(), kChildSocket);
     for (int fd = 0; error == 0 && fd <= 2; fd++) {
       error = posix_spawn_file_actions_addopen(&setup.actions, fd, "/dev/null", O_RDWR, 0);
     }
@@ -178,6 +138,7 @@ class SpawnTask final : public Task {
     pid_t pid = 0;
     error = posix_spawn(&pid, path.c_str(), &setup.actions, &setup.attributes, argv.data(), environment);
     if (error != 0) return Fail(error, "posix_spawn");
+    socket = Fd();
     Reap(pid);
   }
 
@@ -194,11 +155,11 @@ class SpawnTask final : public Task {
     if (reaped == pid && WIFSIGNALED(status)) return Fail(ECHILD, "waitpid");
   }
 
-  Napi::Value Result(Napi::Env env) final { return Napi::Number::New(env, socket_.release()); }
+  Napi::Value Result(Napi::Env env) final { return env.Undefined(); }
 
   Fd executable_;
-  std::vector<std::string> argv_;
   Fd socket_;
+  std::vector<std::string> argv_;
 };
 
 Napi::Value Spawn(const Napi::CallbackInfo& info) {
@@ -211,7 +172,15 @@ Napi::Value Spawn(const Napi::CallbackInfo& info) {
   Napi::Array list = info[1].As<Napi::Array>();
   std::vector<std::string> argv;
   for (uint32_t i = 0; i < list.Length(); i++) argv.push_back(Napi::Value(list[i]).ToString().Utf8Value());
-  return (new SpawnTask(info.Env(), std::move(executable), std::move(argv)))->Start();
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+    SystemError(info.Env(), errno, "socketpair").ThrowAsJavaScriptException();
+    return info.Env().Undefined();
+  }
+  Napi::Object spawned = Napi::Object::New(info.Env());
+  spawned.Set("socket", Napi::Number::New(info.Env(), pair[0]));
+  spawned.Set("started", (new SpawnTask(info.Env(), std::move(executable), Fd(pair[1]), std::move(argv)))->Start());
+  return spawned;
 }
 
 class FlockTask final : public Task {

@@ -11,6 +11,7 @@ enum class ChannelPacket : uint8_t {
   kExecuting = 2,  // to the shim: about to exec
   kFailed = 3,     // to the shim: followed by the bytes of the `failed` frame
   kRelease = 4,    // to the first process: go on
+  kPlan = 5,       // to the first process: the launch frame lies whole in the memory that both share
 };
 
 }  // namespace gantry

@@ -37,6 +37,7 @@ bool Decode(FieldReader body, Request* out) {
       out->request = message.request;
       return true;
     }
+    case HostMessage::kClone:
     case HostMessage::kLaunch:
       return false;
   }

@@ -43,10 +43,9 @@ Result ReadStartTime(pid_t pid, uint64_t* out) {
 
 }  // namespace
 
-Result StartContainer(const LaunchMessage& launch, Container* out) {
-  if ((launch.cloneFlags & ~kNamespaces) != 0) return Failure(EINVAL, "cloneFlags");
-  FirstProcessSetup setup;
-  setup.steps = launch.steps;
+Result StartContainer(const CloneMessage& clone, const FrameMemory& launch, Container* out) {
+  if ((clone.cloneFlags & ~kNamespaces) != 0) return Failure(EINVAL, "cloneFlags");
+  FirstProcessSetup setup{clone.steps, launch, {}, {}, {}};
   if (Result result = MakePipe(&out->output, &setup.output); !result.ok()) return result;
   if (Result result = MakePipe(&out->errors, &setup.errors); !result.ok()) return result;
   int pair[2];
@@ -56,18 +55,18 @@ Result StartContainer(const LaunchMessage& launch, Container* out) {
 
   int pidfd = -1;
   clone_args arguments{};
-  arguments.flags = launch.cloneFlags | CLONE_PIDFD;
+  arguments.flags = clone.cloneFlags | CLONE_PIDFD;
   arguments.pidfd = reinterpret_cast<uint64_t>(&pidfd);
   arguments.exit_signal = SIGCHLD;
   Fd cgroup;
-  if (!launch.cgroup.empty()) {
-    cgroup = Fd(open(launch.cgroup.data, O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!cgroup.valid()) return CallFailure("open", launch.cgroup.data);
+  if (!clone.cgroup.empty()) {
+    cgroup = Fd(open(clone.cgroup.data, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!cgroup.valid()) return CallFailure("open", clone.cgroup.data);
     arguments.flags |= CLONE_INTO_CGROUP;
     arguments.cgroup = static_cast<uint64_t>(cgroup.get());
   }
   long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
-  if (pid < 0) return CallFailure("clone3", launch.cgroup.data);
+  if (pid < 0) return CallFailure("clone3", clone.cgroup.data);
   if (pid == 0) {
     // The shim's ends: a channel that the shim alone holds tells when the shim dies.
     *out = {};
@@ -75,7 +74,7 @@ Result StartContainer(const LaunchMessage& launch, Container* out) {
   }
   out->pid = static_cast<pid_t>(pid);
   out->pidfd = Fd(pidfd);
-  out->ownPids = (launch.cloneFlags & CLONE_NEWPID) != 0;
+  out->ownPids = (clone.cloneFlags & CLONE_NEWPID) != 0;
   return ReadStartTime(out->pid, &out->startTime);
 }
 

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "fd.h"
+#include "frame.h"
 #include "protocol.generated.h"
 #include "result.h"
 
@@ -20,7 +21,7 @@ struct Container {
   Fd errors;
 };
 
-// Clones the first process, which begins with the steps at once.
-Result StartContainer(const LaunchMessage& launch, Container* out);
+// Clones the first process. It reads the rest of its steps from `launch` once kPlan has told it to.
+Result StartContainer(const CloneMessage& clone, const FrameMemory& launch, Container* out);
 
 }  // namespace gantry

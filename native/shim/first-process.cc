@@ -50,15 +50,24 @@ Result Prepare(FirstProcess& process, FirstProcessSetup& setup) {
   return process.root.valid() ? kOk : CallFailure("open", "/");
 }
 
-}  // namespace
+// Waits for the launch frame, which the shim has checked.
+Result AwaitLaunch(const FirstProcess& process, const FrameMemory& frame, LaunchMessage* out) {
+  ChannelPacket packet{};
+  ssize_t size;
+  do {
+    size = recv(process.channel.get(), &packet, sizeof packet, 0);
+  } while (size < 0 && errno == EINTR);
+  // The shim is gone, or has given up.
+  if (size != sizeof packet || packet != ChannelPacket::kPlan) _exit(1);
+  FieldReader fields = frame.Fields();
+  uint8_t code;
+  return fields.Read(&code) && Read(fields, out) ? kOk : Failure(EBADMSG, "fields of the launch message");
+}
 
-void RunFirstProcess(FirstProcessSetup setup) {
-  FirstProcess process;
-  process.channel = static_cast<Fd&&>(setup.channel);
-  if (Result result = Prepare(process, setup); !result.ok()) ReportAndExit(process, kNoStep, "shim", result);
-
-  FieldReader steps(setup.steps);
-  for (uint32_t index = 0; index < setup.steps.count; index++) {
+// Performs steps; `first` is the number of the first one.
+void PerformAll(FirstProcess& process, const StepList& list, uint32_t first) {
+  FieldReader steps(list);
+  for (uint32_t index = 0; index < list.count; index++) {
     FieldReader fields = steps.Block();
     uint8_t code = 0;
     fields.Read(&code);
@@ -66,8 +75,23 @@ void RunFirstProcess(FirstProcessSetup setup) {
     bool known =
         VisitStep(StepCode{code}, fields, [&](const auto& step) { result = Perform(process, step); });
     if (!known) result = Failure(EBADMSG, "fields");
-    if (!result.ok()) ReportAndExit(process, index, StepName(StepCode{code}), result);
+    if (!result.ok()) ReportAndExit(process, first + index, StepName(StepCode{code}), result);
   }
+}
+
+}  // namespace
+
+void RunFirstProcess(FirstProcessSetup setup) {
+  FirstProcess process;
+  process.channel = static_cast<Fd&&>(setup.channel);
+  if (Result result = Prepare(process, setup); !result.ok()) ReportAndExit(process, kNoStep, "shim", result);
+  PerformAll(process, setup.steps, 0);
+  LaunchMessage launch;
+  if (Result result = AwaitLaunch(process, setup.launch, &launch); !result.ok()) {
+    ReportAndExit(process, kNoStep, "shim", result);
+  }
+  process.released = launch.release != 0;
+  PerformAll(process, launch.steps, setup.steps.count);
   ReportAndExit(process, kNoStep, "shim", Failure(EPROTO, "the plan has no exec"));
 }
 

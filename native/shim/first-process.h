@@ -2,6 +2,7 @@
 #pragma once
 
 #include "fd.h"
+#include "frame.h"
 #include "protocol.generated.h"
 #include "result.h"
 
@@ -24,11 +25,16 @@ struct FirstProcess {
   bool capabilitiesPending = false;
   uint32_t umask = 0022;
   bool ready = false;
+  // Whether not to wait at the barrier.
+  bool released = false;
 };
 
 // What the shim gives its clone.
 struct FirstProcessSetup {
+  // The steps to perform at once.
   StepList steps;
+  // Where the launch frame with the others will lie.
+  const FrameMemory& launch;
   Fd channel;
   Fd output;
   Fd errors;

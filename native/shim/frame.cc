@@ -35,19 +35,23 @@ static Result ReceiveAll(int socket, void* bytes, size_t size) {
   return kOk;
 }
 
-Result LaunchFrame::Receive(int socket) {
+Result FrameMemory::Map() {
+  void* memory = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return CallFailure("mmap");
+  shared_ = static_cast<Shared*>(memory);
+  return kOk;
+}
+
+Result FrameMemory::Receive(int socket) {
   uint32_t length;
   if (Result result = ReceiveAll(socket, &length, sizeof length); !result.ok()) return result;
   if (length == 0 || length > kMaxFrame) return Failure(EMSGSIZE, "frame");
-  void* memory = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return CallFailure("mmap");
-  bytes_ = static_cast<uint8_t*>(memory);
-  size_ = length;
-  return ReceiveAll(socket, bytes_, size_);
+  shared_->size = length;
+  return ReceiveAll(socket, shared_->bytes, length);
 }
 
-LaunchFrame::~LaunchFrame() {
-  if (bytes_ != nullptr) munmap(bytes_, size_);
+FrameMemory::~FrameMemory() {
+  if (shared_ != nullptr) munmap(shared_, sizeof(Shared));
 }
 
 }  // namespace gantry

@@ -30,21 +30,28 @@ Frame FailedFrame(uint32_t step, const char* op, const Result& result);
 // Sends without waiting. False if the peer is gone or does not take it all: it is not worth keeping then.
 bool SendFrame(int socket, const Frame& frame);
 
-// The launch frame's bytes after its length, in memory of their own that is given back with the scope.
-class LaunchFrame {
+// The bytes of received frames after their lengths. The memory is shared with clones made meanwhile, so that a frame
+// which comes after the clone need not be passed on, and is given back with the scope.
+class FrameMemory {
  public:
-  LaunchFrame() = default;
-  LaunchFrame(const LaunchFrame&) = delete;
-  LaunchFrame& operator=(const LaunchFrame&) = delete;
-  ~LaunchFrame();
+  FrameMemory() = default;
+  FrameMemory(const FrameMemory&) = delete;
+  FrameMemory& operator=(const FrameMemory&) = delete;
+  ~FrameMemory();
 
-  // Waits for the whole frame. ECONNRESET if the host closes before its end, EMSGSIZE if it is longer than allowed.
+  Result Map();
+  // Waits for a whole frame, in place of the one before. ECONNRESET if the host closes before its end, EMSGSIZE if it is
+  // longer than allowed.
   Result Receive(int socket);
-  FieldReader Fields() const { return FieldReader(bytes_, size_); }
+  FieldReader Fields() const { return FieldReader(shared_->bytes, shared_->size); }
 
  private:
-  uint8_t* bytes_ = nullptr;
-  size_t size_ = 0;
+  struct Shared {
+    uint32_t size;
+    uint8_t bytes[kMaxFrame];
+  };
+
+  Shared* shared_ = nullptr;
 };
 
 }  // namespace gantry

@@ -17,9 +17,14 @@ namespace gantry {
 
 void Guardian::Run(int host) {
   {
-    LaunchFrame frame;
-    Result result = frame.Receive(host);
-    if (result.ok()) result = Launch(frame.Fields());
+    FrameMemory clone;
+    FrameMemory launch;
+    Result result = clone.Map();
+    if (result.ok()) result = launch.Map();
+    if (result.ok()) result = clone.Receive(host);
+    if (result.ok()) result = Clone(clone.Fields(), launch);
+    if (result.ok()) result = launch.Receive(host);
+    if (result.ok()) result = Launch(launch.Fields());
     if (!result.ok()) {
       Frame failed = FailedFrame(kNoStep, "shim", result);
       Abandon(&failed);
@@ -28,22 +33,30 @@ void Guardian::Run(int host) {
   Watch();
 }
 
-Result Guardian::Launch(const FieldReader& fields) {
-  // The version comes first in every version.
+Result Guardian::Clone(FieldReader fields, const FrameMemory& launch) {
   FieldReader start = fields;
   uint8_t code;
   uint32_t version;
-  if (!start.Read(&code) || HostMessage{code} != HostMessage::kLaunch || !start.Read(&version)) {
-    return Failure(EBADMSG, "not a launch message");
+  if (!start.Read(&code) || HostMessage{code} != HostMessage::kClone || !start.Read(&version)) {
+    return Failure(EBADMSG, "not a clone message");
   }
   if (version != kProtocolVersion) return Failure(EPROTONOSUPPORT, "protocol version");
-  FieldReader whole = fields;
-  LaunchMessage launch;
-  if (!whole.Read(&code) || !Read(whole, &launch)) return Failure(EBADMSG, "fields of the launch message");
+  CloneMessage clone;
+  if (!fields.Read(&code) || !Read(fields, &clone)) return Failure(EBADMSG, "fields of the clone message");
+  return StartContainer(clone, launch, &container_);
+}
 
+Result Guardian::Launch(FieldReader fields) {
+  uint8_t code;
+  LaunchMessage launch;
+  if (!fields.Read(&code) || HostMessage{code} != HostMessage::kLaunch || !Read(fields, &launch)) {
+    return Failure(EBADMSG, "fields of the launch message");
+  }
   if (chdir(launch.stateDir.data) != 0) return CallFailure("chdir", launch.stateDir.data);
-  // First, so that the rest is done while the first process performs its steps.
-  if (Result result = StartContainer(launch, &container_); !result.ok()) return result;
+  releasesItself_ = launch.release != 0;
+  // First, so that the rest is done while the first process performs its steps. If it has died, its SIGCHLD tells.
+  constexpr ChannelPacket kPacket = ChannelPacket::kPlan;
+  send(container_.channel.get(), &kPacket, sizeof kPacket, MSG_NOSIGNAL | MSG_DONTWAIT);
   if (Result result = clients_.Listen(); !result.ok()) return result;
   if (Result result = log_.Open(launch.logMaxBytes, launch.logMaxFiles); !result.ok()) return result;
   sigset_t children;
@@ -58,7 +71,7 @@ Result Guardian::Launch(const FieldReader& fields) {
 void Guardian::Watch() {
   enum { kSignals, kChannel, kOutput, kErrors, kListener, kClients, kCount = kClients + Clients::kMost };
   for (;;) {
-    bool released = releaseWanted_ || phase_ == Phase::kReleased || phase_ == Phase::kRunning;
+    bool released = releasesItself_ || releaseWanted_ || phase_ == Phase::kReleased || phase_ == Phase::kRunning;
     if (!released && !clients_.Connected(Clients::kLauncher)) Abandon(nullptr);
     pollfd events[kCount] = {};
     events[kSignals] = {signals_.get(), POLLIN, 0};
@@ -103,7 +116,7 @@ bool Guardian::ReadChannel() {
 }
 
 void Guardian::OnReady() {
-  phase_ = Phase::kReady;
+  phase_ = releasesItself_ ? Phase::kReleased : Phase::kReady;
   clients_.Send(Clients::kLauncher, MakeFrame(Hello()));
   if (releaseWanted_) Release(Clients::kLauncher);
 }

@@ -20,7 +20,8 @@ class Guardian {
   // What the first process does, as far as it has told.
   enum class Phase { kSettingUp, kReady, kReleased, kRunning };
 
-  Result Launch(const FieldReader& fields);
+  Result Clone(FieldReader fields, const FrameMemory& launch);
+  Result Launch(FieldReader fields);
   [[noreturn]] void Watch();
 
   bool ReadChannel();
@@ -44,6 +45,7 @@ class Guardian {
   Log log_;
   Fd signals_;
   Phase phase_ = Phase::kSettingUp;
+  bool releasesItself_ = false;
   bool releaseWanted_ = false;
   bool executing_ = false;
   bool reaped_ = false;

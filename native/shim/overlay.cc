@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/utsname.h>
 
 #include "filesystem.h"
+#include "number.h"
 #include "system-calls.h"
 #include "text-buffer.h"
 
@@ -12,7 +14,9 @@ namespace gantry {
 namespace {
 
 constexpr size_t kPage = 4096;
-constexpr uint32_t kMaxLayers = 500;  // the kernel's own limit
+constexpr uint32_t kMaxLayers = 500;
+// fsconfig takes strings of 255 bytes.
+constexpr uint32_t kMaxValue = 255;
 
 struct Layers {
   Text path[kMaxLayers];
@@ -28,38 +32,92 @@ Result ReadLayers(const TextList& lower, Layers* out) {
   return kOk;
 }
 
-// Appends a folder's descriptor, which stays open for the mount and closes at the exec.
-Result AddFolder(TextBuffer<kPage - 1>* options, const char* path) {
+Result EnterDescriptors(const Fd& procfs) {
+  Fd descriptors(openat(procfs.get(), "self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  return descriptors.valid() && fchdir(descriptors.get()) == 0 ? kOk : CallFailure("open", "/proc/self/fd");
+}
+
+// Appends the number of a folder's descriptor, which stays open for the mount and closes at the exec.
+template <size_t kCapacity>
+Result AddFolder(TextBuffer<kCapacity>* text, const char* path) {
   int folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) return CallFailure("open", path);
-  options->AddSigned(folder);
+  text->AddSigned(folder);
   return kOk;
+}
+
+// An overlay that is being described to the kernel option by option.
+class Context {
+ public:
+  explicit Context(Fd fd) : fd_(static_cast<Fd&&>(fd)) {}
+
+  int get() const { return fd_.get(); }
+
+  Result Set(const char* key, const char* value) { return Set(key, value, value); }
+
+  Result SetFolder(const char* key, const Text& path) {
+    if (path.size <= kMaxValue) return Set(key, path.data, path.data);
+    TextBuffer<20> number;
+    if (Result result = AddFolder(&number, path.data); !result.ok()) return result;
+    return Set(key, number.c_str(), path.data);
+  }
+
+  Result SetFlag(const char* key) {
+    return FsConfig(get(), FSCONFIG_SET_FLAG, key, nullptr) == 0 ? kOk : Refused(key, "");
+  }
+
+  Result Create(const char* target) {
+    return FsConfig(get(), FSCONFIG_CMD_CREATE, nullptr, nullptr) == 0 ? kOk : Refused("fsconfig", target);
+  }
+
+ private:
+  Result Set(const char* key, const char* value, const char* path) {
+    return FsConfig(get(), FSCONFIG_SET_STRING, key, value) == 0 ? kOk : Refused(key, path);
+  }
+
+  Result Refused(const char* otherwise, const char* path) {
+    int error = errno;
+    return Failure(error, KernelMessage(get(), otherwise), path);
+  }
+
+  Fd fd_;
+};
+
+// What is the same for every overlay.
+Result SetBehaviour(Context& context, bool userxattr) {
+  if (Result result = context.SetFlag("volatile"); !result.ok()) return result;
+  if (Result result = context.Set("redirect_dir", "nofollow"); !result.ok()) return result;
+  if (Result result = context.Set("metacopy", "off"); !result.ok()) return result;
+  return userxattr ? context.SetFlag("userxattr") : kOk;
 }
 
 }  // namespace
 
-Result MountOverlay(const RootOverlayStep& step, Fd* mount) {
+bool AppendsLayers() {
+  struct utsname host;
+  if (uname(&host) != 0) return false;
+  const char* text = host.release;
+  uint64_t major;
+  uint64_t minor;
+  if (!ReadNumber(&text, &major) || *text++ != '.' || !ReadNumber(&text, &minor)) return false;
+  return major > 6 || (major == 6 && minor >= 8);
+}
+
+Result MountOverlay(const RootOverlayStep& step, const Fd& procfs, Fd* mount) {
   Layers layers;
   if (Result result = ReadLayers(step.lower, &layers); !result.ok()) return result;
-  Fd context(FsOpen("overlay"));
-  if (!context.valid()) return CallFailure("fsopen", "overlay");
-  auto set = [&](const char* key, const char* value) {
-    if (FsConfig(context.get(), FSCONFIG_SET_STRING, key, value) == 0) return kOk;
-    int error = errno;
-    return Failure(error, KernelMessage(context.get(), key), value);
-  };
-  if (Result result = set("source", "overlay"); !result.ok()) return result;
-
+  if (Result result = EnterDescriptors(procfs); !result.ok()) return result;
+  Fd fd(FsOpen("overlay"));
+  if (!fd.valid()) return CallFailure("fsopen", "overlay");
+  Context context(static_cast<Fd&&>(fd));
+  if (Result result = context.Set("source", "overlay"); !result.ok()) return result;
   for (uint32_t i = 0; i < layers.count; i++) {
-    if (Result result = set("lowerdir+", layers.path[i].data); !result.ok()) return result;
+    if (Result result = context.SetFolder("lowerdir+", layers.path[i]); !result.ok()) return result;
   }
-  if (Result result = set("upperdir", step.upper.data); !result.ok()) return result;
-  if (Result result = set("workdir", step.work.data); !result.ok()) return result;
-  if (FsConfig(context.get(), FSCONFIG_SET_FLAG, "volatile", nullptr) != 0) return CallFailure("volatile");
-  if (FsConfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr) != 0) {
-    int error = errno;
-    return Failure(error, KernelMessage(context.get(), "fsconfig"), step.target.data);
-  }
+  if (Result result = context.SetFolder("upperdir", step.upper); !result.ok()) return result;
+  if (Result result = context.SetFolder("workdir", step.work); !result.ok()) return result;
+  if (Result result = SetBehaviour(context, step.userxattr != 0); !result.ok()) return result;
+  if (Result result = context.Create(step.target.data); !result.ok()) return result;
   *mount = Fd(FsMount(context.get(), 0));
   return mount->valid() ? kOk : CallFailure("fsmount", step.target.data);
 }
@@ -67,18 +125,19 @@ Result MountOverlay(const RootOverlayStep& step, Fd* mount) {
 Result MountClassicOverlay(const RootOverlayStep& step, const Fd& procfs, unsigned long flags) {
   Layers layers;
   if (Result result = ReadLayers(step.lower, &layers); !result.ok()) return result;
-  Fd descriptors(openat(procfs.get(), "self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!descriptors.valid() || fchdir(descriptors.get()) != 0) return CallFailure("open", "/proc/self/fd");
+  if (Result result = EnterDescriptors(procfs); !result.ok()) return result;
 
   TextBuffer<kPage - 1> options;
   for (uint32_t i = 0; i < layers.count; i++) {
     options.Add(i == 0 ? "lowerdir=" : ":");
     if (Result result = AddFolder(&options, layers.path[i].data); !result.ok()) return result;
   }
-  options.Add(",volatile,upperdir=");
+  options.Add(",upperdir=");
   if (Result result = AddFolder(&options, step.upper.data); !result.ok()) return result;
   options.Add(",workdir=");
   if (Result result = AddFolder(&options, step.work.data); !result.ok()) return result;
+  options.Add(",volatile,redirect_dir=nofollow,metacopy=off");
+  if (step.userxattr != 0) options.Add(",userxattr");
   if (options.full()) return Failure(E2BIG, "too many layers", step.target.data);
   return mount("overlay", step.target.data, "overlay", flags, options.c_str()) == 0
              ? kOk

@@ -1,7 +1,9 @@
-// Overlay mounts of any number of layers, on kernels old and new.
+// Overlay mounts of up to 500 layers, which is the kernel's own limit, on kernels old and new.
 //
 // They are volatile: else the kernel writes the container's whole upper folder to the disk when the last process ends,
 // and holds up its end for that long. What a container wrote to its root does not outlive the machine's run.
+// Redirects and copies of metadata alone are off, whatever the host's default: the upper folder by itself then says what
+// the container changed.
 #pragma once
 
 #include "fd.h"
@@ -10,11 +12,15 @@
 
 namespace gantry {
 
-// Makes a detached overlay, one `lowerdir+` a layer (Linux 6.8). EINVAL on older kernels.
-Result MountOverlay(const RootOverlayStep& step, Fd* mount);
+// True if the kernel takes lower folders one by one, in `lowerdir+` (Linux 6.8). Told by its version: an older one
+// would answer the attempt with a line in the kernel's log.
+bool AppendsLayers();
 
-// Mounts with mount(2), whose options may have at most a page: folders are named by the numbers of their descriptors,
-// relative to /proc/self/fd, which becomes the current folder.
+// Makes a detached overlay, one `lowerdir+` a layer. The current folder becomes /proc/self/fd: names too long for the
+// kernel are given as numbers of descriptors.
+Result MountOverlay(const RootOverlayStep& step, const Fd& procfs, Fd* mount);
+
+// Mounts with mount(2), whose options may have at most a page: every folder is given as the number of a descriptor.
 Result MountClassicOverlay(const RootOverlayStep& step, const Fd& procfs, unsigned long flags);
 
 }  // namespace gantry

@@ -5,7 +5,7 @@
 
 namespace gantry {
 
-constexpr uint32_t kProtocolVersion = 1;
+constexpr uint32_t kProtocolVersion = 2;
 constexpr uint32_t kMaxFrame = 1048576;
 constexpr uint32_t kNoStep = 4294967295u;
 
@@ -18,7 +18,8 @@ constexpr char kLogFile[] = "log";
 constexpr char kExitRecordFile[] = "exit";
 
 enum class HostMessage : uint8_t {
-  kLaunch = 1,
+  kClone = 1,
+  kLaunch = 5,
   kRelease = 2,
   kSignal = 3,
   kStatus = 4,
@@ -122,14 +123,23 @@ inline const char* StepName(StepCode code) {
   return "unknown step";
 }
 
-// The first frame on the socket that the shim inherits.
-struct LaunchMessage {
+// The first frame on the socket that the shim inherits, its version the first field in every version: make the
+// first process, have it perform the steps that need nothing else of the host, then wait; `cgroup` is the v2 folder
+// to clone it into, or empty.
+struct CloneMessage {
   uint32_t version{};
-  Text stateDir{};
   uint64_t cloneFlags{};
   Text cgroup{};
+  StepList steps{};
+};
+
+// The second frame: where the container's files are, and the other steps, numbered on from the first ones; with
+// `release` the first process does not wait at `ready`.
+struct LaunchMessage {
+  Text stateDir{};
   uint64_t logMaxBytes{};
   uint32_t logMaxFiles{};
+  uint8_t release{};
   StepList steps{};
 };
 
@@ -147,13 +157,19 @@ struct StatusMessage {
   uint32_t request{};
 };
 
-inline bool Read(FieldReader& in, LaunchMessage* out) {
+inline bool Read(FieldReader& in, CloneMessage* out) {
   return in.Read(&out->version) &&
-         in.Read(&out->stateDir) &&
          in.Read(&out->cloneFlags) &&
          in.Read(&out->cgroup) &&
+         in.Read(&out->steps) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, LaunchMessage* out) {
+  return in.Read(&out->stateDir) &&
          in.Read(&out->logMaxBytes) &&
          in.Read(&out->logMaxFiles) &&
+         in.Read(&out->release) &&
          in.Read(&out->steps) &&
          in.AtEnd();
 }
@@ -257,13 +273,14 @@ struct SetPropagationStep {
   uint64_t flags{};
 };
 
-// Mount an overlay at `target`, volatile and nodev; `lower` lowest first; lowerdir+ where the kernel has it, else
-// mount(2) with short names.
+// Mount an overlay at `target`, volatile and nodev; `lower` lowest first, at most 500; `userxattr` where the mount
+// belongs to a user namespace.
 struct RootOverlayStep {
   Text target{};
   TextList lower{};
   Text upper{};
   Text work{};
+  uint8_t userxattr{};
 };
 
 // Recursive bind of the folder `source` at `target`, nodev.
@@ -364,7 +381,8 @@ struct MakeFolderStep {
   Text path{};
 };
 
-// The barrier: report ready, wait for release; everything before it is set-up that still needs privilege.
+// The barrier: report ready, wait for release unless that was given with the launch; everything before it is set-up
+// that still needs privilege.
 struct ReadyStep {};
 
 // Join a new anonymous session keyring; ENOSYS and EDQUOT are fine.
@@ -421,6 +439,7 @@ inline bool Read(FieldReader& in, RootOverlayStep* out) {
          in.Read(&out->lower) &&
          in.Read(&out->upper) &&
          in.Read(&out->work) &&
+         in.Read(&out->userxattr) &&
          in.AtEnd();
 }
 

@@ -79,6 +79,7 @@ Result Perform(FirstProcess& process, const ReadyStep&) {
   if (process.ready) return Failure(EPROTO, "a second barrier");
   process.ready = true;
   if (!Tell(process, ChannelPacket::kReady)) _exit(1);
+  if (process.released) return kOk;
   ChannelPacket answer;
   ssize_t size;
   do {

@@ -43,13 +43,14 @@ Result Perform(FirstProcess&, const SetPropagationStep& step) {
 }
 
 Result Perform(FirstProcess& process, const RootOverlayStep& step) {
+  if (!AppendsLayers()) {
+    if (Result result = MountClassicOverlay(step, process.procfs, MS_NODEV); !result.ok()) return result;
+    process.root = Fd(open(step.target.data, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    return process.root.valid() ? kOk : CallFailure("open", step.target.data);
+  }
   Fd mount;
-  Result result = MountOverlay(step, &mount);
-  // A kernel before 6.8 takes all lower folders in one option of at most a page.
-  if (result.error != EINVAL) return result.ok() ? AttachRoot(process, static_cast<Fd&&>(mount), step.target) : result;
-  if (Result classic = MountClassicOverlay(step, process.procfs, MS_NODEV); !classic.ok()) return classic;
-  process.root = Fd(open(step.target.data, O_PATH | O_DIRECTORY | O_CLOEXEC));
-  return process.root.valid() ? kOk : CallFailure("open", step.target.data);
+  Result result = MountOverlay(step, process.procfs, &mount);
+  return result.ok() ? AttachRoot(process, static_cast<Fd&&>(mount), step.target) : result;
 }
 
 Result Perform(FirstProcess& process, const RootBindStep& step) {

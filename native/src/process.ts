@@ -1,3 +1,11 @@
+/** What `spawn` gives at once. */
+export interface SpawnedProcess {
+  /** The other end of the socket, which the caller owns. What is written before the process reads waits for it. */
+  readonly socket: number;
+  /** Settles when the process has forked away, or could not be started: then the socket is at its end too. */
+  readonly started: Promise<void>;
+}
+
 /** The addon's process and descriptor calls. A system call that fails throws, or rejects with, a Node.js system error. */
 export interface ProcessAddon {
   /**
@@ -7,10 +15,9 @@ export interface ProcessAddon {
   sealedExecutable(source: string | Uint8Array): Promise<number>;
   /**
    * Starts the executable behind a descriptor with an empty environment, default signals, /dev/null as 0, 1 and 2 and
-   * one end of a stream socket as 3, and waits until that process has exited: it is one that forks away. Resolves with the other end, which the
-   * caller owns.
+   * one end of a stream socket as 3, and reaps that process: it is one that forks away.
    */
-  spawn(executable: number, argv: readonly string[]): Promise<number>;
+  spawn(executable: number, argv: readonly string[]): SpawnedProcess;
   /** A descriptor that stands for the process and no later one of the same id; `ESRCH` if there is none. */
   pidfdOpen(pid: number): number;
   /** Sends a signal to the process behind a pidfd; 0 only asks whether it is there. `ESRCH` once it has been reaped. */

@@ -40,7 +40,10 @@ describe('sealedExecutable', () => {
 describe('spawn', () => {
   it('rejects with the errno of an executable that is none', async () => {
     const fd = await addon().sealedExecutable(Buffer.from('no program'));
-    await expect(addon().spawn(fd, ['x'])).rejects.toMatchObject({ code: 'ENOEXEC', syscall: 'posix_spawn' });
+    const { socket, started } = addon().spawn(fd, ['x']);
+    await expect(started).rejects.toMatchObject({ code: 'ENOEXEC', syscall: 'posix_spawn' });
+    expect(readFileSync(socket, 'utf8')).toBe('');
+    addon().closeFd(socket);
     addon().closeFd(fd);
     expect(() => addon().spawn(fd, ['x'])).toThrow(/EBADF/);
   });
@@ -49,7 +52,8 @@ describe('spawn', () => {
     const fd = await addon().sealedExecutable('/bin/sh');
     const script =
       'cd /proc/$$; links=$(readlink fd/0 fd/1 fd/2); echo "$links" >&3; cat environ >&3; grep ^SigIgn status >&3';
-    const socket = await addon().spawn(fd, ['sh', '-c', `PATH=/bin; ${script}`]);
+    const { socket, started } = addon().spawn(fd, ['sh', '-c', `PATH=/bin; ${script}`]);
+    await started;
     const received = readFileSync(socket, 'utf8');
     addon().closeFd(socket);
     addon().closeFd(fd);

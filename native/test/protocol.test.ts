@@ -35,12 +35,10 @@ describe('encodeFrame', () => {
   const launch = (argument: string, logMaxBytes = 0) =>
     encodeFrame({
       op: 'launch',
-      version: 1,
       stateDir: '/',
-      cloneFlags: 0,
-      cgroup: '',
       logMaxBytes,
       logMaxFiles: 1,
+      release: 0,
       steps: [{ op: 'exec', argv: [argument], env: [] }],
     });
 

@@ -1,13 +1,16 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import { noStep, protocolVersion } from '../../packages/launcher/src/protocol.generated.js';
+import { noStep, protocolVersion, type Step } from '../../packages/launcher/src/protocol.generated.js';
 import { addon } from '../src/addon.js';
-import { processGone } from './support/process.js';
+import { processesCalled, processGone } from './support/process.js';
 import { exec, fail, run, shell, start } from './support/run.js';
-import { attach, launch, removeStateDirs, startShim, stateDir } from './support/shim-session.js';
+import { attach, cloneMessage, launch, removeStateDirs, startShim, stateDir } from './support/shim-session.js';
 
+const CLONE_NEWNS = 0x20000;
+const MS_REC_PRIVATE = 0x44000;
 const { SIGKILL, SIGTERM, SIGUSR1 } = constants.signals;
 const { ENOENT, EACCES, ENOEXEC, ESRCH, EPROTO, EPROTONOSUPPORT, EADDRINUSE, EBADMSG } = {
   ...constants.errno,
@@ -144,18 +147,75 @@ describe('a launch that cannot be', () => {
     expect(await fail(exec('/bin/true'), { cloneFlags: 0x100 })).toMatchObject({ name: 'shim: cloneFlags' });
   });
 
-  it('answers garbage in place of a launch', async () => {
+  it('answers garbage in place of a clone or a launch', async () => {
+    for (const garbage of [
+      [5, 0, 0, 0, 1, protocolVersion, 0, 0, 0],
+      [1, 0, 0, 0, 5],
+    ]) {
+      const shim = await startShim();
+      shim.sendBytes(Buffer.from(garbage));
+      expect(await shim.expect('failed')).toMatchObject({ step: noStep, errno: EBADMSG });
+      await shim.closed();
+    }
     const shim = await startShim();
-    shim.sendBytes(Buffer.from([5, 0, 0, 0, 1, 1, 0, 0, 0]));
+    shim.send(cloneMessage());
+    shim.sendBytes(Buffer.from([2, 0, 0, 0, 5, 0]));
     expect(await shim.expect('failed')).toMatchObject({ step: noStep, errno: EBADMSG });
     await shim.closed();
   });
 
-  it('ends without a word if the host goes before the launch message', async () => {
+  it('ends without a word if the host goes before the messages are whole', async () => {
     const shim = await startShim();
     shim.sendBytes(Buffer.from([255, 0, 0, 0, 1]));
     shim.close();
     await shim.closed();
+  });
+});
+
+describe('the first process before its launch message', () => {
+  // Told from the host's side by a file that its first steps write, and by the names that processes have.
+  it('performs the first steps, and ends with the host', async () => {
+    const folder = stateDir();
+    const shim = await startShim(folder);
+    shim.send(cloneMessage({ steps: [{ op: 'symlink', target: 'done', path: join(folder, 'step') }] }));
+    while (!existsSync(folder) || !readdirSync(folder).includes('step')) await setImmediate();
+    const pids = processesCalled(folder);
+    expect(pids).toHaveLength(2);
+    shim.close();
+    for (const pid of pids) await processGone(pid);
+  });
+
+  it('numbers the other steps on from the first ones, and tells which of any failed', async () => {
+    const missing: Step = { op: 'bind', source: '/no/such', target: '/mnt', recursive: 0, attributes: 0 };
+    const propagation: Step = { op: 'setPropagation', flags: MS_REC_PRIVATE };
+    const cloneFlags = CLONE_NEWNS;
+    const early = await fail(exec('/bin/true'), { cloneFlags, first: [propagation, missing] });
+    expect(early).toMatchObject({ step: 1, name: 'bind: open', errno: ENOENT });
+    const late = await fail([missing, ...exec('/bin/true')], { cloneFlags, first: [propagation] });
+    expect(late).toMatchObject({ step: 1, name: 'bind: open', errno: ENOENT });
+  });
+});
+
+describe('a launch that releases by itself', () => {
+  it('goes on to its exec and its end without another word, whether or not the host stays', async () => {
+    const { shim } = await launch(shell('exit 7'), { release: 1 });
+    expect(await shim.expect('hello')).toMatchObject({ released: 1 });
+    await shim.expect('started');
+    expect(await shim.expect('exited')).toMatchObject({ type: 0, value: 7 });
+
+    const left = await launch(shell('exit 8'), { release: 1 });
+    left.shim.close();
+    while (!existsSync(join(left.folder, 'exit'))) await setImmediate();
+    expect(readFileSync(join(left.folder, 'exit'), 'utf8')).toMatch(/^exited 8\n/);
+  });
+
+  it('can be killed at any moment', async () => {
+    const { shim, folder } = await launch(exec('/bin/sleep', '1000'), { release: 1 });
+    shim.send({ op: 'signal', request: 1, signal: SIGKILL });
+    const messages: string[] = [];
+    for (let message = await shim.next(); message; message = await shim.next()) messages.push(message.op);
+    expect(messages.at(-1)).toMatch(/^(failed|exited)$/);
+    expect(readdirSync(folder)).not.toContain('shim.sock');
   });
 });
 

@@ -17,7 +17,7 @@ function overlay(lower: string[]): { upper: string; steps: Step[] } {
   const folder = stateDir();
   const [target, upper, work] = ['root', 'upper', 'work'].map((name) => join(folder, name)) as [string, string, string];
   for (const path of [target, upper, work]) mkdirSync(path);
-  const mount: Step = { op: 'rootOverlay', target, lower, upper, work };
+  const mount: Step = { op: 'rootOverlay', target, lower, upper, work, userxattr: 0 };
   return { upper, steps: [setPropagation, mount, { op: 'pivotRoot', path: target }] };
 }
 

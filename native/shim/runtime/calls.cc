@@ -76,6 +76,7 @@ SAME(socketpair, SYS_socketpair)
 SAME(symlinkat, SYS_symlinkat)
 SAME(umask, SYS_umask)
 SAME(umount2, SYS_umount2)
+SAME(uname, SYS_uname)
 SAME(unshare, SYS_unshare)
 SAME(write, SYS_write)
 

@@ -3,6 +3,7 @@ import { connect, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  type CloneMessage,
   encodeFrame,
   FrameDecoder,
   type HostMessage,
@@ -83,7 +84,9 @@ let executable: Promise<number> | undefined;
 /** Starts a shim and gives the launch socket. */
 export async function startShim(id = 'test'): Promise<ShimSocket> {
   executable ??= addon().sealedExecutable(shimPath);
-  return new ShimSocket(new Socket({ fd: await addon().spawn(await executable, ['gantry-shim', id]) }));
+  const { socket, started } = addon().spawn(await executable, ['gantry-shim', id]);
+  await started;
+  return new ShimSocket(new Socket({ fd: socket }));
 }
 
 /** A fresh folder, removed by `removeStateDirs`. */
@@ -99,26 +102,27 @@ export function removeStateDirs(): void {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 }
 
-export type LaunchOptions = Partial<Omit<LaunchMessage, 'op' | 'steps'>>;
+export type LaunchOptions = Partial<Omit<CloneMessage & LaunchMessage, 'op' | 'steps'>> & {
+  /** The steps of the clone message. */
+  readonly first?: readonly Step[];
+};
 
-/** Starts a shim and sends it a launch; `stateDir` is a fresh one unless given. */
+/** The first message of a launch, with no steps of its own unless given. */
+export function cloneMessage(message: Partial<Omit<CloneMessage, 'op'>> = {}): CloneMessage {
+  return { op: 'clone', version: protocolVersion, cloneFlags: 0, cgroup: '', steps: [], ...message };
+}
+
+/** Starts a shim and sends it the messages of a launch; `stateDir` is a fresh one unless given. */
 export async function launch(
   steps: readonly Step[],
   options: LaunchOptions = {},
 ): Promise<{ shim: ShimSocket; folder: string }> {
   const folder = options.stateDir ?? stateDir();
   const shim = await startShim();
-  shim.send({
-    op: 'launch',
-    version: protocolVersion,
-    stateDir: folder,
-    cloneFlags: 0,
-    cgroup: '',
-    logMaxBytes: 0,
-    logMaxFiles: 1,
-    steps,
-    ...options,
-  });
+  const { version = protocolVersion, cloneFlags = 0, cgroup = '', first = [] } = options;
+  const { logMaxBytes = 0, logMaxFiles = 1, release = 0 } = options;
+  shim.send(cloneMessage({ version, cloneFlags, cgroup, steps: first }));
+  shim.send({ op: 'launch', stateDir: folder, logMaxBytes, logMaxFiles, release, steps });
   return { shim, folder };
 }
 

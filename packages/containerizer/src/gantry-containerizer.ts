@@ -204,7 +204,11 @@ export class GantryContainerizer implements Containerizer {
       else if (!container.foreign) await container.terminated;
     }
     this.#containers.clear();
-    retireOwner(this.#root.owner);
+    try {
+      await Promise.all(this.#parts.isolators.map((isolator) => isolator.close?.()));
+    } finally {
+      retireOwner(this.#root.owner);
+    }
   }
 
   async #launch(container: Container, options: CallOptions): Promise<void> {

@@ -1,11 +1,4 @@
-import {
-  type CallOptions,
-  GantryError,
-  type Image,
-  type LaunchRequest,
-  type PrepareContext,
-  throwIfAborted,
-} from '@gantry/interface';
+import { type CallOptions, GantryError, type Image, type PrepareContext, throwIfAborted } from '@gantry/interface';
 import type { Container } from './container.js';
 import { composeRequest, prepareContext, resolveSource } from './document.js';
 import { readBootId } from './owner.js';
@@ -31,17 +24,20 @@ export async function runLaunch(
   const image = await container.timed('pull', () => pullImage(container, parts, options));
   container.enter('PROVISIONING');
   const resolved = await container.timed('unpack', () => resolveSource(spec, image, parts.store, options));
+  const rootfs = await container.timed('provision', () => parts.provisioner.describe(id, resolved.source));
+  const context = prepareContext(parts, spec, image, rootfs);
+  const request = await container.timed('prepare', () => composeRequest(parts, context, root.of(id).path, options));
+  // The process and its namespaces are made meanwhile; if the host program dies now the shim takes them back.
+  await container.timed('announce', () => pending.announce(request));
   const { folder, durable } = await container.timed('checkpoint', () => announce(container, root, image, options));
-  const rootfs = await container.timed('provision', () => parts.provisioner.provision(id, resolved.source, options));
-
+  await container.timed('provision', () => parts.provisioner.provision(id, resolved.source, options));
   container.enter('PREPARING');
-  const request = await container.timed('prepare', () => {
-    const context = prepareContext(parts, spec, image, rootfs);
-    return prepare(parts, context, folder.path, options);
-  });
+  await container.timed('prepare', () => prepare(parts, context, options));
 
   container.enter('ISOLATING');
-  const handle = await container.timed('launch', () => pending.launch(request, options));
+  // If no isolator has anything to do with the blocked process, it need not wait for us.
+  const release = !parts.isolators.some((isolator) => isolator.isolate);
+  const handle = await container.timed('launch', () => pending.launch(request, { ...options, release }));
   container.handle = handle;
   await container.timed('checkpoint', async () => {
     folder.writeProcess(handle.process);
@@ -73,19 +69,12 @@ async function announce(container: Container, root: StateRoot, image: Image | un
   return created;
 }
 
-/** What the isolators ask for, then what they make for it. */
-async function prepare(
-  parts: ContainerizerParts,
-  context: PrepareContext,
-  stateDir: string,
-  options: CallOptions,
-): Promise<LaunchRequest> {
-  const request = await composeRequest(parts, context, stateDir, options);
+/** What the isolators make on the host, in their order. */
+async function prepare(parts: ContainerizerParts, context: PrepareContext, options: CallOptions): Promise<void> {
   for (const isolator of parts.isolators) {
     throwIfAborted(options.signal, `preparing container ${context.id}`);
     await isolator.prepare?.(context, options);
   }
-  return request;
 }
 
 async function pullImage(

@@ -85,4 +85,6 @@ export interface Isolator {
   cleanup?(id: ContainerId): Promise<void>;
   /** Ids for which this isolator holds something on the host, so that recovery can clean up what nobody knows. */
   list?(): AsyncIterable<ContainerId>;
+  /** Removes what it keeps for containers to come, unless some are left. Called once, when the containerizer closes. */
+  close?(): Promise<void>;
 }

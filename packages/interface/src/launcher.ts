@@ -18,6 +18,14 @@ export interface LaunchRequest {
   readonly stateDir: string;
 }
 
+export interface LaunchOptions extends CallOptions {
+  /**
+   * Do not block the first process: it goes on to its exec by itself, also if the host program ends. `release` of the
+   * container still waits for the exec. For hosts with nothing to do in between. Default false.
+   */
+  readonly release?: boolean;
+}
+
 /** One primitive step of a launch, as readable data: `op` and its operands. */
 export interface LaunchStep {
   readonly op: string;
@@ -67,13 +75,23 @@ export interface Launcher {
   killOrphan(process: ProcessIdentity): Promise<boolean>;
 }
 
-/** A shim without a container. Disposing it, or the end of the host program, ends it, unless `launch` was called. */
+/**
+ * A shim without a container. Disposing it, or the end of the host program, ends it and what it has made, unless
+ * `launch` was called.
+ */
 export interface PendingLaunch extends AsyncDisposable {
+  /**
+   * Says what `launch` will be asked for, the same object, so that the process and its namespaces are made while the
+   * host still makes what the steps need. Optional; once. Resolves without waiting for any of that. Rejects with what
+   * `compile` throws; everything else is told by `launch`.
+   * On cgroup v2 nothing happens yet: a process is made inside its group, which need not exist before `launch`.
+   */
+  announce(request: LaunchRequest): Promise<void>;
   /**
    * Has the shim make the first process, set up in full and blocked just before its exec; once. `LAUNCH_FAILED` leaves
    * nothing behind. `request.id` must be the id it was begun with.
    */
-  launch(request: LaunchRequest, options?: CallOptions): Promise<LaunchedContainer>;
+  launch(request: LaunchRequest, options?: LaunchOptions): Promise<LaunchedContainer>;
 }
 
 /** A process that cannot be confused with a later one of the same pid. */

@@ -7,12 +7,16 @@ export interface OverlayRootfs {
   readonly lower: readonly string[];
   readonly upper: string;
   readonly work: string;
+  /** Whiteouts' and opaque folders' attributes are `user.overlay.*`: the mount belongs to a user namespace. Default false: `trusted.overlay.*`. */
+  readonly userxattr?: boolean;
 }
 
 /** A folder of the host used as it is. */
 export interface DirectoryRootfs {
   readonly type: 'directory';
   readonly source: string;
+  /** Nothing is written to it, not even mount points: those that it lacks fail the launch. Default false. */
+  readonly readonly?: boolean;
 }
 
 /** A container's root file system, described; the launcher has the shim mount it at `path`. */
@@ -30,6 +34,22 @@ export interface Rootfs {
 /** What a container's root is made of. */
 export type RootfsSource = { readonly image: UnpackedImage } | { readonly directory: string };
 
+/**
+ * A way to make a root of an image's layers. `overlay`: stacked by the kernel under a writable folder. `copy`: copied to a
+ * folder of the container's own. `bind`: the one layer itself, read-only.
+ */
+export type BackendName = 'overlay' | 'copy' | 'bind';
+
+/** What a backend can do on this host, in this folder. */
+export interface BackendAbility {
+  readonly backend: BackendName;
+  readonly works: boolean;
+  /** Why it does not work, and what to change; only then. */
+  readonly reason?: string;
+  /** What it cannot do, or does worse than elsewhere, although it works; in words for people. */
+  readonly limits: readonly string[];
+}
+
 /** Gives containers root file systems. `destroy` is idempotent and needs no memory of `provision`. */
 export interface Provisioner {
   /** What `provision` would give, without making anything. */
@@ -39,4 +59,12 @@ export interface Provisioner {
   destroy(containerId: string): Promise<boolean>;
   /** Ids of all containers for which something is provisioned. */
   list(): AsyncIterable<string>;
+  /** Says of each backend whether it works here, by trying it once; the answer is kept. Leaves nothing. */
+  probe?(options?: CallOptions): Promise<readonly BackendAbility[]>;
+  /**
+   * Streams what the container changed in its root as an uncompressed layer archive. Of a running container, what it
+   * writes meanwhile may be in it or not, file by file. `NOT_FOUND` without a root; `UNSUPPORTED` where the backend
+   * cannot tell.
+   */
+  changes?(containerId: string, options?: CallOptions): AsyncIterable<Uint8Array>;
 }

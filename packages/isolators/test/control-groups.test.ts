@@ -27,6 +27,7 @@ describe.skipIf(process.getuid?.() !== 0)('control groups of this machine (needs
     for (const isolator of isolators) {
       for await (const id of isolator.list?.() ?? []) await isolator.cleanup?.(id);
     }
+    for (const isolator of isolators) await isolator.close?.();
     expect(mounts().filter((mount) => existsSync(join(mount, parent)))).toEqual([]);
   });
 
@@ -172,12 +173,25 @@ describe.skipIf(process.getuid?.() !== 0)('control groups of this machine (needs
     expect(await named('cgroups/mem').limitation?.('one')).toBeUndefined();
   });
 
-  it('survive the clean-up of others, which takes their parent away', async () => {
+  it('keep their parent until they are closed, and after that while it has any group', async () => {
+    await prepare('first');
+    await cleanUp('first');
+    const parents = mounts()
+      .map((mount) => join(mount, parent))
+      .filter((folder) => existsSync(folder));
+    expect(parents).not.toEqual([]);
+    await prepare('second');
+    for (const isolator of isolators) await isolator.close?.();
+    expect(parents.filter((folder) => !existsSync(folder))).toEqual([]);
+  });
+
+  it('survive that others close, which takes their parent away', async () => {
     const lives = Array.from({ length: 16 }, async (_, index) => {
       for (let round = 0; round < 5; round++) {
         const folders = await prepare(`race-${index}`);
         expect(folders.every((folder) => existsSync(folder))).toBe(true);
         await cleanUp(`race-${index}`);
+        for (const isolator of isolators) await isolator.close?.();
       }
     });
     await Promise.all(lives);

@@ -2,7 +2,7 @@
 import { GantryError } from '@gantry/interface';
 
 /** The version that host and shim must share. */
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 
 /** The most bytes that may follow a frame's length. */
 export const maxFrame = 1048576;
@@ -43,13 +43,14 @@ export type SetPropagationStep = {
   readonly flags: number;
 };
 
-/** Mount an overlay at `target`, volatile and nodev; `lower` lowest first; lowerdir+ where the kernel has it, else mount(2) with short names. */
+/** Mount an overlay at `target`, volatile and nodev; `lower` lowest first, at most 500; `userxattr` where the mount belongs to a user namespace. */
 export type RootOverlayStep = {
   readonly op: 'rootOverlay';
   readonly target: string;
   readonly lower: readonly string[];
   readonly upper: string;
   readonly work: string;
+  readonly userxattr: number;
 };
 
 /** Recursive bind of the folder `source` at `target`, nodev. */
@@ -165,7 +166,7 @@ export type MakeFolderStep = {
   readonly path: string;
 };
 
-/** The barrier: report ready, wait for release; everything before it is set-up that still needs privilege. */
+/** The barrier: report ready, wait for release unless that was given with the launch; everything before it is set-up that still needs privilege. */
 export type ReadyStep = {
   readonly op: 'ready';
 };
@@ -241,15 +242,22 @@ export type Step =
   | ChdirStep
   | ExecStep;
 
-/** The first frame on the socket that the shim inherits. */
-export type LaunchMessage = {
-  readonly op: 'launch';
+/** The first frame on the socket that the shim inherits, its version the first field in every version: make the first process, have it perform the steps that need nothing else of the host, then wait; `cgroup` is the v2 folder to clone it into, or empty. */
+export type CloneMessage = {
+  readonly op: 'clone';
   readonly version: number;
-  readonly stateDir: string;
   readonly cloneFlags: number;
   readonly cgroup: string;
+  readonly steps: readonly Step[];
+};
+
+/** The second frame: where the container's files are, and the other steps, numbered on from the first ones; with `release` the first process does not wait at `ready`. */
+export type LaunchMessage = {
+  readonly op: 'launch';
+  readonly stateDir: string;
   readonly logMaxBytes: number;
   readonly logMaxFiles: number;
+  readonly release: number;
   readonly steps: readonly Step[];
 };
 
@@ -272,7 +280,7 @@ export type StatusMessage = {
 };
 
 /** What the host says. */
-export type HostMessage = LaunchMessage | ReleaseMessage | SignalMessage | StatusMessage;
+export type HostMessage = CloneMessage | LaunchMessage | ReleaseMessage | SignalMessage | StatusMessage;
 
 /** The first frame to every client of the path socket, and to the launching host once the first process is blocked and ready. */
 export type HelloMessage = {
@@ -453,6 +461,7 @@ function encodeStep(writer: FieldWriter, step: Step): void {
       writer.list(step.lower, 'rootOverlay.lower');
       writer.str(step.upper, 'rootOverlay.upper');
       writer.str(step.work, 'rootOverlay.work');
+      writer.u8(step.userxattr, 'rootOverlay.userxattr');
       break;
     case 'rootBind':
       writer.u8(4);
@@ -586,14 +595,19 @@ function encodeSteps(writer: FieldWriter, steps: readonly Step[]): void {
 export function encodeFrame(message: HostMessage): Uint8Array {
   const writer = new FieldWriter();
   switch (message.op) {
-    case 'launch':
+    case 'clone':
       writer.u8(1);
-      writer.u32(message.version, 'launch.version');
+      writer.u32(message.version, 'clone.version');
+      writer.u64(message.cloneFlags, 'clone.cloneFlags');
+      writer.str(message.cgroup, 'clone.cgroup');
+      encodeSteps(writer, message.steps);
+      break;
+    case 'launch':
+      writer.u8(5);
       writer.str(message.stateDir, 'launch.stateDir');
-      writer.u64(message.cloneFlags, 'launch.cloneFlags');
-      writer.str(message.cgroup, 'launch.cgroup');
       writer.u64(message.logMaxBytes, 'launch.logMaxBytes');
       writer.u32(message.logMaxFiles, 'launch.logMaxFiles');
+      writer.u8(message.release, 'launch.release');
       encodeSteps(writer, message.steps);
       break;
     case 'release':

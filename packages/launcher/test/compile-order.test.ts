@@ -32,18 +32,18 @@ describe('the order of a plan', () => {
   it('is what the kernel demands', () => {
     const ops = full().steps.map(({ op }) => op);
     expect(ops.filter((op, index) => op !== ops[index - 1])).toEqual([
+      'setPropagation',
+      'hostname',
+      'loopbackUp',
+      'sysctl',
       'joinCgroup',
       'oomScoreAdj',
-      'setPropagation',
       'rootOverlay',
       'mount',
       'device',
       'symlink',
       'makeFolder',
       'pivotRoot',
-      'hostname',
-      'loopbackUp',
-      'sysctl',
       'readonlyPath',
       'mask',
       'readonlyRoot',
@@ -57,6 +57,8 @@ describe('the order of a plan', () => {
       'ready',
       'exec',
     ]);
+    const { steps, early } = full();
+    expect(steps[early]).toMatchObject({ op: 'joinCgroup' });
   });
 
   it('keeps the mounts in document order', () => {
@@ -101,6 +103,7 @@ describe('root, groups and identity', () => {
       lower: ['/layers/1', '/layers/2'],
       upper: '/box/upper',
       work: '/box/work',
+      userxattr: 0,
     });
     expect(steps[place(steps, 'pivotRoot')]).toEqual({ op: 'pivotRoot', path: '/run/box/root' });
     const bound = compilePlan(request(undefined, { rootfs: { type: 'directory', source: '/srv/root' } })).steps;
@@ -111,7 +114,7 @@ describe('root, groups and identity', () => {
     const cgroups = ['/sys/fs/cgroup/box'];
     const v1 = compilePlan(request(undefined, { cgroups }));
     expect(v1.cgroup).toBe('');
-    expect(v1.steps[0]).toEqual({ op: 'joinCgroup', path: cgroups[0] });
+    expect(v1.steps[place(v1.steps, 'joinCgroup')]).toEqual({ op: 'joinCgroup', path: cgroups[0] });
     const v2 = compilePlan(request(undefined, { cgroups, cgroupVersion: 'v2' }));
     expect(v2.cgroup).toBe(cgroups[0]);
     expect(v2.steps.some(({ op }) => op === 'joinCgroup')).toBe(false);

@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { LaunchRequest } from '@gantry/interface';
+import type { LaunchedContainer, LaunchRequest } from '@gantry/interface';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createLauncher } from '../src/index.js';
-import { Host, processExists, skipNote, skipReason } from './support/host.js';
+import { Host, processExists, processesCalled, skipNote, skipReason } from './support/host.js';
 
 describe.skipIf(skipReason !== '')(`a launch that does not come to its exec${skipNote}`, () => {
   let host: Host;
@@ -106,6 +106,50 @@ describe.skipIf(skipReason !== '')(`a launch that does not come to its exec${ski
       expect(readdirSync(request.stateDir)).toEqual([]);
     }
     expect(readFileSync('/proc/self/mountinfo', 'utf8')).toBe(mounts);
+  });
+
+  it('leaves nothing when it is aborted while it releases by itself, however far it is', async () => {
+    for (let turns = 0; turns < 12; turns++) {
+      const request = host.request(['sleep', '1000']);
+      const abort = new AbortController();
+      const { signal } = abort;
+      await using pending = launcher.begin(request.id);
+      await pending.announce(request);
+      const launch = pending.launch(request, { signal, release: true }).then(
+        (container) => container,
+        (error: unknown) => error,
+      );
+      for (let turn = 0; turn < turns * turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+      abort.abort();
+      const outcome = await launch;
+      if (typeof outcome === 'object' && outcome !== null && 'release' in outcome) {
+        const container = outcome as LaunchedContainer;
+        await container.signal(9);
+        await container.exit;
+      } else expect(outcome).toMatchObject({ code: 'ABORTED' });
+      expect(processesCalled(request.id)).toEqual([]);
+    }
+  });
+
+  it('takes an announced process back if it is disposed without a launch', async () => {
+    const request = host.request(['true']);
+    const pending = launcher.begin(request.id);
+    await pending.announce(request);
+    await expect(pending.announce(request)).rejects.toMatchObject({ code: 'WRONG_STATE' });
+    await expect(pending.launch({ ...request })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    while (processesCalled(request.id).length < 2) await new Promise((resolve) => setImmediate(resolve));
+    await pending[Symbol.asyncDispose]();
+    expect(processesCalled(request.id)).toEqual([]);
+    await expect(pending.launch(request)).rejects.toMatchObject({ code: 'WRONG_STATE' });
+    expect(readdirSync(request.stateDir)).toEqual([]);
+  });
+
+  it('refuses what it cannot carry out when it is announced', async () => {
+    const request = host.request(['true'], (config) => {
+      config.ociVersion = '2.0.0';
+    });
+    await using pending = launcher.begin(request.id);
+    await expect(pending.announce(request)).rejects.toMatchObject({ code: 'UNSUPPORTED' });
   });
 
   it('ends a container that is disposed before its release', async () => {

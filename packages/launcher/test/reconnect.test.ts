@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createLauncher } from '../src/index.js';
+import { protocolVersion } from '../src/protocol.generated.js';
 import { Host, processExists, skipNote, skipReason } from './support/host.js';
 
 describe.skipIf(skipReason !== '')(`a container that outlives its connection${skipNote}`, () => {
@@ -99,7 +100,7 @@ describe.skipIf(skipReason !== '')(`a container that outlives its connection${sk
     try {
       await expect(launcher.connect(id, stateDir)).rejects.toMatchObject({
         code: 'UNSUPPORTED',
-        details: { shim: 99, launcher: 1 },
+        details: { shim: 99, launcher: protocolVersion },
       });
     } finally {
       server.close();

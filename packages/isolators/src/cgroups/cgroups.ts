@@ -70,10 +70,12 @@ export interface Cgroups {
    */
   create(controller: Controller, path: string, isolator: string): Promise<void>;
   /**
-   * Removes the control group, and its parent if that was its last child. Kills what still runs in it, waits for that
-   * to end, and fails with `SYSTEM` if it does not within seconds. Does nothing if it is not there.
+   * Removes the control group, but not its parent. Kills what still runs in it, waits for that to end, and fails with
+   * `SYSTEM` if it does not within seconds. Does nothing if it is not there.
    */
   remove(controller: Controller, path: string): Promise<void>;
+  /** Removes the parent of containers' groups if it is there and empty. */
+  removeParent(controller: Controller, parent: string): Promise<void>;
   /** The names of the control groups below `parent`. */
   list(controller: Controller, parent: string): AsyncIterable<string>;
 }

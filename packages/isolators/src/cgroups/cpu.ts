@@ -36,6 +36,7 @@ export function cgroupsCpu(options: CgroupIsolatorOptions): Isolator {
     },
     cleanup: (id) => cgroups.remove('cpu', groupOf(options, id)),
     list: () => cgroups.list('cpu', options.cgroupParent),
+    close: () => cgroups.removeParent('cpu', options.cgroupParent),
   };
 }
 

@@ -4,11 +4,11 @@ import { dirname } from 'node:path';
 import { errnoOf, toGantryError } from '@gantry/interface';
 import { refused } from '../errors.js';
 
-/** How often another container's clean-up may take the parent away before we give up. */
+/** How often another host program that closes may take the parent away before we give up. */
 const maxAttempts = 16;
 
 /**
- * Makes the folder of a control group, and its parent, which the clean-up of another container may remove at any
+ * Makes the folder of a control group, and its parent, which another host program that closes may remove at any
  * moment. Returns false if the folder was there already. Synchronous for the reason that `applySettings` gives.
  */
 export function makeGroup(folder: string, isolator: string): boolean {

@@ -7,7 +7,7 @@ export interface CgroupIsolatorOptions {
   readonly cgroups: Cgroups;
   /**
    * The group below which each container gets its own, e.g. `/gantry`. Its last part is Gantry's, made when needed and
-   * removed when empty, so limits on all containers together belong on a group above it, which must exist.
+   * removed, if empty, when the containerizer closes, so limits on all containers together belong on a group above it, which must exist.
    */
   readonly cgroupParent: string;
 }

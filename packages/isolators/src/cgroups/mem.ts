@@ -40,6 +40,7 @@ export function cgroupsMem(options: CgroupIsolatorOptions): Isolator {
     limitation: (id) => memoryLimitation(cgroups, groupOf(options, id)),
     cleanup: (id) => cgroups.remove('memory', groupOf(options, id)),
     list: () => cgroups.list('memory', options.cgroupParent),
+    close: () => cgroups.removeParent('memory', options.cgroupParent),
   };
 }
 

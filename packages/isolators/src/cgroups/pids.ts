@@ -45,6 +45,7 @@ export function cgroupsPids(options: CgroupIsolatorOptions): Isolator {
     },
     cleanup: (id) => cgroups.remove('pids', groupOf(options, id)),
     list: () => cgroups.list('pids', options.cgroupParent),
+    close: () => cgroups.removeParent('pids', options.cgroupParent),
   };
 }
 

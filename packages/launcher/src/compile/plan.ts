@@ -15,6 +15,8 @@ export interface ShimPlan extends LaunchPlan {
   /** The cgroup v2 folder into which the process is cloned; empty for the shim's own. */
   readonly cgroup: string;
   readonly steps: readonly Step[];
+  /** How many of the steps, from the first, need nothing of the host but the namespaces. */
+  readonly early: number;
 }
 
 /**
@@ -33,29 +35,38 @@ export function compilePlan(request: LaunchRequest): ShimPlan {
   const namespaces = compileNamespaces(config.linux.namespaces);
   const mounts = compileMounts(config, cgroupVersion);
   const root = absolutePath(config.root.path, 'root.path');
+  const early: Step[] = [
+    mounts.propagation,
+    ...compileHostname(config.hostname, namespaces),
+    ...(namespaces.types.has('network') ? [{ op: 'loopbackUp' } as const] : []),
+    ...compileSysctls(config.linux.sysctl ?? {}, namespaces),
+  ];
   const steps: Step[] = [
+    ...early,
     ...joinCgroups(request, namespaces),
     ...compileOomScore(config.process.oomScoreAdj),
-    mounts.propagation,
-    compileRoot(request.rootfs, root),
+    ...compileRoot(request.rootfs, root),
     ...mounts.steps,
     ...compileDevices(config),
     { op: 'makeFolder', path: absolutePath(config.process.cwd, 'process.cwd') },
     { op: 'pivotRoot', path: root },
-    ...compileHostname(config.hostname, namespaces),
-    ...(namespaces.types.has('network') ? [{ op: 'loopbackUp' } as const] : []),
-    ...compileSysctls(config.linux.sysctl ?? {}, namespaces),
     ...paths('readonlyPath', config.linux.readonlyPaths, 'linux.readonlyPaths'),
     ...paths('mask', config.linux.maskedPaths, 'linux.maskedPaths'),
     ...(config.root.readonly ? [{ op: 'readonlyRoot' } as const] : []),
     ...compileProcess(config.process, request.clampedRlimits),
   ];
-  return { version: protocolVersion, cloneFlags: namespaces.flags, cgroup: cloneCgroup(request), steps };
+  const cgroup = cloneCgroup(request);
+  return { version: protocolVersion, cloneFlags: namespaces.flags, cgroup, steps, early: early.length };
 }
 
-function compileRoot(rootfs: LaunchRequest['rootfs'], target: string): Step {
-  if (rootfs.type === 'directory') return { op: 'rootBind', target, source: rootfs.source };
-  return { op: 'rootOverlay', target, lower: rootfs.lower, upper: rootfs.upper, work: rootfs.work };
+/** A read-only folder is so from the first: what later steps would create in it belongs to others. */
+function compileRoot(rootfs: LaunchRequest['rootfs'], target: string): Step[] {
+  if (rootfs.type === 'directory') {
+    const bind: Step = { op: 'rootBind', target, source: rootfs.source };
+    return rootfs.readonly ? [bind, { op: 'readonlyRoot' }] : [bind];
+  }
+  const { lower, upper, work, userxattr } = rootfs;
+  return [{ op: 'rootOverlay', target, lower, upper, work, userxattr: userxattr ? 1 : 0 }];
 }
 
 /** Limits are set by whoever made the groups, so a document with limits and no group would run without them. */

@@ -32,20 +32,26 @@ export class ShimContainer implements LaunchedContainer {
   readonly #session: ShimSession;
   readonly #stateDir: string;
   readonly #launcher: boolean;
+  readonly #releaseSent: boolean;
   #releasing: Promise<void> | undefined;
   #released: boolean;
   #disposed = false;
 
-  /** `launcher`: whether the session is the one that launched the container, which alone may release it. */
+  /**
+   * `launcher`: whether the session is the one that launched the container, which alone may release it;
+   * `releaseSent`: whether it was told to do so with the launch.
+   */
   constructor(
     { id, stateDir, launcher }: { readonly id: ContainerId; readonly stateDir: string; readonly launcher: boolean },
     session: ShimSession,
     hello: HelloMessage,
+    releaseSent = false,
   ) {
     this.id = id;
     this.process = { pid: hello.pid, startTime: hello.startTime, bootId: bootId() };
     this.shimPid = hello.shimPid;
-    this.#released = hello.released !== 0;
+    this.#released = hello.released !== 0 && !releaseSent;
+    this.#releaseSent = releaseSent;
     this.#session = session;
     this.#stateDir = stateDir;
     this.#launcher = launcher;
@@ -53,7 +59,7 @@ export class ShimContainer implements LaunchedContainer {
   }
 
   get released(): boolean {
-    return this.#released;
+    return this.#released || this.#releaseSent;
   }
 
   /** Aborting it has an effect only before the shim was told: an exec that has begun cannot be taken back. */
@@ -93,7 +99,7 @@ export class ShimContainer implements LaunchedContainer {
     this.#disposed = true;
     // Whoever asked for the release is told of its failure.
     await this.#releasing?.catch(() => undefined);
-    if (this.#released || !this.#launcher) {
+    if (this.released || !this.#launcher) {
       this.#session.destroy();
       return;
     }
@@ -101,7 +107,7 @@ export class ShimContainer implements LaunchedContainer {
   }
 
   async #release(): Promise<void> {
-    this.#session.send({ op: 'release' });
+    if (!this.#releaseSent) this.#session.send({ op: 'release' });
     await this.#session.started;
     this.#released = true;
   }

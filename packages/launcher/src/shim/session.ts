@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { constants } from 'node:os';
 import { type ContainerId, GantryError, toGantryError } from '@gantry/interface';
 import {
   type ExitedMessage,
@@ -10,6 +11,8 @@ import {
 } from '../protocol.generated.js';
 import { Deferred } from './deferred.js';
 import { launchFailure } from './failure.js';
+
+const { SIGKILL } = constants.signals;
 
 /**
  * One connection to a shim. What it waits for fails only once the connection is closed, so that whoever sees a
@@ -81,6 +84,11 @@ export class ShimSession {
     this.#requests.set(request, answer);
     this.send({ op: 'signal', request, signal });
     return answer.promise;
+  }
+
+  /** Has the first process killed, without waiting for it: `exited` or `closed` tells. */
+  kill(): void {
+    this.signal(SIGKILL).catch(() => undefined);
   }
 
   /** Closes our end. A shim whose container was not released by us then ends it, and closes its own end after that. */

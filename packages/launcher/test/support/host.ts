@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LaunchRequest, OciSpec } from '@gantry/interface';
@@ -77,4 +86,16 @@ export class Host {
 /** Whether there is a process of this id, a zombie included. */
 export function processExists(pid: number): boolean {
   return existsSync(`/proc/${pid}`);
+}
+
+/** The processes that have this as an argument, as shims and first processes have the id of their container. */
+export function processesCalled(argument: string): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.map(Number).filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(argument);
+    } catch {
+      return false; // Gone meanwhile.
+    }
+  });
 }

@@ -1,6 +1,6 @@
 import { constants, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { errnoOf, GantryError, toGantryError } from '@gantry/interface';
 import { refused } from '../../errors.js';
 import type { Cgroups, Controller } from '../cgroups.js';
@@ -59,14 +59,12 @@ export class V1Cgroups implements Cgroups {
   }
 
   async remove(controller: Controller, path: string): Promise<void> {
-    const mounts = subsystems[controller].map((subsystem) => this.#mounts.get(subsystem));
-    const folders = [...new Set(mounts)].filter((mount) => mount !== undefined).map((mount) => join(mount, path));
-    await Promise.all(
-      folders.map(async (folder) => {
-        await removeGroup(folder, () => this.#kill(folder, path));
-        await removeParentIfEmpty(dirname(folder));
-      }),
-    );
+    const folders = this.#mounted(controller, path);
+    await Promise.all(folders.map((folder) => removeGroup(folder, () => this.#kill(folder, path))));
+  }
+
+  async removeParent(controller: Controller, parent: string): Promise<void> {
+    await Promise.all(this.#mounted(controller, parent).map(removeParentIfEmpty));
   }
 
   async *list(controller: Controller, parent: string): AsyncIterable<string> {
@@ -76,6 +74,12 @@ export class V1Cgroups implements Cgroups {
       if (mount !== undefined) for (const name of await childGroups(join(mount, parent))) names.add(name);
     }
     yield* names;
+  }
+
+  /** The folders of a group in those of the controller's hierarchies that are mounted. */
+  #mounted(controller: Controller, path: string): string[] {
+    const mounts = subsystems[controller].map((subsystem) => this.#mounts.get(subsystem));
+    return [...new Set(mounts)].filter((mount) => mount !== undefined).map((mount) => join(mount, path));
   }
 
   /** v1 cannot kill a group at once. Where pids are counted no new process may start meanwhile: a fork bomb would outrun us. */

@@ -47,9 +47,11 @@ export class V2Cgroups implements Cgroups {
 
   /** Whichever isolator cleans up first removes the folder for all. */
   async remove(_controller: Controller, path: string): Promise<void> {
-    const folder = join(this.#mount, path);
-    await removeGroup(folder, killGroup);
-    await removeParentIfEmpty(dirname(folder));
+    await removeGroup(join(this.#mount, path), killGroup);
+  }
+
+  async removeParent(_controller: Controller, parent: string): Promise<void> {
+    await removeParentIfEmpty(join(this.#mount, parent));
   }
 
   async *list(_controller: Controller, parent: string): AsyncIterable<string> {
