@@ -4,12 +4,24 @@
       "target_name": "gantry",
       "sources": [
         "addon/addon.cc",
+        "addon/blob-reader.cc",
+        "addon/blob.cc",
+        "addon/crc32.cc",
+        "addon/descriptors.cc",
+        "addon/detached-mount.cc",
         "addon/filesystem.cc",
         "addon/filesystem-entry.cc",
         "addon/filesystem-metadata.cc",
         "addon/filesystem-remove.cc",
         "addon/filesystem-resolve.cc",
-        "addon/process.cc"
+        "addon/gzip.cc",
+        "addon/inflate-fast.cc",
+        "addon/inflate-table.cc",
+        "addon/inflate.cc",
+        "addon/process.cc",
+        "addon/tree-copier.cc",
+        "addon/tree-copy.cc",
+        "addon/tree-read.cc"
       ],
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include_dir\")"],
       "defines": [
@@ -19,7 +31,7 @@
         # A worker thread may be ended while it is in a call, and then cannot take an exception: no reason to abort the process.
         "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
       ],
-      "cflags_cc": ["-std=c++20", "-Wall", "-Wextra", "-Werror", "-O2", "-fvisibility=hidden"]
+      "cflags_cc": ["-std=c++20", "-Wall", "-Wextra", "-Werror", "-O3", "-fvisibility=hidden"]
     }
   ]
 }

@@ -21,8 +21,13 @@ Napi::Error SystemError(Napi::Env env, int error, const char* syscall, const std
 }  // namespace gantry
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  gantry::InitDescriptors(env, exports);
+  gantry::InitDetachedMount(env, exports);
+  gantry::InitBlob(env, exports);
   gantry::InitFilesystem(env, exports);
   gantry::InitProcess(env, exports);
+  gantry::InitTreeCopy(env, exports);
+  gantry::InitTreeRead(env, exports);
   return exports;
 }
 

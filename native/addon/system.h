@@ -35,7 +35,12 @@ class Fd {
 // An Error with `code` (ENOENT), `errno` (negative, as in Node.js), `syscall` and `path`.
 Napi::Error SystemError(Napi::Env env, int error, const char* syscall, const std::string& path = {});
 
+void InitDescriptors(Napi::Env env, Napi::Object exports);
+void InitDetachedMount(Napi::Env env, Napi::Object exports);
+void InitBlob(Napi::Env env, Napi::Object exports);
 void InitFilesystem(Napi::Env env, Napi::Object exports);
 void InitProcess(Napi::Env env, Napi::Object exports);
+void InitTreeCopy(Napi::Env env, Napi::Object exports);
+void InitTreeRead(Napi::Env env, Napi::Object exports);
 
 }  // namespace gantry

@@ -1,4 +1,4 @@
-// The socket (SOCK_SEQPACKET) between the shim and the first process. Its end without kExecuting before it means that
+// The socket (SOCK_SEQPACKET) between the shim and a first process, or one that enters its container. Its end without kExecuting before it means that
 // the process died in its set-up; after kExecuting, that the exec has closed it, so has succeeded.
 #pragma once
 

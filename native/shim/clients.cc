@@ -39,6 +39,7 @@ bool Decode(FieldReader body, Request* out) {
     }
     case HostMessage::kClone:
     case HostMessage::kLaunch:
+    case HostMessage::kEnter:
       return false;
   }
   return false;
@@ -82,19 +83,44 @@ bool Clients::Accept(const Frame& hello) {
 
 int Clients::FreePlace() const {
   for (int client = kLauncher + 1; client < kMost; client++) {
-    if (!Connected(client)) return client;
+    if (!Connected(client) && !held_[client]) return client;
   }
   return -1;
 }
 
 void Clients::Receive(int client) {
   Client& from = clients_[client];
-  ssize_t size = recv(from.socket.get(), from.bytes + from.size, sizeof from.bytes - from.size, MSG_DONTWAIT);
-  if (size > 0) {
+  bool entering = from.enter.mapped() && from.enter.missing() > 0;
+  ssize_t size = entering ? ReceiveInto(from, from.enter.room(), from.enter.missing())
+                          : ReceiveInto(from, from.bytes + from.size, sizeof from.bytes - from.size);
+  if (size > 0 && entering) {
+    from.enter.Filled(static_cast<uint32_t>(size));
+  } else if (size > 0) {
     from.size += static_cast<uint32_t>(size);
   } else if (size == 0 || (errno != EAGAIN && errno != EINTR)) {
     Drop(client);
   }
+}
+
+ssize_t Clients::ReceiveInto(Client& from, void* bytes, size_t size) {
+  alignas(cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int) * Streams::kCount)];
+  iovec part{bytes, size};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ssize_t received = recvmsg(from.socket.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  cmsghdr* header = received > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
+  if (header == nullptr || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) return received;
+  size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+  for (size_t i = 0; i < count; i++) {
+    int fd;
+    memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
+    // Those of an earlier message, if any, are closed.
+    from.streams.fds[i] = Fd(fd);
+  }
+  return received;
 }
 
 bool Clients::Next(int client, Request* out) {
@@ -102,12 +128,9 @@ bool Clients::Next(int client, Request* out) {
   uint32_t length;
   if (!Connected(client) || from.size < sizeof length) return false;
   memcpy(&length, from.bytes, sizeof length);
+  // The longest message but `enter` is far shorter than the buffer.
+  if (length > sizeof from.bytes - sizeof length || from.enter.mapped()) return NextEnter(client, length, out);
   uint32_t whole = length + static_cast<uint32_t>(sizeof length);
-  // The longest message after the launch is far shorter than the buffer.
-  if (length > sizeof from.bytes - sizeof length) {
-    Drop(client);
-    return false;
-  }
   if (from.size < whole) return false;
   if (!Decode(FieldReader(from.bytes + sizeof length, length), out)) {
     Drop(client);
@@ -115,6 +138,26 @@ bool Clients::Next(int client, Request* out) {
   }
   from.size -= whole;
   memmove(from.bytes, from.bytes + whole, from.size);
+  return true;
+}
+
+bool Clients::NextEnter(int client, uint32_t length, Request* out) {
+  Client& from = clients_[client];
+  if (!from.enter.mapped()) {
+    uint32_t have = from.size - static_cast<uint32_t>(sizeof length);
+    bool allowed = client != kLauncher && length <= kMaxFrame;
+    if (allowed && have == 0) return false;
+    if (!allowed || HostMessage{from.bytes[sizeof length]} != HostMessage::kEnter || !from.enter.Map().ok() ||
+        !from.enter.Begin(length).ok()) {
+      Drop(client);
+      return false;
+    }
+    memcpy(from.enter.room(), from.bytes + sizeof length, have);
+    from.enter.Filled(have);
+  }
+  if (from.enter.missing() > 0) return false;
+  from.size = 0;
+  out->code = HostMessage::kEnter;
   return true;
 }
 

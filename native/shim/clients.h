@@ -3,12 +3,14 @@
 
 #include <poll.h>
 
+#include "entered-process.h"
 #include "fd.h"
 #include "frame.h"
 
 namespace gantry {
 
-// A message of a client, decoded. `release` and `signal` as the message code says.
+// A message of a client, decoded. `request` and `signal` as the message code says; what `enter` says stays with the
+// client.
 struct Request {
   HostMessage code;
   uint32_t request = 0;
@@ -37,6 +39,14 @@ class Clients {
   bool Next(int client, Request* out);
   void Drop(int client) { clients_[client] = {}; }
 
+  // Of a client whose message is `enter`: the message, and the descriptors that came with it, which go with the call.
+  const FrameMemory& EnterFrame(int client) const { return clients_[client].enter; }
+  Streams TakeStreams(int client) { return static_cast<Streams&&>(clients_[client].streams); }
+  // Gives back the memory of that message.
+  void ForgetEnter(int client) { clients_[client].enter = {}; }
+  // Keeps the place of a client that has gone from being given to another.
+  void Hold(int client, bool held) { held_[client] = held; }
+
   // Sends, or drops the client: one that does not read is not waited for.
   void Send(int client, const Frame& frame);
   void SendAll(const Frame& frame);
@@ -49,12 +59,21 @@ class Clients {
     Fd socket;
     uint8_t bytes[64];
     uint32_t size = 0;
+    // An `enter` message is too long for `bytes`; it is a client's only one.
+    FrameMemory enter;
+    Streams streams;
   };
 
   int FreePlace() const;
+  // Receives into memory; keeps descriptors that come along. As recv.
+  ssize_t ReceiveInto(Client& from, void* bytes, size_t size);
+  // True if the next message of the client is an `enter` that is there whole, false if more has to come. Drops the
+  // client if it is none.
+  bool NextEnter(int client, uint32_t length, Request* out);
 
   Fd listener_;
   Client clients_[kMost];
+  bool held_[kMost] = {};
 };
 
 }  // namespace gantry

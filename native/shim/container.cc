@@ -45,9 +45,9 @@ Result ReadStartTime(pid_t pid, uint64_t* out) {
 
 Result StartContainer(const CloneMessage& clone, const FrameMemory& launch, Container* out) {
   if ((clone.cloneFlags & ~kNamespaces) != 0) return Failure(EINVAL, "cloneFlags");
-  FirstProcessSetup setup{clone.steps, launch, {}, {}, {}};
-  if (Result result = MakePipe(&out->output, &setup.output); !result.ok()) return result;
-  if (Result result = MakePipe(&out->errors, &setup.errors); !result.ok()) return result;
+  FirstProcessSetup setup{clone.steps, launch, {}, {}};
+  if (Result result = MakePipe(&out->output, &setup.streams.fds[1]); !result.ok()) return result;
+  if (Result result = MakePipe(&out->errors, &setup.streams.fds[2]); !result.ok()) return result;
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return CallFailure("socketpair");
   out->channel = Fd(pair[0]);

@@ -13,9 +13,8 @@
 #include "frame.h"
 
 namespace gantry {
-namespace {
 
-[[noreturn]] void ReportAndExit(const FirstProcess& process, uint32_t step, const char* op, const Result& result) {
+void ReportAndExit(const FirstProcess& process, uint32_t step, const char* op, const Result& result) {
   struct {
     ChannelPacket kind = ChannelPacket::kFailed;
     Frame frame;
@@ -37,15 +36,19 @@ Result OpenProcfs(Fd* out) {
   return info.f_type == PROC_SUPER_MAGIC ? kOk : Failure(EXDEV, "not a procfs", "/proc");
 }
 
+namespace {
+
 // Own session, own descriptors, nothing taken from the mask: modes are then exactly what the steps ask for.
-Result Prepare(FirstProcess& process, FirstProcessSetup& setup) {
+Result Prepare(FirstProcess& process, Streams& streams) {
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return CallFailure("prctl");
   setsid();
   umask(0);
-  if (dup2(setup.output.get(), 1) < 0 || dup2(setup.errors.get(), 2) < 0) return CallFailure("dup2");
-  setup.output.Close();
-  setup.errors.Close();
-  if (Result result = OpenProcfs(&process.procfs); !result.ok()) return result;
+  for (int fd = 0; fd < Streams::kCount; fd++) {
+    Fd& stream = streams.fds[fd];
+    if (!stream.valid()) continue;
+    if (dup2(stream.get(), fd) < 0) return CallFailure("dup2");
+    stream.Close();
+  }
   process.root = Fd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   return process.root.valid() ? kOk : CallFailure("open", "/");
 }
@@ -84,7 +87,9 @@ void PerformAll(FirstProcess& process, const StepList& list, uint32_t first) {
 void RunFirstProcess(FirstProcessSetup setup) {
   FirstProcess process;
   process.channel = static_cast<Fd&&>(setup.channel);
-  if (Result result = Prepare(process, setup); !result.ok()) ReportAndExit(process, kNoStep, "shim", result);
+  Result prepared = Prepare(process, setup.streams);
+  if (prepared.ok()) prepared = OpenProcfs(&process.procfs);
+  if (!prepared.ok()) ReportAndExit(process, kNoStep, "shim", prepared);
   PerformAll(process, setup.steps, 0);
   LaunchMessage launch;
   if (Result result = AwaitLaunch(process, setup.launch, &launch); !result.ok()) {
@@ -92,6 +97,14 @@ void RunFirstProcess(FirstProcessSetup setup) {
   }
   process.released = launch.release != 0;
   PerformAll(process, launch.steps, setup.steps.count);
+  ReportAndExit(process, kNoStep, "shim", Failure(EPROTO, "the plan has no exec"));
+}
+
+void RunEnteredProcess(FirstProcess process, Streams streams, const StepList& steps) {
+  if (Result result = Prepare(process, streams); !result.ok()) ReportAndExit(process, kNoStep, "shim", result);
+  // There is nothing that it would have to wait for.
+  process.released = true;
+  PerformAll(process, steps, 0);
   ReportAndExit(process, kNoStep, "shim", Failure(EPROTO, "the plan has no exec"));
 }
 

@@ -1,6 +1,8 @@
-// The container's first process between its clone and its exec: it performs the steps of the plan, one by one.
+// The container's first process between its clone and its exec: it performs the steps of the plan, one by one. So does
+// a process that enters the container later.
 #pragma once
 
+#include "entered-process.h"
 #include "fd.h"
 #include "frame.h"
 #include "protocol.generated.h"
@@ -36,12 +38,19 @@ struct FirstProcessSetup {
   // Where the launch frame with the others will lie.
   const FrameMemory& launch;
   Fd channel;
-  Fd output;
-  Fd errors;
+  Streams streams;
 };
 
 // Performs the steps; never returns. A step that fails is reported, then the process exits.
 [[noreturn]] void RunFirstProcess(FirstProcessSetup setup);
+
+// As `RunFirstProcess`, of a process that is in its namespaces already. `process` has its channel and procfs.
+[[noreturn]] void RunEnteredProcess(FirstProcess process, Streams streams, const StepList& steps);
+
+// The host's /proc, verified to be one.
+Result OpenProcfs(Fd* out);
+
+[[noreturn]] void ReportAndExit(const FirstProcess& process, uint32_t step, const char* op, const Result& result);
 
 // Sets the capabilities that the `capabilities` step announced, if it has not been done.
 Result ApplyCapabilities(FirstProcess& process);

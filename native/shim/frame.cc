@@ -42,12 +42,19 @@ Result FrameMemory::Map() {
   return kOk;
 }
 
+Result FrameMemory::Begin(uint32_t length) {
+  if (length == 0 || length > kMaxFrame) return Failure(EMSGSIZE, "frame");
+  shared_->size = missing_ = length;
+  return kOk;
+}
+
 Result FrameMemory::Receive(int socket) {
   uint32_t length;
   if (Result result = ReceiveAll(socket, &length, sizeof length); !result.ok()) return result;
-  if (length == 0 || length > kMaxFrame) return Failure(EMSGSIZE, "frame");
-  shared_->size = length;
-  return ReceiveAll(socket, shared_->bytes, length);
+  if (Result result = Begin(length); !result.ok()) return result;
+  if (Result result = ReceiveAll(socket, room(), missing()); !result.ok()) return result;
+  Filled(length);
+  return kOk;
 }
 
 FrameMemory::~FrameMemory() {

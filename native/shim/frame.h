@@ -1,6 +1,8 @@
 // Frames on a stream socket: u32 length, then that many bytes.
 #pragma once
 
+#include <utility>
+
 #include "fd.h"
 #include "protocol.generated.h"
 #include "result.h"
@@ -30,28 +32,48 @@ Frame FailedFrame(uint32_t step, const char* op, const Result& result);
 // Sends without waiting. False if the peer is gone or does not take it all: it is not worth keeping then.
 bool SendFrame(int socket, const Frame& frame);
 
-// The bytes of received frames after their lengths. The memory is shared with clones made meanwhile, so that a frame
-// which comes after the clone need not be passed on, and is given back with the scope.
+// The bytes of a frame after its length. The memory is shared with clones made meanwhile, so that a frame which comes
+// after the clone need not be passed on, and is given back with the scope.
 class FrameMemory {
  public:
   FrameMemory() = default;
+  FrameMemory(FrameMemory&& other) noexcept : shared_(std::exchange(other.shared_, nullptr)), missing_(other.missing_) {}
+  FrameMemory& operator=(FrameMemory&& other) noexcept {
+    std::swap(shared_, other.shared_);
+    std::swap(missing_, other.missing_);
+    return *this;
+  }
   FrameMemory(const FrameMemory&) = delete;
   FrameMemory& operator=(const FrameMemory&) = delete;
   ~FrameMemory();
 
   Result Map();
-  // Waits for a whole frame, in place of the one before. ECONNRESET if the host closes before its end, EMSGSIZE if it is
-  // longer than allowed.
+  bool mapped() const { return shared_ != nullptr; }
+
+  // Waits for a whole frame. ECONNRESET if the host closes before its end, EMSGSIZE if it is longer than allowed.
   Result Receive(int socket);
+
+  // For a frame that comes in pieces, once it is mapped: how long it will be (EMSGSIZE if it is longer than allowed),
+  // and where the next piece of up to `missing` bytes goes.
+  Result Begin(uint32_t length);
+  uint32_t missing() const { return missing_; }
+  uint8_t* room() { return shared_->bytes + (shared_->size - missing_); }
+  void Filled(uint32_t size) { missing_ -= size; }
+
+  // Room for a process id, which a clone can leave to whoever shares the memory.
+  int* process() const { return &shared_->process; }
+
   FieldReader Fields() const { return FieldReader(shared_->bytes, shared_->size); }
 
  private:
   struct Shared {
     uint32_t size;
+    int process;
     uint8_t bytes[kMaxFrame];
   };
 
   Shared* shared_ = nullptr;
+  uint32_t missing_ = 0;
 };
 
 }  // namespace gantry

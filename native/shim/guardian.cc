@@ -69,7 +69,9 @@ Result Guardian::Launch(FieldReader fields) {
 }
 
 void Guardian::Watch() {
-  enum { kSignals, kChannel, kOutput, kErrors, kListener, kClients, kCount = kClients + Clients::kMost };
+  enum { kSignals, kChannel, kOutput, kErrors, kListener, kClients };
+  constexpr int kEntered = kClients + Clients::kMost;
+  constexpr int kCount = kEntered + Clients::kMost;
   for (;;) {
     bool released = releasesItself_ || releaseWanted_ || phase_ == Phase::kReleased || phase_ == Phase::kRunning;
     if (!released && !clients_.Connected(Clients::kLauncher)) Abandon(nullptr);
@@ -79,12 +81,16 @@ void Guardian::Watch() {
     events[kOutput] = {container_.output.get(), POLLIN, 0};
     events[kErrors] = {container_.errors.get(), POLLIN, 0};
     clients_.Poll(&events[kListener], phase_ != Phase::kSettingUp);
+    for (int client = 0; client < Clients::kMost; client++) {
+      events[kEntered + client] = {entered_[client].channel.get(), POLLIN, 0};
+    }
     // EINTR cannot be, with every signal blocked; if it fails for want of memory it is tried again.
     if (poll(events, kCount, -1) < 0) continue;
 
     if (events[kChannel].revents != 0) ReadChannel();
     CopyStreams(events[kOutput].revents != 0, events[kErrors].revents != 0);
     for (int client = 0; client < Clients::kMost; client++) {
+      if (events[kEntered + client].revents != 0) ReadEnteredChannel(client);
       if (events[kClients + client].revents != 0) OnClient(client);
     }
     if (events[kListener].revents != 0) clients_.Accept(MakeFrame(Hello()));
@@ -137,6 +143,9 @@ void Guardian::OnChildren() {
   }
   int status;
   for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+    for (int client = 0; client < Clients::kMost; client++) {
+      if (entered_[client].pid == pid) ConcludeEntered(client, status);
+    }
     if (pid != container_.pid) continue;
     reaped_ = true;
     while (container_.channel.valid() && ReadChannel()) {
@@ -155,15 +164,18 @@ void Guardian::OnClient(int client) {
   clients_.Receive(client);
   Request request;
   while (clients_.Next(client, &request)) Answer(client, request);
+  EnteredProcess& entered = entered_[client];
+  // It ends with its client; SIGCHLD tells when.
+  if (!clients_.Connected(client) && entered.pid > 0) PidfdSendSignal(entered.pidfd.get(), SIGKILL);
 }
 
 void Guardian::Answer(int client, const Request& request) {
   if (request.code == HostMessage::kRelease) return Release(client);
+  if (request.code == HostMessage::kEnter) return Enter(client);
+  const Fd& target = entered_[client].pid > 0 ? entered_[client].pidfd : container_.pidfd;
   DoneMessage done;
   done.request = request.request;
-  if (request.code == HostMessage::kSignal && PidfdSendSignal(container_.pidfd.get(), request.signal) != 0) {
-    done.errno_ = errno;
-  }
+  if (request.code == HostMessage::kSignal && PidfdSendSignal(target.get(), request.signal) != 0) done.errno_ = errno;
   if (request.code == HostMessage::kStatus) clients_.Send(client, MakeFrame(Hello()));
   clients_.Send(client, MakeFrame(done));
 }
@@ -179,9 +191,97 @@ void Guardian::Release(int client) {
   phase_ = Phase::kReleased;
 }
 
+void Guardian::Enter(int client) {
+  if (entered_[client].pid > 0) return clients_.Drop(client);
+  const FrameMemory& frame = clients_.EnterFrame(client);
+  FieldReader fields = frame.Fields();
+  uint8_t code;
+  EnterMessage enter;
+  Streams streams = clients_.TakeStreams(client);
+  Result result = phase_ == Phase::kRunning ? kOk : Failure(EBUSY, "the container does not run yet");
+  if (result.ok() && (!fields.Read(&code) || !Read(fields, &enter))) result = Failure(EBADMSG, "enter: fields");
+  for (const Fd& stream : streams.fds) {
+    if (result.ok() && !stream.valid()) result = Failure(EBADF, "enter: descriptors");
+  }
+  if (result.ok()) {
+    result = StartEnteredProcess(container_, enter, frame.process(), static_cast<Streams&&>(streams), &entered_[client]);
+  }
+  clients_.ForgetEnter(client);
+  if (result.ok()) return clients_.Hold(client, true);
+  clients_.Send(client, FailedFrame(kNoStep, "enter", result));
+  clients_.Drop(client);
+}
+
+bool Guardian::ReadEnteredChannel(int client) {
+  EnteredProcess& entered = entered_[client];
+  struct {
+    ChannelPacket kind;
+    uint8_t frame[sizeof Frame::bytes];
+  } packet;
+  ssize_t size = recv(entered.channel.get(), &packet, sizeof packet, MSG_DONTWAIT);
+  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  if (size > 0 && packet.kind == ChannelPacket::kExecuting) entered.executing = true;
+  if (size > 0 && packet.kind == ChannelPacket::kFailed) {
+    Frame failed;
+    failed.size = static_cast<uint32_t>(size - 1);
+    memcpy(failed.bytes, packet.frame, failed.size);
+    clients_.Send(client, failed);
+    clients_.Drop(client);
+    entered.executing = false;
+  }
+  if (size > 0) return true;
+  entered.channel.Close();
+  entered.running = entered.executing;
+  if (entered.pid == 0) {
+    // There is no process whose end would be seen; if nothing else was told, it was killed as it entered.
+    if (clients_.Connected(client)) {
+      clients_.Send(client, FailedFrame(kNoStep, "enter", Failure(ESRCH, "the process was killed")));
+    }
+    clients_.Drop(client);
+    clients_.Hold(client, false);
+  }
+  if (!entered.running) return false;
+  StartedMessage started;
+  started.at = Milliseconds(Now());
+  clients_.Send(client, MakeFrame(started));
+  return false;
+}
+
+void Guardian::ConcludeEntered(int client, int status) {
+  EnteredProcess& entered = entered_[client];
+  while (entered.channel.valid() && ReadEnteredChannel(client)) {
+  }
+  if (entered.running) {
+    clients_.Send(client, MakeFrame(Exited(status)));
+  } else if (clients_.Connected(client)) {
+    clients_.Send(client, FailedFrame(kNoStep, "enter", Failure(ESRCH, "the process was killed")));
+  }
+  clients_.Drop(client);
+  clients_.Hold(client, false);
+  entered = {};
+}
+
+void Guardian::EndEntered() {
+  for (int client = 0; client < Clients::kMost; client++) {
+    if (entered_[client].pid == 0) continue;
+    PidfdSendSignal(entered_[client].pidfd.get(), SIGKILL);
+    int status = 0;
+    waitpid(entered_[client].pid, &status, 0);
+    ConcludeEntered(client, status);
+  }
+}
+
 void Guardian::CopyStreams(bool output, bool errors) {
   if (output && !log_.Copy(container_.output.get(), "stdout")) container_.output.Close();
   if (errors && !log_.Copy(container_.errors.get(), "stderr")) container_.errors.Close();
+}
+
+ExitedMessage Guardian::Exited(int status) {
+  ExitedMessage exited;
+  exited.type = WIFSIGNALED(status) ? 1 : 0;
+  exited.value = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+  exited.at = Milliseconds(Now());
+  return exited;
 }
 
 HelloMessage Guardian::Hello() const {
@@ -206,14 +306,12 @@ void Guardian::Abandon(const Frame* failed) {
 }
 
 void Guardian::Conclude(int status) {
+  EndEntered();
   if (!container_.ownPids) KillOrphans();
   log_.Drain(container_.output.get(), "stdout");
   log_.Drain(container_.errors.get(), "stderr");
 
-  ExitedMessage exited;
-  exited.type = WIFSIGNALED(status) ? 1 : 0;
-  exited.value = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
-  exited.at = Milliseconds(Now());
+  ExitedMessage exited = Exited(status);
   // If the disk does not take the record, the hosts that are connected are still told; others will find none.
   (void)WriteExitRecord({exited.type == 1, exited.value, exited.at, container_.pid, container_.startTime}).ok();
 

@@ -4,6 +4,7 @@
 #include "clients.h"
 #include "container.h"
 #include "daemon.h"
+#include "entered-process.h"
 #include "frame.h"
 #include "log.h"
 
@@ -30,10 +31,19 @@ class Guardian {
   void OnChildren();
   void OnClient(int client);
   void Answer(int client, const Request& request);
+  // Starts the process that a client asks for.
+  void Enter(int client);
+  // True if there may be more.
+  bool ReadEnteredChannel(int client);
+  // Tells the client how its process ended, and lets it go.
+  void ConcludeEntered(int client, int status);
+  // Ends those that are left, and waits for them.
+  void EndEntered();
   void Release(int client);
   void CopyStreams(bool output, bool errors);
 
   HelloMessage Hello() const;
+  static ExitedMessage Exited(int status);
 
   // Ends a launch that has not come to a running container; leaves nothing behind. `failed` is told unless null.
   [[noreturn]] void Abandon(const Frame* failed);
@@ -42,6 +52,8 @@ class Guardian {
 
   Clients clients_;
   Container container_;
+  // By the client that each belongs to.
+  EnteredProcess entered_[Clients::kMost];
   Log log_;
   Fd signals_;
   Phase phase_ = Phase::kSettingUp;

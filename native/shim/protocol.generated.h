@@ -22,6 +22,7 @@ enum class HostMessage : uint8_t {
   kLaunch = 5,
   kRelease = 2,
   kSignal = 3,
+  kEnter = 6,
   kStatus = 4,
 };
 
@@ -152,6 +153,17 @@ struct SignalMessage {
   int32_t signal{};
 };
 
+// The only message of a connection, which comes with three descriptors (SCM_RIGHTS): start another process in the
+// namespaces (CLONE_NEW*) of the first, with these as 0, 1 and 2; the v1 folders `cgroups` are joined, or the v2
+// folder `cgroup`. It is answered by failed, or by started and exited; the other messages of the connection are
+// about this process, and its end is the process's too.
+struct EnterMessage {
+  uint64_t namespaces{};
+  TextList cgroups{};
+  Text cgroup{};
+  StepList steps{};
+};
+
 // Ask for hello again; answered by done.
 struct StatusMessage {
   uint32_t request{};
@@ -181,6 +193,14 @@ inline bool Read(FieldReader& in, ReleaseMessage*) {
 inline bool Read(FieldReader& in, SignalMessage* out) {
   return in.Read(&out->request) &&
          in.Read(&out->signal) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, EnterMessage* out) {
+  return in.Read(&out->namespaces) &&
+         in.Read(&out->cgroups) &&
+         in.Read(&out->cgroup) &&
+         in.Read(&out->steps) &&
          in.AtEnd();
 }
 

@@ -2,11 +2,16 @@ import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { GantryError } from '@gantry/interface';
+import type { BlobAddon } from './blob.js';
+import type { CopyAddon } from './copy.js';
+import type { DescriptorAddon } from './descriptors.js';
 import type { FilesystemAddon } from './filesystem.js';
+import type { MountAddon } from './mount.js';
 import type { ProcessAddon } from './process.js';
+import type { TreeAddon } from './tree.js';
 
 /** Everything that the C++ addon exports. */
-export type Addon = FilesystemAddon & ProcessAddon;
+export type Addon = BlobAddon & CopyAddon & DescriptorAddon & FilesystemAddon & MountAddon & ProcessAddon & TreeAddon;
 
 /** The folder of this package: the addon, the shim and their sources are below it. */
 export const packageFolder = dirname(dirname(fileURLToPath(import.meta.url)));

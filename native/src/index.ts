@@ -1,5 +1,10 @@
 export type { Addon } from './addon.js';
 export { addon, packageFolder } from './addon.js';
+export type * from './blob.js';
+export type * from './copy.js';
+export type * from './descriptors.js';
 export type * from './filesystem.js';
+export type * from './mount.js';
 export type * from './process.js';
 export { shimPath } from './shim.js';
+export type * from './tree.js';

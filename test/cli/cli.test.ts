@@ -1,4 +1,4 @@
-import { Writable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import { runCommand } from '@gantry/cli';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startHost, type TestHost } from '../launch/host.js';
@@ -12,10 +12,10 @@ class Collected extends Writable {
   }
 }
 
-async function gantry(argv: readonly string[], signal = new AbortController().signal) {
+async function gantry(argv: readonly string[], signal = new AbortController().signal, input: string[] = []) {
   const stdout = new Collected();
   const stderr = new Collected();
-  const status = await runCommand(argv, { stdout, stderr, interactive: false }, signal);
+  const status = await runCommand(argv, { stdin: Readable.from(input), stdout, stderr, interactive: false }, signal);
   return { status, stdout: stdout.text, stderr: stderr.text };
 }
 
@@ -32,7 +32,7 @@ describe('the gantry command line', () => {
   it('explains itself', async () => {
     const { status, stdout } = await gantry(['--help']);
     expect(status).toBe(0);
-    for (const command of ['pull', 'run', 'ps', 'kill', 'logs', 'rm']) expect(stdout).toContain(command);
+    for (const command of ['pull', 'run', 'exec', 'ps', 'kill', 'logs', 'rm']) expect(stdout).toContain(command);
   });
 });
 
@@ -86,6 +86,26 @@ requires({ root: true })('the gantry command', () => {
     expect((await gantry([...places, 'ps', '-a'])).stdout).toMatch(/background .* exited 6 /);
     expect((await gantry([...places, 'rm', 'background'])).status).toBe(0);
     expect((await gantry([...places, 'logs', 'background'])).status).toBe(125);
+  });
+
+  it('runs a program in a running container, with its input, its streams and its exit code', async () => {
+    const run = ['run', '-d', '--id', 'host', '-e', 'A=b', '--entrypoint', '/bin/sleep', host.image, '1000'];
+    expect((await gantry([...places, ...run])).status).toBe(0);
+    const script = 'cat; echo $A $C; pwd; echo err >&2; exit 5';
+    const exec = ['exec', '-i', '-e', 'C=d', '-w', '/tmp', 'host', '/bin/sh', '-c', script];
+    expect(await gantry([...places, ...exec], undefined, ['typed\n'])).toEqual({
+      status: 5,
+      stdout: 'typed\nb d\n/tmp\n',
+      stderr: 'err\n',
+    });
+    const absent = await gantry([...places, 'exec', 'host', 'no-such-program']);
+    expect(absent).toMatchObject({ status: 125, stderr: expect.stringContaining('LAUNCH_FAILED') });
+    const interrupt = new AbortController();
+    const sleeping = gantry([...places, 'exec', 'host', '/bin/sleep', '5555'], interrupt.signal);
+    while (!(await gantry([...places, 'exec', 'host', '/bin/ps'])).stdout.includes('5555'));
+    interrupt.abort();
+    expect((await sleeping).status).toBe(137);
+    expect((await gantry([...places, 'kill', 'host'])).status).toBe(0);
   });
 
   it('stops its container when it is interrupted', async () => {

@@ -1,8 +1,9 @@
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import Table from 'cli-table3';
 
-/** Where a command writes. The real one is the process's; a test gives its own. */
+/** Where a command reads and writes. The real one is the process's; a test gives its own. */
 export interface Console {
+  readonly stdin: Readable;
   readonly stdout: Writable;
   readonly stderr: Writable;
   /** Whether stderr is a terminal on which progress may be redrawn. */

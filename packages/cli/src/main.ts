@@ -6,6 +6,6 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 
 process.exitCode = await runCommand(
   process.argv.slice(2),
-  { stdout: process.stdout, stderr: process.stderr, interactive: process.stderr.isTTY === true },
+  { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, interactive: process.stderr.isTTY === true },
   interrupt.signal,
 );

@@ -1,5 +1,6 @@
 import { isGantryError } from '@gantry/interface';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { type ExecOptions, exec } from './commands/exec.js';
 import { kill } from './commands/kill.js';
 import { logs } from './commands/logs.js';
 import { ps } from './commands/ps.js';
@@ -14,7 +15,7 @@ const collect = (value: string, all: readonly string[]): string[] => [...all, va
 
 /**
  * Runs one command line (without node and script) and resolves with its exit status: 0, the container's own for
- * `run`, 125 for a failure of Gantry's, 2 for a command line that is wrong.
+ * `run` and `exec`, 125 for a failure of Gantry's, 2 for a command line that is wrong.
  */
 export async function runCommand(argv: readonly string[], console: Console, signal: AbortSignal): Promise<number> {
   let status = 0;
@@ -73,6 +74,18 @@ function buildProgram(console: Console, signal: AbortSignal, set: (result: Promi
     .option('--pids <number>', 'processes and threads it may have', parsePositive)
     .action((image: string, args: string[], _, command: Command) =>
       set(run(image, args, command.optsWithGlobals<RunOptions>(), console, signal)),
+    );
+
+  program
+    .command('exec <id> <command> [args...]')
+    .description('run a program in a running container')
+    .passThroughOptions()
+    .option('-i, --interactive', 'give it what is read from stdin')
+    .option('-e, --env <name=value>', 'an environment variable (repeatable)', collect, [])
+    .option('-u, --user <user>', 'user or uid, with :group or :gid')
+    .option('-w, --workdir <path>', 'working directory')
+    .action((id: string, program: string, args: string[], _, command: Command) =>
+      set(exec(id, [program, ...args], command.optsWithGlobals<ExecOptions>(), console, signal)),
     );
 
   program

@@ -5,6 +5,7 @@ import {
   type ContainerTermination,
   GantryError,
   type LaunchedContainer,
+  type LaunchRequest,
 } from '@gantry/interface';
 import type { ContainerRecord } from './record.js';
 import { signalName } from './signals.js';
@@ -26,6 +27,8 @@ export class Container {
   record?: ContainerRecord;
   folder?: StateFolder;
   handle?: LaunchedContainer;
+  /** What it was launched from, if that was here. */
+  request?: LaunchRequest;
   /** Settles when the launch has come to RUNNING or has been undone. */
   launching?: Promise<void>;
   termination?: ContainerTermination;

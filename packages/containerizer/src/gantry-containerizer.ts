@@ -9,6 +9,8 @@ import {
   type ContainerStatus,
   type ContainerTermination,
   type ContainerUsage,
+  type EnteredProcess,
+  type ExecSpec,
   GantryError,
   isGantryError,
   type LaunchedContainer,
@@ -23,13 +25,14 @@ import { finish, retryCleanUp } from './cleanup.js';
 import { Container } from './container.js';
 import { composeRequest, prepareContext, resolveSource } from './document.js';
 import { killAndWait } from './ending.js';
+import { execRequest } from './exec.js';
 import { awaitForeignEnd } from './foreign.js';
 import { runLaunch } from './launch.js';
 import { retireOwner } from './owner.js';
 import type { ContainerizerParts } from './parts.js';
 import { buryCorrupt, cleanUpFailed, type Found, inspect, reapUnknown } from './recovery.js';
 import { parseSignal } from './signals.js';
-import { checkId, checkSpec, sameSpec } from './spec.js';
+import { checkExecSpec, checkId, checkSpec, sameSpec } from './spec.js';
 import type { StateFolder, StateRoot } from './state-folder.js';
 
 const defaultGraceMs = 10_000;
@@ -144,6 +147,13 @@ export class GantryContainerizer implements Containerizer {
     }
     if (container.folder) await this.#root.remove(id);
     this.#containers.delete(id);
+  }
+
+  async exec(id: ContainerId, spec: ExecSpec, options: CallOptions = {}): Promise<EnteredProcess> {
+    checkExecSpec(spec);
+    const container = this.#get(id);
+    const handle = container.running('starting a process in');
+    return handle.enter(await execRequest(container, this.#parts, spec, options), options);
   }
 
   async status(id: ContainerId): Promise<ContainerStatus> {

@@ -1,4 +1,11 @@
-import { type CallOptions, GantryError, type Image, type PrepareContext, throwIfAborted } from '@gantry/interface';
+import {
+  type CallOptions,
+  GantryError,
+  type Image,
+  type LaunchRequest,
+  type PrepareContext,
+  throwIfAborted,
+} from '@gantry/interface';
 import type { Container } from './container.js';
 import { composeRequest, prepareContext, resolveSource } from './document.js';
 import { readBootId } from './owner.js';
@@ -29,7 +36,9 @@ export async function runLaunch(
   const request = await container.timed('prepare', () => composeRequest(parts, context, root.of(id).path, options));
   // The process and its namespaces are made meanwhile; if the host program dies now the shim takes them back.
   await container.timed('announce', () => pending.announce(request));
-  const { folder, durable } = await container.timed('checkpoint', () => announce(container, root, image, options));
+  const { folder, durable } = await container.timed('checkpoint', () =>
+    announce(container, root, image, request, options),
+  );
   await container.timed('provision', () => parts.provisioner.provision(id, resolved.source, options));
   container.enter('PREPARING');
   await container.timed('prepare', () => prepare(parts, context, options));
@@ -39,6 +48,7 @@ export async function runLaunch(
   const release = !parts.isolators.some((isolator) => isolator.isolate);
   const handle = await container.timed('launch', () => pending.launch(request, { ...options, release }));
   container.handle = handle;
+  container.request = request;
   await container.timed('checkpoint', async () => {
     folder.writeProcess(handle.process);
     await durable;
@@ -53,7 +63,13 @@ export async function runLaunch(
 }
 
 /** Makes the container's folder with its first record: from here on recovery knows of it. */
-async function announce(container: Container, root: StateRoot, image: Image | undefined, options: CallOptions) {
+async function announce(
+  container: Container,
+  root: StateRoot,
+  image: Image | undefined,
+  request: LaunchRequest,
+  options: CallOptions,
+) {
   const { spec } = container;
   throwIfAborted(options.signal, `launching container ${container.id}`);
   const record = newRecord({
@@ -63,7 +79,7 @@ async function announce(container: Container, root: StateRoot, image: Image | un
     ...(image ? { image: { reference: image.reference, digest: image.digest } } : {}),
     stopSignal: parseSignal(spec.stopSignal ?? (image?.config.stopSignal || 'SIGTERM'), 'stopSignal'),
   });
-  const created = root.create(record);
+  const created = root.create(record, request);
   container.record = record;
   container.folder = created.folder;
   return created;

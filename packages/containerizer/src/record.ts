@@ -3,6 +3,7 @@ import {
   type ContainerTermination,
   type Digest,
   GantryError,
+  type LaunchRequest,
   type ProcessIdentity,
 } from '@gantry/interface';
 import type { CheckedSpec } from './spec.js';
@@ -57,6 +58,16 @@ export function parseTermination(text: string, path: string): ContainerTerminati
     throw corrupt(path, 'a field is missing');
   }
   return value as unknown as ContainerTermination;
+}
+
+/** Decodes a request file; `CORRUPT_STATE` as for a record. */
+export function parseRequest(text: string, path: string): LaunchRequest {
+  const value = parseObject(text, path);
+  const config = value['config'] as LaunchRequest['config'] | null | undefined;
+  const complete =
+    typeof value['stateDir'] === 'string' && Array.isArray(value['cgroups']) && config?.process && config.linux;
+  if (!complete) throw corrupt(path, 'a field is missing');
+  return value as unknown as LaunchRequest;
 }
 
 /** Decodes a process file; undefined for one that is torn. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { ContainerId, ContainerSpec } from '@gantry/interface';
+import type { ContainerId, ContainerSpec, ExecSpec } from '@gantry/interface';
 import * as is from './fields.js';
 import { parseSignal } from './signals.js';
 
@@ -96,6 +96,22 @@ export function checkSpec(spec: ContainerSpec): CheckedSpec {
   }
   if (spec.command?.length === 0) throw is.invalid('spec.command', 'must not be an empty array: leave it out instead');
   return { ...structuredClone(spec), id: spec.id ?? randomUUID() };
+}
+
+const checkExec = is.object(
+  {
+    command: is.list(is.string),
+    env: is.record(environmentName, is.string),
+    workingDir: is.absolutePath,
+    user: is.nonEmptyString,
+  },
+  ['command'],
+);
+
+/** Checks the shape of what is to be started in a running container. */
+export function checkExecSpec(spec: ExecSpec): void {
+  checkExec(spec, 'spec');
+  if (spec.command.length === 0) throw is.invalid('spec.command', 'must not be empty');
 }
 
 /** The spec as it may be written to disk and given to isolators. */

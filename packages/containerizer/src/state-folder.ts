@@ -6,16 +6,18 @@ import {
   type ContainerTermination,
   errnoOf,
   GantryError,
+  type LaunchRequest,
   type ProcessIdentity,
 } from '@gantry/interface';
 import { createFile, type Flush, flushFor, replaceFile, replaceFileUnflushed, uniqueName } from './durable-file.js';
 import { firstOwnerFile, isProcessAlive, type Owner } from './owner.js';
-import { type ContainerRecord, parseProcess, parseRecord, parseTermination } from './record.js';
+import { type ContainerRecord, parseProcess, parseRecord, parseRequest, parseTermination } from './record.js';
 import { checkId } from './spec.js';
 
 const recordFile = 'state.json';
 const terminationFile = 'termination.json';
 const processFile = 'process.json';
+const requestFile = 'request.json';
 
 /** The folder of one container: record, owner, termination, and the shim's socket, exit record and log. */
 export class StateFolder {
@@ -49,6 +51,12 @@ export class StateFolder {
       if (errnoOf(error) === 'ENOENT') return undefined;
       throw error;
     }
+  }
+
+  /** What the container was launched from. */
+  async readRequest(): Promise<LaunchRequest> {
+    const path = join(this.path, requestFile);
+    return parseRequest(await readFile(path, 'utf8'), path);
   }
 
   /** Undefined if the container has not ended. */
@@ -94,11 +102,15 @@ export class StateRoot {
   }
 
   /**
-   * Makes a container's folder with its first record, in one rename: a folder is never seen without a whole record.
+   * Makes a container's folder with its first record and what it is to be launched from, in one rename: a folder is
+   * never seen without a whole record.
    * `ALREADY_EXISTS` if there is one, from whatever process. `durable` settles when the disk has it too, which has to
    * be awaited before anybody is told that the container runs; what is made meanwhile, recovery finds by its id.
    */
-  create(record: ContainerRecord): { readonly folder: StateFolder; readonly durable: Promise<void> } {
+  create(
+    record: ContainerRecord,
+    request: LaunchRequest,
+  ): { readonly folder: StateFolder; readonly durable: Promise<void> } {
     const folder = this.of(record.spec.id);
     const staging = this.#temporaryPath();
     const ownerFile = firstOwnerFile(this.owner);
@@ -106,6 +118,8 @@ export class StateRoot {
     try {
       const options = { flag: 'wx', mode: 0o600 };
       writeFileSync(join(staging, recordFile), JSON.stringify(record), options);
+      // Not flushed to the disk: after a power cut nobody asks for it.
+      writeFileSync(join(staging, requestFile), JSON.stringify(request), options);
       writeFileSync(join(staging, ownerFile.name), ownerFile.content, options);
       renameSync(staging, folder.path);
     } catch (error) {

@@ -43,6 +43,18 @@ export interface ContainerSpec {
   readonly stopSignal?: string;
 }
 
+/** A process to start in a running container. What is left out is as the container's first process has it. */
+export interface ExecSpec {
+  /** Program and arguments. */
+  readonly command: readonly string[];
+  /** Added to the container's environment; wins over it. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Absolute; must exist. */
+  readonly workingDir?: string;
+  /** As in {@link ContainerSpec}. */
+  readonly user?: string;
+}
+
 export interface PullPolicy {
   readonly platform?: Platform;
   /** Used for the pull and never written to disk. */

@@ -5,8 +5,9 @@ import type {
   ContainerStatus,
   ContainerTermination,
   ContainerUsage,
+  ExecSpec,
 } from './container.js';
-import type { LaunchPlan, LogEntry, LogOptions } from './launcher.js';
+import type { EnteredProcess, LaunchPlan, LogEntry, LogOptions } from './launcher.js';
 import type { OciSpec } from './oci-runtime.js';
 import type { CallOptions } from './options.js';
 
@@ -48,6 +49,11 @@ export interface Containerizer extends AsyncDisposable {
   destroy(id: ContainerId, options?: CallOptions): Promise<ContainerTermination>;
   /** Forgets a DESTROYED container: its termination, log and state folder. */
   remove(id: ContainerId): Promise<void>;
+  /**
+   * Starts another process in a running container, with the container's own limits and privileges; resolves once its
+   * exec succeeded. `WRONG_STATE` if the container does not run, `LAUNCH_FAILED` if the program cannot be started.
+   */
+  exec(id: ContainerId, spec: ExecSpec, options?: CallOptions): Promise<EnteredProcess>;
   status(id: ContainerId): Promise<ContainerStatus>;
   usage(id: ContainerId, options?: CallOptions): Promise<ContainerUsage>;
   /** Every container, in order of creation. */

@@ -1,3 +1,4 @@
+import type { Readable, Writable } from 'node:stream';
 import type { ContainerId, ExitStatus } from './container.js';
 import type { OciSpec } from './oci-runtime.js';
 import type { CallOptions } from './options.js';
@@ -103,6 +104,22 @@ export interface ProcessIdentity {
   readonly bootId: string;
 }
 
+/**
+ * A process that was started in a running container. Its streams are pipes of its own: nothing of them is in the log, and
+ * one that is not read holds the process up when it is full. It ends with the host program, the container, or when it is
+ * disposed, which resolves once it has ended.
+ */
+export interface EnteredProcess extends AsyncDisposable {
+  /** Ending it is the end of the process's input. Fails with `EPIPE` if the process does not read. */
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Resolves once, when the process has ended; its streams may still hold what it wrote. Never rejects. */
+  readonly exit: Promise<ExitStatus>;
+  /** Sends a signal; does nothing once the process has ended. */
+  signal(signal: number, options?: CallOptions): Promise<void>;
+}
+
 /** A live connection to the shim of one container. Disposing it leaves a container that was released running, and ends one that was not. */
 export interface LaunchedContainer extends AsyncDisposable {
   readonly id: ContainerId;
@@ -112,6 +129,12 @@ export interface LaunchedContainer extends AsyncDisposable {
   readonly released: boolean;
   /** Lets the blocked first process go; resolves once its exec succeeded. `LAUNCH_FAILED` if it did not; `WRONG_STATE` on a connection that did not launch it. */
   release(options?: CallOptions): Promise<void>;
+  /**
+   * Starts `config.process` beside the first process: in its namespaces, control groups and root. `request` is as it was
+   * for the launch, but for the process. Resolves once the exec succeeded; `LAUNCH_FAILED` if it did not, or the container
+   * does not run; `WRONG_STATE` if it has ended.
+   */
+  enter(request: LaunchRequest, options?: CallOptions): Promise<EnteredProcess>;
   /** Sends a signal to the first process; does nothing once it has ended. */
   signal(signal: number, options?: CallOptions): Promise<void>;
   /** Resolves once, when the first process has ended and the exit record is on disk; `unknown` if the shim is lost. Never rejects. */

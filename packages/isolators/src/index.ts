@@ -17,6 +17,7 @@ export { cgroupsMem, minMemoryLimit } from './cgroups/mem.js';
 export { cgroupsPids } from './cgroups/pids.js';
 export { createIsolators } from './create.js';
 export { dockerRuntime } from './docker/runtime.js';
+export { lookUpUser, type ResolvedUser } from './docker/user.js';
 export { filesystemLinux } from './filesystem/linux.js';
 export { linuxCapabilities } from './linux/capabilities.js';
 export { linuxNnp } from './linux/nnp.js';

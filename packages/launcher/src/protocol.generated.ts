@@ -273,6 +273,15 @@ export type SignalMessage = {
   readonly signal: number;
 };
 
+/** The only message of a connection, which comes with three descriptors (SCM_RIGHTS): start another process in the namespaces (CLONE_NEW*) of the first, with these as 0, 1 and 2; the v1 folders `cgroups` are joined, or the v2 folder `cgroup`. It is answered by failed, or by started and exited; the other messages of the connection are about this process, and its end is the process's too. */
+export type EnterMessage = {
+  readonly op: 'enter';
+  readonly namespaces: number;
+  readonly cgroups: readonly string[];
+  readonly cgroup: string;
+  readonly steps: readonly Step[];
+};
+
 /** Ask for hello again; answered by done. */
 export type StatusMessage = {
   readonly op: 'status';
@@ -280,7 +289,7 @@ export type StatusMessage = {
 };
 
 /** What the host says. */
-export type HostMessage = CloneMessage | LaunchMessage | ReleaseMessage | SignalMessage | StatusMessage;
+export type HostMessage = CloneMessage | LaunchMessage | ReleaseMessage | SignalMessage | EnterMessage | StatusMessage;
 
 /** The first frame to every client of the path socket, and to the launching host once the first process is blocked and ready. */
 export type HelloMessage = {
@@ -617,6 +626,13 @@ export function encodeFrame(message: HostMessage): Uint8Array {
       writer.u8(3);
       writer.u32(message.request, 'signal.request');
       writer.i32(message.signal, 'signal.signal');
+      break;
+    case 'enter':
+      writer.u8(6);
+      writer.u64(message.namespaces, 'enter.namespaces');
+      writer.list(message.cgroups, 'enter.cgroups');
+      writer.str(message.cgroup, 'enter.cgroup');
+      encodeSteps(writer, message.steps);
       break;
     case 'status':
       writer.u8(4);

@@ -110,6 +110,18 @@ describe('root, groups and identity', () => {
     expect(bound[place(bound, 'rootBind')]).toEqual({ op: 'rootBind', target: '/run/box/root', source: '/srv/root' });
   });
 
+  it('makes a folder that is not to be written to read-only before anything is mounted in it', () => {
+    const rootfs = { type: 'directory', source: '/srv/root', readonly: true } as const;
+    const { steps } = compilePlan(request(undefined, { rootfs }));
+    expect(steps[place(steps, 'rootBind') + 1]).toEqual({ op: 'readonlyRoot' });
+  });
+
+  it('says that an overlay belongs to a user namespace', () => {
+    const rootfs = { type: 'overlay', lower: ['/l'], upper: '/u', work: '/w', userxattr: true } as const;
+    const { steps } = compilePlan(request(undefined, { rootfs }));
+    expect(steps[place(steps, 'rootOverlay')]).toMatchObject({ userxattr: 1 });
+  });
+
   it('joins version 1 groups one by one, and is cloned into the one of version 2', () => {
     const cgroups = ['/sys/fs/cgroup/box'];
     const v1 = compilePlan(request(undefined, { cgroups }));

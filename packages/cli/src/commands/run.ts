@@ -1,9 +1,10 @@
-import { parseSignal } from '@gantry/containerizer';
 import type { Containerizer, ContainerMount, ContainerSpec, ContainerTermination } from '@gantry/interface';
 import { InvalidArgumentError } from 'commander';
 import type { Console } from '../console.js';
+import { exitCode } from '../exit-code.js';
 import { type GlobalOptions, openContainerizer } from '../places.js';
 import { showProgress } from '../progress.js';
+import { parseVariables } from '../variables.js';
 
 export interface RunOptions extends GlobalOptions {
   readonly id?: string;
@@ -46,7 +47,7 @@ export async function run(
   const termination = await follow(containerizer, id, console, signal);
   if (termination.limitation) console.stderr.write(`gantry: ${termination.limitation.message}\n`);
   if (options.rm) await containerizer.remove(id);
-  return exitCode(termination);
+  return exitCode(termination.exit);
 }
 
 /** The container that the command line asks for. */
@@ -56,7 +57,7 @@ export function runSpec(image: string, args: readonly string[], options: RunOpti
     image,
     ...(options.entrypoint === undefined ? {} : { command: [options.entrypoint] }),
     ...(args.length === 0 ? {} : { args }),
-    env: Object.fromEntries(options.env.map(parseVariable)),
+    env: parseVariables(options.env),
     ...(options.user === undefined ? {} : { user: options.user }),
     ...(options.workdir === undefined ? {} : { workingDir: options.workdir }),
     ...(options.hostname === undefined ? {} : { hostname: options.hostname }),
@@ -65,12 +66,6 @@ export function runSpec(image: string, args: readonly string[], options: RunOpti
     network: options.network ?? 'none',
     resources: { limits: { cpus: options.cpus, memory: options.memory, pids: options.pids } },
   };
-}
-
-function parseVariable(text: string): [string, string] {
-  const equals = text.indexOf('=');
-  // As other runtimes do: a name alone passes the caller's own value on.
-  return equals < 0 ? [text, process.env[text] ?? ''] : [text.slice(0, equals), text.slice(equals + 1)];
 }
 
 function parseVolume(text: string): ContainerMount {
@@ -97,11 +92,4 @@ async function follow(
   })();
   const [termination] = await Promise.all([Promise.race([containerizer.wait(id), stopped]), copied]);
   return termination;
-}
-
-/** As a shell reports it: the code, or 128 and the signal; 125 if nobody saw the end. */
-function exitCode({ exit }: ContainerTermination): number {
-  if (exit?.type === 'exited') return exit.code;
-  if (exit?.type === 'signaled') return 128 + parseSignal(exit.signal);
-  return 125;
 }

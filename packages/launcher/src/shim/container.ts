@@ -1,23 +1,23 @@
-import { constants } from 'node:os';
 import {
   type CallOptions,
   type ContainerId,
+  type EnteredProcess,
   type ExitStatus,
   GantryError,
   isGantryError,
   type LaunchedContainer,
+  type LaunchRequest,
   type ProcessIdentity,
-  raceAbort,
   throwIfAborted,
   toGantryError,
 } from '@gantry/interface';
 import type { ExitedMessage, HelloMessage } from '../protocol.generated.js';
-import { errnoName, errnoText } from './errno.js';
+import { enterContainer } from './enter.js';
 import { exitedStatus, readExitRecord } from './exit-record.js';
 import { hangUp } from './hang-up.js';
 import { bootId } from './process-identity.js';
 import type { ShimSession } from './session.js';
-import { maxSignal } from './signal-name.js';
+import { sendSignal } from './signalling.js';
 
 /**
  * A container as its shim shows it. While it is open it keeps the event loop alive, as a child process does; dispose
@@ -78,21 +78,16 @@ export class ShimContainer implements LaunchedContainer {
   }
 
   async signal(signal: number, options: CallOptions = {}): Promise<void> {
-    if (!Number.isInteger(signal) || signal < 1 || signal > maxSignal) {
-      throw new GantryError(
-        'INVALID_ARGUMENT',
-        `container ${this.id}: ${signal} is not a signal from 1 to ${maxSignal}`,
-        {
-          details: { field: 'signal' },
-        },
-      );
-    }
     this.#checkOpen();
-    const errno = await raceAbort(this.#ask(signal), options.signal, `signalling container ${this.id}`);
-    if (errno === 0 || errno === constants.errno.ESRCH) return;
-    throw new GantryError('SYSTEM', `container ${this.id}: signal ${signal}: ${errnoText(errno)}`, {
-      details: { syscall: 'pidfd_send_signal', errno: errnoName(errno) },
+    // A connection that ends because the container does is no failure: the signal came too late.
+    await sendSignal(this.#session, this.id, signal, options, async () => {
+      return !this.#disposed && (await this.exit).type !== 'unknown';
     });
+  }
+
+  async enter(request: LaunchRequest, options: CallOptions = {}): Promise<EnteredProcess> {
+    this.#checkOpen();
+    return enterContainer(request, this.process.pid, options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -110,18 +105,6 @@ export class ShimContainer implements LaunchedContainer {
     if (!this.#releaseSent) this.#session.send({ op: 'release' });
     await this.#session.started;
     this.#released = true;
-  }
-
-  /** A connection that ends because the container does is no failure: the signal came too late. */
-  async #ask(signal: number): Promise<number> {
-    try {
-      return await this.#session.signal(signal);
-    } catch (error) {
-      if (this.#disposed) throw error;
-      const status = await this.exit;
-      if (status.type === 'unknown') throw error;
-      return constants.errno.ESRCH;
-    }
   }
 
   async #status(message: ExitedMessage | undefined): Promise<ExitStatus> {

@@ -2,6 +2,7 @@ import { closeSync, constants, openSync } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { errnoOf, toGantryError } from '@gantry/interface';
+import { addon } from '@gantry/native';
 import { stateFiles } from '../protocol.generated.js';
 
 /** The most bytes of a path in a sockaddr_un. */
@@ -18,12 +19,21 @@ const absent: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRES
  * connected, so the caller is in time to listen for its end.
  */
 export async function openPathSocket(stateDir: string): Promise<Socket | undefined> {
+  return withPath(stateDir, connected);
+}
+
+/** As {@link openPathSocket}, as a bare descriptor, which the caller owns. */
+export async function openPathDescriptor(stateDir: string): Promise<number | undefined> {
+  return withPath(stateDir, async (path) => addon().connectUnix(path));
+}
+
+async function withPath<T>(stateDir: string, connect: (path: string) => Promise<T>): Promise<T | undefined> {
   const path = join(stateDir, stateFiles.socket);
   let folder: number | undefined;
   try {
-    if (Buffer.byteLength(path) <= maxSocketPath) return await connected(path);
+    if (Buffer.byteLength(path) <= maxSocketPath) return await connect(path);
     folder = openSync(stateDir, O_PATH | constants.O_DIRECTORY);
-    return await connected(`/proc/self/fd/${folder}/${stateFiles.socket}`);
+    return await connect(`/proc/self/fd/${folder}/${stateFiles.socket}`);
   } catch (error) {
     if (absent.has(errnoOf(error) ?? '')) return undefined;
     throw toGantryError(error, `connecting to the shim at ${path}`);

@@ -1,0 +1,34 @@
+// Processes that hosts have started in the running container, beside its first process.
+#pragma once
+
+#include <sys/types.h>
+
+#include "fd.h"
+#include "frame.h"
+#include "result.h"
+
+namespace gantry {
+
+struct Container;
+
+// 0, 1 and 2 of a process to be.
+struct Streams {
+  static constexpr int kCount = 3;
+  Fd fds[kCount];
+};
+
+// One of them as the guardian holds it. It is a child of the shim.
+struct EnteredProcess {
+  pid_t pid = 0;  // in the shim's pid namespace; 0: none
+  Fd pidfd;
+  Fd channel;  // see channel.h
+  bool executing = false;
+  bool running = false;
+};
+
+// Starts a process that enters the container and performs the steps of the message. The channel tells how that went; what
+// fails before is the result. `shared` is memory that clones share, for the id of the process.
+Result StartEnteredProcess(const Container& container, const EnterMessage& enter, pid_t* shared, Streams streams,
+                           EnteredProcess* out);
+
+}  // namespace gantry

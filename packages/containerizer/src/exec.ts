@@ -1,0 +1,65 @@
+import {
+  type CallOptions,
+  type ExecSpec,
+  GantryError,
+  type LaunchRequest,
+  type OciProcess,
+  type Rootfs,
+} from '@gantry/interface';
+import { lookUpUser } from '@gantry/isolators';
+import type { Container } from './container.js';
+import { resolveSource } from './document.js';
+import type { ContainerizerParts } from './parts.js';
+
+/** The request of a running container with the process of `spec` in place of its first one. */
+export async function execRequest(
+  container: Container,
+  parts: ContainerizerParts,
+  spec: ExecSpec,
+  options: CallOptions,
+): Promise<LaunchRequest> {
+  const request = container.request ?? (await container.folder?.readRequest());
+  if (!request) throw new GantryError('CORRUPT_STATE', `container ${container.id}: it has no folder`);
+  const { process } = request.config;
+  const changed: OciProcess = {
+    ...process,
+    args: [...spec.command],
+    env: mergeEnvironment(process.env, spec.env ?? {}),
+    cwd: spec.workingDir ?? process.cwd,
+  };
+  if (spec.user !== undefined) {
+    const rootfs = await rootfsOf(container, parts, options);
+    const accounts = await Promise.all([rootfs.readFile('/etc/passwd'), rootfs.readFile('/etc/group')]);
+    const { home: _, ...user } = await lookUpUser(spec.user, ...accounts);
+    changed.user = { ...process.user, ...user };
+  }
+  return { ...request, config: { ...request.config, process: changed } };
+}
+
+/** `NAME=value` entries with those of `changes` in place of, or after, the others. */
+function mergeEnvironment(entries: readonly string[], changes: Readonly<Record<string, string>>): string[] {
+  const merged = new Map(entries.map((entry) => [entry.slice(0, entry.indexOf('=')), entry]));
+  for (const [name, value] of Object.entries(changes)) merged.set(name, `${name}=${value}`);
+  return [...merged.values()];
+}
+
+/** The root as it was at the container's start, whose accounts are what names mean. */
+async function rootfsOf(
+  { id, spec, record }: Container,
+  parts: ContainerizerParts,
+  options: CallOptions,
+): Promise<Rootfs> {
+  const known = record?.image;
+  const image = known && (await parts.store.get(known.reference, spec.pull));
+  if (image?.digest !== known?.digest) {
+    throw new GantryError(
+      'NOT_FOUND',
+      `container ${id}: its image is not in the store any more: pull it by its digest`,
+      {
+        details: { id, image: known },
+      },
+    );
+  }
+  const { source } = await resolveSource(spec, image, parts.store, options);
+  return parts.provisioner.describe(id, source);
+}
