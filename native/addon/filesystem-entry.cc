@@ -65,14 +65,17 @@ Result CreateFolder(int root, const std::string& path, const Metadata& metadata,
   return result.ok() ? ApplyMetadata(folder.get(), metadata) : result;
 }
 
-Result CreateFile(int root, const std::string& path, Fd& out, uint32_t& made) {
+Result CreateFile(int root, const std::string& path, mode_t mode, Fd& out, uint32_t& made) {
+  constexpr int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  Result result = CheckPath(path);
+  if (!result.ok()) return result;
+  // One call does for most files; the rest need their folders made, or their place cleared.
+  if (OpenInRoot(root, path, flags, out, mode).ok()) return {};
   Place place;
-  Result result = Resolve(root, path, Parents::kMake, place);
+  result = Resolve(root, path, Parents::kMake, place);
   made = place.made;
   if (!result.ok()) return result;
-  const int fd = Replacing(place, result, [&place] {
-    return openat(place.parent(), place.name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  });
+  const int fd = Replacing(place, result, [&] { return openat(place.parent(), place.name.c_str(), flags, mode); });
   if (fd < 0) return result.ok() ? Failed("openat") : result;
   out = Fd(fd);
   return {};

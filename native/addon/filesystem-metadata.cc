@@ -10,6 +10,8 @@ namespace gantry::filesystem {
 namespace {
 
 constexpr char kOpaque[] = "trusted.overlay.opaque";
+// What an overlay that belongs to a user namespace goes by.
+constexpr char kUserOpaque[] = "user.overlay.opaque";
 
 void BothTimes(const timespec& mtime, timespec times[2]) {
   times[0] = mtime;
@@ -19,11 +21,19 @@ void BothTimes(const timespec& mtime, timespec times[2]) {
 }  // namespace
 
 Result ApplyMetadata(int fd, const Metadata& metadata) {
-  if (fchown(fd, metadata.uid, metadata.gid) < 0) return Failed("fchown");
+  struct stat present;
+  if (fstat(fd, &present) < 0) return Failed("fstat");
+  bool mayDiffer = (present.st_mode & kModeBits) != metadata.mode;
+  if (present.st_uid != metadata.uid || present.st_gid != metadata.gid) {
+    if (fchown(fd, metadata.uid, metadata.gid) < 0) return Failed("fchown");
+    mayDiffer = true;
+  }
   for (const Xattr& xattr : metadata.xattrs) {
     if (fsetxattr(fd, xattr.name.c_str(), xattr.value.data, xattr.value.size, 0) < 0) return Failed("fsetxattr");
+    // An access control list has a part of the mode in it.
+    mayDiffer = true;
   }
-  if (fchmod(fd, metadata.mode) < 0) return Failed("fchmod");
+  if (mayDiffer && fchmod(fd, metadata.mode) < 0) return Failed("fchmod");
   timespec times[2];
   BothTimes(metadata.mtime, times);
   if (futimens(fd, times) < 0) return Failed("futimens");
@@ -31,11 +41,25 @@ Result ApplyMetadata(int fd, const Metadata& metadata) {
 }
 
 Result ApplyMetadataAt(const Place& place, const Metadata& metadata) {
-  const int opened = openat(place.parent(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  const char* name = place.name.c_str();
+  struct stat present;
+  if (fstatat(place.parent(), name, &present, AT_SYMLINK_NOFOLLOW) < 0) return Failed("fstatat");
+  timespec times[2];
+  BothTimes(metadata.mtime, times);
+  const bool isLink = S_ISLNK(present.st_mode);
+  if (isLink && metadata.xattrs.empty()) {
+    if (present.st_uid != metadata.uid || present.st_gid != metadata.gid) {
+      if (fchownat(place.parent(), name, metadata.uid, metadata.gid, AT_SYMLINK_NOFOLLOW) < 0) {
+        return Failed("fchownat");
+      }
+    }
+    if (utimensat(place.parent(), name, times, AT_SYMLINK_NOFOLLOW) < 0) return Failed("utimensat");
+    return {};
+  }
+
+  const int opened = openat(place.parent(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (opened < 0) return Failed("openat");
   const Fd fd(opened);
-  struct stat status;
-  if (fstat(fd.get(), &status) < 0) return Failed("fstat");
   if (fchownat(fd.get(), "", metadata.uid, metadata.gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0) {
     return Failed("fchownat");
   }
@@ -46,16 +70,16 @@ Result ApplyMetadataAt(const Place& place, const Metadata& metadata) {
       return Failed("setxattr");
     }
   }
-  if (!S_ISLNK(status.st_mode) && chmod(self.c_str(), metadata.mode) < 0) return Failed("chmod");
-  timespec times[2];
-  BothTimes(metadata.mtime, times);
+  if (!isLink && chmod(self.c_str(), metadata.mode) < 0) return Failed("chmod");
   if (utimensat(AT_FDCWD, self.c_str(), times, 0) < 0) return Failed("utimensat");
   return {};
 }
 
 Result MarkOpaque(int fd) {
-  if (fsetxattr(fd, kOpaque, "y", 1, 0) < 0) return Failed("fsetxattr");
-  return {};
+  if (fsetxattr(fd, kOpaque, "y", 1, 0) == 0) return {};
+  // In a user namespace `trusted` attributes are out of reach.
+  if (errno == EPERM && fsetxattr(fd, kUserOpaque, "y", 1, 0) == 0) return {};
+  return Failed("fsetxattr");
 }
 
 Result SetFolderTime(int root, const std::string& path, const timespec& mtime) {

@@ -79,9 +79,10 @@ Result CheckPath(const std::string& path) {
   return {};
 }
 
-Result OpenInRoot(int root, const std::string& path, uint64_t flags, Fd& out) {
+Result OpenInRoot(int root, const std::string& path, uint64_t flags, Fd& out, mode_t mode) {
   open_how how = {};
   how.flags = flags | O_CLOEXEC;
+  how.mode = mode;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
   for (int attempt = 0; attempt < kMaxAttempts; attempt++) {
     const long fd = syscall(SYS_openat2, root, path.c_str(), &how, sizeof how);

@@ -15,8 +15,6 @@ using filesystem::Metadata;
 using filesystem::Place;
 using filesystem::Result;
 
-constexpr mode_t kModeBits = 07777;
-
 bool ReadBytes(const Napi::Value& value, Bytes& out) {
   if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) return false;
   const auto view = value.As<Napi::Uint8Array>();
@@ -61,7 +59,7 @@ bool ReadMetadata(const Napi::Value& value, Metadata& out) {
       !ReadNumber(object.Get("mtimeNanoseconds"), nanoseconds)) {
     return false;
   }
-  out.mode = static_cast<mode_t>(mode) & kModeBits;
+  out.mode = static_cast<mode_t>(mode) & filesystem::kModeBits;
   out.uid = static_cast<uid_t>(uid);
   out.gid = static_cast<gid_t>(gid);
   out.mtime = {static_cast<time_t>(seconds), static_cast<long>(nanoseconds)};
@@ -131,7 +129,8 @@ class RootDirectory : public Napi::ObjectWrap<RootDirectory> {
     }
     uint32_t made = 0;
     Fd fd;
-    Result result = filesystem::CreateFile(root_.get(), path, fd, made);
+    const mode_t mode = metadata.mode & filesystem::kPlainModeBits;
+    Result result = filesystem::CreateFile(root_.get(), path, mode, fd, made);
     if (result.ok()) result = filesystem::WriteAll(fd.get(), body, 0);
     if (result.ok()) result = filesystem::ApplyMetadata(fd.get(), metadata);
     return Finish(info, result, path, made);
@@ -142,7 +141,7 @@ class RootDirectory : public Napi::ObjectWrap<RootDirectory> {
     if (!ReadPath(info[0], path)) return Misused(info);
     uint32_t made = 0;
     Fd fd;
-    const Result result = filesystem::CreateFile(root_.get(), path, fd, made);
+    const Result result = filesystem::CreateFile(root_.get(), path, 0600, fd, made);
     file_ = std::move(fd);
     return Finish(info, result, path, made);
   }
@@ -251,8 +250,9 @@ class RootDirectory : public Napi::ObjectWrap<RootDirectory> {
 Napi::Value IsOpaque(const Napi::CallbackInfo& info) {
   std::string path;
   if (!ReadPath(info[0], path)) return Misused(info);
+  const char* name = info[1].ToBoolean() ? "user.overlay.opaque" : "trusted.overlay.opaque";
   char value = 0;
-  const ssize_t size = lgetxattr(path.c_str(), "trusted.overlay.opaque", &value, sizeof value);
+  const ssize_t size = lgetxattr(path.c_str(), name, &value, sizeof value);
   // ERANGE: a longer value, which overlayfs does not take for one either.
   if (size < 0 && errno != ENODATA && errno != ERANGE && errno != EOPNOTSUPP) {
     SystemError(info.Env(), errno, "lgetxattr", path).ThrowAsJavaScriptException();

@@ -55,6 +55,10 @@ struct Place {
 
 enum class Parents { kMustExist, kMake };
 
+// The permission bits of a mode, and those with which a file can be created before it has its owner.
+constexpr mode_t kModeBits = 07777;
+constexpr mode_t kPlainModeBits = 0777;
+
 // True for an overlayfs whiteout: the character device 0:0.
 bool IsWhiteout(const struct stat& status);
 
@@ -62,7 +66,7 @@ bool IsWhiteout(const struct stat& status);
 Result CheckPath(const std::string& path);
 
 // openat2 below the root, as if the root were `/` for every symbolic link on the way.
-Result OpenInRoot(int root, const std::string& path, uint64_t flags, Fd& out);
+Result OpenInRoot(int root, const std::string& path, uint64_t flags, Fd& out, mode_t mode = 0);
 
 // Finds the place of an entry. Folders that are made are 0755 and root's.
 Result Resolve(int root, const std::string& path, Parents parents, Place& out);
@@ -71,10 +75,11 @@ Result Resolve(int root, const std::string& path, Parents parents, Place& out);
 // becomes an opaque folder: what it hid in the layers below stays hidden. The caller sets owner and mode.
 Result MakeFolder(int parent, const char* name);
 
-// Owner, extended attributes, mode, times: in the order in which none undoes another. For open files and folders.
+// Owner, extended attributes, mode, times: in the order in which none undoes another. For open files and folders; what is as
+// it should be already is left alone.
 Result ApplyMetadata(int fd, const Metadata& metadata);
 
-// The same for anything else, through an O_PATH descriptor of the entry itself. A symbolic link has no mode to set.
+// The same for anything else, which is not opened for it and not followed. A symbolic link has no mode to set.
 Result ApplyMetadataAt(const Place& place, const Metadata& metadata);
 
 // Marks an open folder as opaque to the overlay layers below.
@@ -82,7 +87,8 @@ Result MarkOpaque(int fd);
 
 // Each of these replaces what is there, but for a folder over a folder, which merges.
 Result CreateFolder(int root, const std::string& path, const Metadata& metadata, uint32_t& made);
-Result CreateFile(int root, const std::string& path, Fd& out, uint32_t& made);
+// Of the mode only what the process's umask leaves is set.
+Result CreateFile(int root, const std::string& path, mode_t mode, Fd& out, uint32_t& made);
 Result CreateSymlink(int root, const std::string& path, const char* target, const Metadata& metadata, uint32_t& made);
 Result CreateNode(int root, const std::string& path, mode_t type, dev_t device, const Metadata& metadata,
                   uint32_t& made);

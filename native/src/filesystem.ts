@@ -57,6 +57,9 @@ export interface FilesystemAddon {
   readonly RootDirectory: new (
     path: string,
   ) => RootDirectory;
-  /** True if overlayfs's opaque attribute, `trusted.overlay.opaque`, of the folder at a host path is `y`. Needs root to see it. */
-  isOpaque(path: Uint8Array): boolean;
+  /**
+   * True if overlayfs's opaque attribute of the folder at a host path is `y`: `user.overlay.opaque` if `userxattr`, else
+   * `trusted.overlay.opaque`, which needs root to be seen.
+   */
+  isOpaque(path: Uint8Array, userxattr?: boolean): boolean;
 }

@@ -30,9 +30,12 @@ export function checkPrerequisites() {
   );
 }
 
-/** @param {string} command */
-function isOnPath(command) {
-  return (process.env['PATH'] ?? '').split(':').some((folder) => {
+/**
+ * @param {string} command
+ * @param {string} [path] Folders, as in PATH. Default: this process's.
+ */
+export function isOnPath(command, path = process.env['PATH'] ?? '') {
+  return path.split(':').some((folder) => {
     try {
       accessSync(join(folder, command), constants.X_OK);
       return true;

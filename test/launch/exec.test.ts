@@ -106,13 +106,27 @@ requires({ root: true })('a process beside the first one', () => {
       code: 'LAUNCH_FAILED',
       details: { name: 'exec', errno: 'ENOENT', path: 'no-such-program' },
     });
-    const nowhere = { command: ['/bin/true'], workingDir: '/no/such' };
+    const nowhere = { command: ['/bin/echo'], workingDir: '/no/such' };
     await expect(host.containerizer.exec(id, nowhere)).rejects.toMatchObject({
       code: 'LAUNCH_FAILED',
       details: { name: 'chdir', errno: 'ENOENT', path: '/no/such' },
     });
     await expect(host.containerizer.exec(id, { command: [] })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     await expect(host.containerizer.exec('nobody', { command: ['true'] })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('can change the root, of which an image is made that shows the change', async () => {
+    const { containerizer, registry } = host;
+    expect((await outcome(script('mkdir /made && echo here >/made/file && rm /bin/true'))).exit).toMatchObject({
+      code: 0,
+    });
+    const as = `${registry.address}/committed:1`;
+    const { digest, layers } = await containerizer.commit(id, { as, config: { cmd: ['/bin/cat', '/made/file'] } });
+    const { termination, stdout } = await host.run({ image: as });
+    expect({ stdout, exit: termination.exit }).toMatchObject({ stdout: 'here\n', exit: { code: 0 } });
+    await expect(host.run({ image: as, command: ['/bin/true'] })).rejects.toMatchObject({ code: 'LAUNCH_FAILED' });
+    expect((await containerizer.status(id)).image?.digest).not.toBe(digest);
+    expect(layers.length).toBeGreaterThan(1);
   });
 
   it('is held up by output that nobody reads, without holding up another', async () => {
@@ -133,8 +147,7 @@ requires({ root: true })('a process beside the first one', () => {
     const exits = await Promise.all(codes.map(async (code) => (await outcome(script(`exit ${code}`))).exit));
     expect(exits.map((exit) => exit.type === 'exited' && exit.code)).toEqual(codes);
     // As many as the shim has places for, and no more: the place of one that ended is free again.
-    for (let turn = 0; turn < 40; turn++)
-      expect((await outcome({ command: ['/bin/true'] })).exit).toMatchObject({ code: 0 });
+    for (let turn = 0; turn < 40; turn++) expect((await outcome(script(':'))).exit).toMatchObject({ code: 0 });
   });
 
   it('gives up when its caller does, and leaves no process', async () => {

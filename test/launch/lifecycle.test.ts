@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ContainerState, isGantryError } from '@gantry/interface';
+import { createRegistryClient } from '@gantry/registry-client';
+import { createImageStore } from '@gantry/store';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { requires } from '../support/requires.js';
 import { outputMatching, startHost, type TestHost } from './host.js';
@@ -127,6 +129,27 @@ requires({ root: true })('the life of a container', () => {
     expect(state).toBe('DESTROYED');
     expect(termination?.failure?.code).toBe('LAUNCH_FAILED');
     expect(existsSync(join(host.root, 'provisioner', 'containers', 'nothing'))).toBe(false);
+  });
+
+  it('keeps its image from garbage collection while it lives, and no longer', async () => {
+    const { containerizer, image, root, registry } = host;
+    const store = createImageStore({ root: join(root, 'store'), registry: createRegistryClient(), unpackHoldMs: 0 });
+    const reference = `${registry.address}/kept:latest`;
+    await host.run({ command: ['/bin/true'] });
+    await store.tag(image, reference);
+    const { id } = await containerizer.launch({ image: reference, ...sh('sleep 1000') });
+    const leases = async () => {
+      const ids: (string | undefined)[] = [];
+      for await (const lease of store.leases()) ids.push(lease.id.split('/').at(-1));
+      return ids;
+    };
+    expect(await leases()).toEqual([id]);
+    for (const name of [image, reference]) await store.remove(name);
+    expect(await store.collectGarbage()).toMatchObject({ blobs: 0, layers: 0 });
+    await using still = await containerizer.exec(id, { command: ['/bin/true'] });
+    expect(await still.exit).toMatchObject({ code: 0 });
+    await containerizer.destroy(id);
+    expect(await leases()).toEqual([]);
   });
 
   it('says which image is not there', async () => {

@@ -36,7 +36,7 @@ class Steps {
 }
 
 /**
- * Removes all that a container had on the host: isolators in reverse order, then the root file system. Goes on after
+ * Removes all that a container had on the host: isolators in reverse order, the root file system, the lease. Goes on after
  * errors and returns the steps that failed. Idempotent, and needs nothing but the id.
  */
 export async function cleanUp(id: ContainerId, parts: ContainerizerParts): Promise<readonly CleanupStep[]> {
@@ -56,6 +56,8 @@ export async function finish(container: Container, parts: ContainerizerParts, en
   const steps = new Steps();
   if (orphan) await steps.run('process', () => parts.launcher.killOrphan(orphan));
   const limitation = ending.exit ? await findLimitation(id, parts, steps) : undefined;
+  // One that is still being taken would come after its release.
+  await container.leasing?.catch(() => undefined);
   if (folder) await removeAll(id, parts, steps);
   if (handle) await steps.run('shim connection', () => Promise.resolve(handle[Symbol.asyncDispose]()));
   const termination: ContainerTermination = {
@@ -87,6 +89,7 @@ async function removeAll(id: ContainerId, parts: ContainerizerParts, steps: Step
     await steps.run(`isolator ${isolator.name}`, () => isolator.cleanup?.(id));
   }
   await steps.run('provisioner', () => parts.provisioner.destroy(id));
+  await steps.run('lease', () => parts.leases.release(id));
 }
 
 async function findLimitation(

@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { digestHex, type ImageManifest, MediaType, maxDocumentBytes, parseManifest, sha256 } from '@gantry/image-spec';
 import {
-  type CallOptions,
+  type CommitOptions,
   type ContainerId,
   type Descriptor,
   type Digest,
@@ -18,24 +18,13 @@ import {
   throwIfAborted,
   toGantryError,
 } from '@gantry/interface';
-import { type ConfigChanges, committedConfig } from './committed-config.js';
+import { committedConfig } from './committed-config.js';
 
 /** What {@link commitContainer} makes an image of. */
 export interface CommittedContainer {
   readonly id: ContainerId;
   /** Digest of the manifest of the image that the container was launched from. */
   readonly digest: Digest;
-}
-
-export interface CommitOptions extends CallOptions {
-  /** The reference under which the store keeps the image; one that is there comes to stand for it. */
-  readonly as: string;
-  /** How the image runs, where that is not as the container's own image; each field replaces that image's. */
-  readonly config?: ConfigChanges;
-  readonly author?: string;
-  readonly comment?: string;
-  /** Where the layer is put together; it may become as large as what the container wrote. Default: the system's temporary folder. */
-  readonly workFolder?: string;
 }
 
 type Parts = { readonly store: ImageStore; readonly provisioner: Provisioner };

@@ -1,8 +1,5 @@
 import { decodeJson, type JsonObject, type JsonValue, parseImageConfig } from '@gantry/image-spec';
-import type { Digest, ImageConfig } from '@gantry/interface';
-
-/** How an image made of a container is to run, where that is not as the container's own image. */
-export type ConfigChanges = Partial<Omit<ImageConfig, 'platform' | 'created'>>;
+import type { ConfigChanges, Digest } from '@gantry/interface';
 
 /** The layer that was added, and what to say of it. */
 export interface AddedLayer {

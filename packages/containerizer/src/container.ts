@@ -29,6 +29,8 @@ export class Container {
   handle?: LaunchedContainer;
   /** What it was launched from, if that was here. */
   request?: LaunchRequest;
+  /** Settles when its image is leased, or could not be. */
+  leasing?: Promise<void>;
   /** Settles when the launch has come to RUNNING or has been undone. */
   launching?: Promise<void>;
   termination?: ContainerTermination;

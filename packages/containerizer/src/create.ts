@@ -17,6 +17,7 @@ import { createProvisioner } from '@gantry/provisioner';
 import { createRegistryClient } from '@gantry/registry-client';
 import { createImageStore } from '@gantry/store';
 import { GantryContainerizer } from './gantry-containerizer.js';
+import { ContainerLeases } from './leases.js';
 import { createOwner } from './owner.js';
 import { StateRoot } from './state-folder.js';
 
@@ -61,13 +62,16 @@ export async function createContainerizer(options: ContainerizerOptions = {}): P
     mkdir(stateRoot, { recursive: true, mode: 0o700 }),
   ]);
   const cgroups = options.cgroups ?? (await detectCgroups());
-  const cgroupParent = options.cgroupParent ?? (await defaultCgroupParent(stateRoot));
+  const place = await placeOf(stateRoot);
+  const cgroupParent = options.cgroupParent ?? (place === '' ? '/gantry' : `/gantry-${place}`);
   const state = await StateRoot.open(stateRoot, createOwner());
+  const store =
+    options.store ??
+    createImageStore({ root: join(root, 'store'), registry: options.registry ?? createRegistryClient() });
   return new GantryContainerizer(
     {
-      store:
-        options.store ??
-        createImageStore({ root: join(root, 'store'), registry: options.registry ?? createRegistryClient() }),
+      store,
+      leases: new ContainerLeases(store, `container${place === '' ? '' : `-${place}`}`),
       provisioner: options.provisioner ?? createProvisioner({ root: join(root, 'provisioner') }),
       launcher: options.launcher ?? createLauncher(),
       isolators: orderIsolators(options.isolators ?? createIsolators({ cgroups, cgroupParent })),
@@ -78,9 +82,11 @@ export async function createContainerizer(options: ContainerizerOptions = {}): P
   );
 }
 
-/** Recovery ends what it does not know below its control group, so two state roots must never share one. */
-async function defaultCgroupParent(stateRoot: string): Promise<string> {
+/**
+ * Tells state roots apart, empty for the default one. Recovery ends what it does not know below its control group, and
+ * releases the leases of containers that it does not know: no two state roots may share them.
+ */
+async function placeOf(stateRoot: string): Promise<string> {
   const path = await realpath(stateRoot);
-  if (path === defaultStateRoot) return '/gantry';
-  return `/gantry-${createHash('sha256').update(path).digest('hex').slice(0, 8)}`;
+  return path === defaultStateRoot ? '' : createHash('sha256').update(path).digest('hex').slice(0, 8);
 }

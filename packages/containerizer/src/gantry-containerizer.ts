@@ -1,6 +1,7 @@
 import {
   abortedError,
   type CallOptions,
+  type CommitOptions,
   type ContainerId,
   type Containerizer,
   type ContainerizerEvents,
@@ -16,12 +17,14 @@ import {
   type LaunchedContainer,
   type LogEntry,
   type LogOptions,
+  type PulledImage,
   type RecoveryReport,
   raceAbort,
   toGantryError,
 } from '@gantry/interface';
 import { EventEmitter } from 'eventemitter3';
 import { finish, retryCleanUp } from './cleanup.js';
+import { commitContainer } from './commit.js';
 import { Container } from './container.js';
 import { composeRequest, prepareContext, resolveSource } from './document.js';
 import { killAndWait } from './ending.js';
@@ -154,6 +157,18 @@ export class GantryContainerizer implements Containerizer {
     const container = this.#get(id);
     const handle = container.running('starting a process in');
     return handle.enter(await execRequest(container, this.#parts, spec, options), options);
+  }
+
+  async commit(id: ContainerId, options: CommitOptions): Promise<PulledImage> {
+    const container = this.#get(id);
+    container.running('committing');
+    const digest = container.record?.image?.digest;
+    if (digest === undefined) {
+      throw new GantryError('NOT_FOUND', `committing container ${id}: it was not made of an image`, {
+        details: { id },
+      });
+    }
+    return commitContainer(this.#parts, { id, digest }, options);
   }
 
   async status(id: ContainerId): Promise<ContainerStatus> {

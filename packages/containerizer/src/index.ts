@@ -1,5 +1,6 @@
 export { type ContainerizerOptions, createContainerizer } from './create.js';
 export { GantryContainerizer } from './gantry-containerizer.js';
+export { ContainerLeases } from './leases.js';
 export { type MergedDocument, mergeEdits, type NamedEdits } from './merge.js';
 export type { ContainerizerParts } from './parts.js';
 export { parseSignal, signalName } from './signals.js';

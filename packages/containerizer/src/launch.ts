@@ -46,12 +46,16 @@ export async function runLaunch(
   container.enter('ISOLATING');
   // If no isolator has anything to do with the blocked process, it need not wait for us.
   const release = !parts.isolators.some((isolator) => isolator.isolate);
-  const handle = await container.timed('launch', () => pending.launch(request, { ...options, release }));
+  const launching = container.timed('launch', () => pending.launch(request, { ...options, release }));
+  // Until it is there, what has been unpacked just now is held by the store itself.
+  container.leasing = image ? parts.leases.take(id, image) : Promise.resolve();
+  container.leasing.catch(() => undefined);
+  const handle = await launching;
   container.handle = handle;
   container.request = request;
   await container.timed('checkpoint', async () => {
     folder.writeProcess(handle.process);
-    await durable;
+    await Promise.all([durable, container.leasing]);
   });
   await container.timed('isolate', async () => {
     await Promise.all(parts.isolators.map((isolator) => isolator.isolate?.(id, handle.process.pid)));
@@ -100,7 +104,7 @@ async function pullImage(
 ): Promise<Image | undefined> {
   const { image, pull } = container.spec;
   if (image === undefined) return undefined;
-  return parts.store.pull(image, { ...pull, ...options });
+  return parts.store.pull(image, { ...pull, ...options, unpack: true });
 }
 
 function recordOf(container: Container): NonNullable<Container['record']> {

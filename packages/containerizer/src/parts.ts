@@ -1,8 +1,10 @@
 import type { CgroupLayout, ImageStore, Isolator, Launcher, Provisioner } from '@gantry/interface';
+import type { ContainerLeases } from './leases.js';
 
 /** What a containerizer is made of. Any of them may be a host program's own. */
 export interface ContainerizerParts {
   readonly store: ImageStore;
+  readonly leases: ContainerLeases;
   readonly provisioner: Provisioner;
   /** In the order in which they contribute; clean-up is the reverse. */
   readonly isolators: readonly Isolator[];

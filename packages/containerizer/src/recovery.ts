@@ -111,7 +111,7 @@ export function cleanUpFailed(
   });
 }
 
-/** Cleans up what provisioner and isolators hold for ids that have no container folder. */
+/** Cleans up what provisioner, isolators and store hold for ids that have no container folder. */
 export async function reapUnknown(
   root: StateRoot,
   parts: ContainerizerParts,
@@ -119,6 +119,12 @@ export async function reapUnknown(
 ): Promise<void> {
   const held = new Set<ContainerId>();
   for await (const id of parts.provisioner.list()) held.add(id);
+  try {
+    for await (const id of parts.leases.list()) held.add(id);
+  } catch (error) {
+    // A lease that cannot be read may be anybody's: it stays, and is no reason to leave the rest.
+    report.failed.push({ id: '', message: toGantryError(error, 'leases of the store').message });
+  }
   for (const isolator of parts.isolators) {
     if (isolator.list) for await (const id of isolator.list()) held.add(id);
   }

@@ -3,13 +3,13 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeJson } from '@gantry/image-spec';
-import type { Image, ImageStore, Provisioner, Rootfs, UnpackedImage } from '@gantry/interface';
+import type { CommitOptions, Image, ImageStore, Provisioner, Rootfs, UnpackedImage } from '@gantry/interface';
 import { createProvisioner } from '@gantry/provisioner';
 import { createRegistryClient } from '@gantry/registry-client';
 import { createImageStore } from '@gantry/store';
 import { type BuildOptions, buildImage } from '@gantry/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type CommitOptions, commitContainer } from '../src/commit.js';
+import { commitContainer } from '../src/commit.js';
 
 const base = 'localhost/base:1';
 const committed = 'localhost/committed:1';

@@ -3,8 +3,8 @@ import { type Descriptor, type Digest, GantryError, type Image, type ImageLayer 
 import { chainIds } from './chain-id.js';
 import { digestAlgorithm } from './digest.js';
 import { parseImageConfig } from './image-config.js';
-import type { ImageManifest } from './manifest.js';
-import { isConfigType, isLayerType } from './media-types.js';
+import { isLayerType } from './media-types.js';
+import { artifactTypeOf, type ImageManifest } from './oci/manifest.js';
 import { quote } from './quote.js';
 
 /** What an image is put together from. */
@@ -25,11 +25,14 @@ export interface ImageParts {
  */
 export function assembleImage(parts: ImageParts): Image {
   const { reference, manifest, parsed, configBytes } = parts;
-  if (!isConfigType(parsed.config.mediaType)) {
+  const artifactType = artifactTypeOf(parsed);
+  if (artifactType !== undefined) {
     throw new GantryError(
       'UNSUPPORTED',
-      `${reference}: config of media type ${quote(parsed.config.mediaType)}: an artifact, not a container image`,
-      { details: { mediaType: parsed.config.mediaType } },
+      `${reference}: an artifact of type ${quote(artifactType)}, no container image`,
+      {
+        details: { mediaType: parsed.config.mediaType, artifactType },
+      },
     );
   }
   verifyConfig(reference, parsed.config, configBytes);

@@ -1,8 +1,8 @@
 import type { Digest, ImageConfig, Platform } from '@gantry/interface';
 import { isDigest } from './digest.js';
-import { decodeJson } from './json.js';
-import { JsonFields } from './json-fields.js';
+import { JsonFields } from './json/json-fields.js';
 import { quote } from './quote.js';
+import { largestUnixId } from './unix-id.js';
 
 const what = 'image config';
 const rootNames = ['architecture', 'os', 'os.version', 'variant', 'created', 'config', 'rootfs'] as const;
@@ -17,6 +17,7 @@ const runNames = [
   'ExposedPorts',
   'Volumes',
   'Labels',
+  'SupplementaryGids',
 ] as const;
 
 type RunFields = JsonFields<(typeof runNames)[number]>;
@@ -26,9 +27,10 @@ type RunFields = JsonFields<(typeof runNames)[number]>;
  * uncompressed, lowest first. `INVALID_DOCUMENT` with the JSON path of the fault. OCI image-spec, config.md.
  */
 export function parseImageConfig(bytes: Uint8Array): { config: ImageConfig; diffIds: readonly Digest[] } {
-  const root = new JsonFields(what, '$', decodeJson(bytes, { what }), rootNames);
+  const root = JsonFields.decode(what, bytes, rootNames);
   const run = root.object('config', runNames) ?? new JsonFields(what, '$.config', {}, runNames);
-  const created = root.string('created');
+  const created = root.dateTime('created');
+  const supplementaryGids = readGids(run);
   const config: ImageConfig = {
     platform: readPlatform(root),
     user: readText(run, 'User'),
@@ -40,6 +42,7 @@ export function parseImageConfig(bytes: Uint8Array): { config: ImageConfig; diff
     exposedPorts: run.keys('ExposedPorts'),
     volumes: readVolumes(run),
     labels: run.stringMap('Labels'),
+    ...(supplementaryGids.length > 0 && { supplementaryGids }),
     ...(created && { created }),
   };
   return { config, diffIds: readDiffIds(root) };
@@ -94,6 +97,15 @@ function readVolumes(run: RunFields): readonly string[] {
     if (!volume.startsWith('/')) throw run.invalid('Volumes', `${quote(volume)} is not an absolute path`);
   }
   return volumes;
+}
+
+/** Not of the specification: where {@link appcImageConfig} leaves what appc images may ask for. */
+function readGids(run: RunFields): readonly number[] {
+  const gids = run.sizes('SupplementaryGids');
+  gids.forEach((gid, index) => {
+    if (gid > largestUnixId) throw run.invalidElement('SupplementaryGids', index, `want 0 to ${largestUnixId}`);
+  });
+  return gids;
 }
 
 /** A NUL would end the word early once it is handed to the kernel. */

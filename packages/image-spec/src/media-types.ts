@@ -16,6 +16,7 @@ export const MediaType = {
   dockerLayer: 'application/vnd.docker.image.rootfs.diff.tar',
   dockerLayerGzip: 'application/vnd.docker.image.rootfs.diff.tar.gzip',
   dockerLayerZstd: 'application/vnd.docker.image.rootfs.diff.tar.zstd',
+  dockerForeignLayer: 'application/vnd.docker.image.rootfs.foreign.diff.tar',
   dockerForeignLayerGzip: 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
   dockerSchema1: 'application/vnd.docker.distribution.manifest.v1+json',
   dockerSchema1Signed: 'application/vnd.docker.distribution.manifest.v1+prettyjws',
@@ -25,14 +26,21 @@ const layerTypes: ReadonlySet<string> = new Set([
   MediaType.ociLayer,
   MediaType.ociLayerGzip,
   MediaType.ociLayerZstd,
-  MediaType.ociForeignLayer,
-  MediaType.ociForeignLayerGzip,
-  MediaType.ociForeignLayerZstd,
   MediaType.dockerLayer,
   MediaType.dockerLayerGzip,
   MediaType.dockerLayerZstd,
+]);
+
+const foreignLayerTypes: ReadonlySet<string> = new Set([
+  MediaType.ociForeignLayer,
+  MediaType.ociForeignLayerGzip,
+  MediaType.ociForeignLayerZstd,
+  MediaType.dockerForeignLayer,
   MediaType.dockerForeignLayerGzip,
 ]);
+
+/** RFC 6838, section 4.2, as OCI image-spec, descriptor.md#properties, asks for. */
+const grammar = /^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}$/;
 
 /** What servers of plain files say; it tells nothing about a document. */
 const vagueTypes: ReadonlySet<string> = new Set(['', 'application/json', 'application/octet-stream', 'text/plain']);
@@ -42,6 +50,11 @@ export function mediaTypeOf(contentType: string): string | undefined {
   const semicolon = contentType.indexOf(';');
   const type = (semicolon < 0 ? contentType : contentType.slice(0, semicolon)).trim().toLowerCase();
   return vagueTypes.has(type) ? undefined : type;
+}
+
+/** True for text of the form of a media type, without parameters. */
+export function isMediaType(text: string): boolean {
+  return grammar.test(text);
 }
 
 /** True for an OCI image index and a Docker manifest list. */
@@ -64,7 +77,15 @@ export function isConfigType(mediaType: string): boolean {
   return mediaType === MediaType.ociConfig || mediaType === MediaType.dockerConfig;
 }
 
-/** True for a file system layer of an image, compressed or not. */
+/** True for a file system layer of an image, compressed or not, distributable or not. */
 export function isLayerType(mediaType: string): boolean {
-  return layerTypes.has(mediaType);
+  return layerTypes.has(mediaType) || foreignLayerTypes.has(mediaType);
+}
+
+/**
+ * True for a layer that its maker does not let everybody distribute: it may have to be fetched from elsewhere, and is not
+ * to be pushed. OCI image-spec, layer.md#non-distributable-layers.
+ */
+export function isForeignLayerType(mediaType: string): boolean {
+  return foreignLayerTypes.has(mediaType);
 }

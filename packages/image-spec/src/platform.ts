@@ -1,6 +1,6 @@
 import { type Descriptor, GantryError, type Platform } from '@gantry/interface';
-import type { ImageIndex, IndexEntry } from './manifest.js';
-import { isIndexType, isManifestType } from './media-types.js';
+import { isConfigType, isIndexType, isManifestType } from './media-types.js';
+import type { ImageIndex, IndexEntry } from './oci/manifest.js';
 
 /** Node.js's names of processors that differ from Go's. */
 const goArchitectures: ReadonlyMap<string, string> = new Map([
@@ -42,7 +42,7 @@ export function formatPlatform(platform: Platform): string {
 /**
  * The manifest of an index that suits a platform best: operating system and processor equal, of the variants that the
  * processor runs the highest (arm/v7 takes v7, v6, v5; arm64 without variant is v8; amd64 without is v1), else the only
- * one without platform. Attestations are passed over. `NO_PLATFORM` lists what is there, in `details.available`.
+ * one without platform. Attestations and other artifacts are passed over. `NO_PLATFORM` lists what is there, in `details.available`.
  */
 export function choosePlatform(index: ImageIndex, platform: Platform): Descriptor {
   const candidates = index.manifests.filter(isImage);
@@ -67,7 +67,8 @@ function isImage(entry: IndexEntry): boolean {
   const attestation =
     entry.annotations?.['vnd.docker.reference.type'] === 'attestation-manifest' ||
     (entry.platform?.os === 'unknown' && entry.platform.architecture === 'unknown');
-  return !attestation && (isManifestType(entry.mediaType) || isIndexType(entry.mediaType));
+  const artifact = entry.artifactType !== undefined && !isConfigType(entry.artifactType);
+  return !attestation && !artifact && (isManifestType(entry.mediaType) || isIndexType(entry.mediaType));
 }
 
 /** How well an image of platform `offered` suits `wanted`; higher is better, undefined is not at all. */

@@ -8,6 +8,16 @@ const longestRepository = 255;
 const repositoryGrammar = /^[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*)*$/;
 const tagGrammar = /^\w[\w.-]{0,127}$/;
 
+/** True for a repository as registries take it: lower case, at most 255 characters. OCI distribution-spec, pulling manifests. */
+export function isRepository(text: string): boolean {
+  return text.length <= longestRepository && repositoryGrammar.test(text);
+}
+
+/** True for a tag: at most 128 characters. OCI distribution-spec, pulling manifests. */
+export function isTag(text: string): boolean {
+  return tagGrammar.test(text);
+}
+
 /**
  * Reads an image reference, `[registry/]repository[:tag][@digest]`, as Docker users write it: the registry defaults to
  * `docker.io`, a one-word repository there to `library/…`, the tag to `latest` if there is neither tag nor digest.
@@ -25,7 +35,7 @@ export function parseReference(text: string): ImageReference {
 
   const colon = named.indexOf(':', named.lastIndexOf('/') + 1);
   const tag = colon < 0 ? undefined : named.slice(colon + 1);
-  if (tag !== undefined && !tagGrammar.test(tag)) {
+  if (tag !== undefined && !isTag(tag)) {
     throw invalid(
       text,
       'a tag is 1 to 128 letters, digits, underscores, dots and dashes, and starts with none of the last two',
@@ -54,7 +64,7 @@ function splitName(text: string, name: string): { registry: string; repository: 
   const repository = registry === 'docker.io' && !path.includes('/') ? `library/${path}` : path;
   if (repository.length > longestRepository)
     throw invalid(text, `repository longer than ${longestRepository} characters`);
-  if (!repositoryGrammar.test(repository)) {
+  if (!isRepository(repository)) {
     throw invalid(
       text,
       repository === repository.toLowerCase()

@@ -8,6 +8,7 @@ import {
   digestAlgorithm,
   digestHex,
   isDigest,
+  isForeignLayerType,
   MediaType,
   parseDigest,
   parseImageConfig,
@@ -81,6 +82,9 @@ describe('parseImageConfig', () => {
     ['a variable without value', run({ Env: ['A'] }), '$.config.Env'],
     ['a variable without name', run({ Env: ['=a'] }), '$.config.Env'],
     ['a relative volume', run({ Volumes: { data: {} } }), '$.config.Volumes'],
+    ['a time that is none', { ...dockerConfig, created: '2024-02-30T00:00:00Z' }, '$.created'],
+    ['a port that is no object', run({ ExposedPorts: { '80/tcp': 'x' } }), '$.config.ExposedPorts["80/tcp"]'],
+    ['a group that means no change', run({ SupplementaryGids: [1, 2 ** 32 - 1] }), '$.config.SupplementaryGids[1]'],
     ['a label that is no string', run({ Labels: { a: 1 } }), '$.config.Labels.a'],
     ['a list as config', { ...dockerConfig, config: [] }, '$.config'],
   ])('refuses %s', (_, document, path) => {
@@ -147,7 +151,7 @@ describe('assembleImage', () => {
     [
       'an artifact',
       dockerConfig,
-      { config: { mediaType: MediaType.ociEmpty, size: 2, digest: digest('0') } },
+      { config: { mediaType: 'application/vnd.example+json', size: 2, digest: digest('0') } },
       'UNSUPPORTED',
     ],
     [
@@ -158,6 +162,30 @@ describe('assembleImage', () => {
     ],
   ])('refuses %s', (_, config, change, code) => {
     expect(() => assemble(config, change)).toThrow(expect.objectContaining({ code }));
+  });
+
+  it('says what an artifact is', () => {
+    const empty = { mediaType: MediaType.ociEmpty, size: 2, digest: digest('0') };
+    expect(() => assemble(dockerConfig, { config: empty, artifactType: 'application/vnd.example.sbom' })).toThrow(
+      expect.objectContaining({
+        code: 'UNSUPPORTED',
+        message: expect.stringContaining('application/vnd.example.sbom'),
+        details: { mediaType: MediaType.ociEmpty, artifactType: 'application/vnd.example.sbom' },
+      }),
+    );
+  });
+
+  it.each([
+    MediaType.ociLayerZstd,
+    MediaType.ociForeignLayer,
+    MediaType.ociForeignLayerGzip,
+    MediaType.ociForeignLayerZstd,
+    MediaType.dockerForeignLayer,
+    MediaType.dockerForeignLayerGzip,
+  ])('takes layers of type %s', (mediaType) => {
+    const layers = dockerManifest.layers.map((layer) => ({ ...layer, mediaType }));
+    expect(assemble(dockerConfig, { layers }).layers).toHaveLength(2);
+    expect(isForeignLayerType(mediaType)).toBe(mediaType !== MediaType.ociLayerZstd);
   });
 
   it('verifies the config', () => {

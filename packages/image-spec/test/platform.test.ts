@@ -75,6 +75,9 @@ describe('choosePlatform', () => {
 
   it('passes over attestations and things that are no image', () => {
     const other = { ...entry('1', linux('amd64')), mediaType: 'application/vnd.example+json' };
+    const sbom = { ...entry('2', linux('amd64')), artifactType: 'application/vnd.example.sbom' };
+    const image = { ...entry('3', linux('amd64')), artifactType: MediaType.ociConfig };
+    expect(choosePlatform(withEntries(sbom, image), linux('amd64')).digest).toBe(digest('3'));
     expect(() => choosePlatform(withEntries(other), linux('amd64'))).toThrow(
       expect.objectContaining({ details: { platform: 'linux/amd64', available: [] } }),
     );

@@ -2,6 +2,7 @@ import { isGantryError } from '@gantry/interface';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatReference, parseReference, parseRegistry } from '../src/index.js';
+import { cpuTime } from './support/cpu-time.js';
 
 const hex = 'ab'.repeat(32);
 
@@ -148,9 +149,7 @@ describe('parseReference', () => {
     for (const unit of ['a', 'a-', 'a.', 'a/', '-', '[', ':', '@', '__']) {
       for (const length of [300_000, 1024]) {
         const text = `${unit.repeat(length / unit.length)}!`;
-        const before = performance.now();
-        expect(() => parseReference(text)).toThrow();
-        expect(performance.now() - before).toBeLessThan(100);
+        expect(cpuTime(() => expect(() => parseReference(text)).toThrow())).toBeLessThan(100);
       }
     }
   });

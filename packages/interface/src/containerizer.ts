@@ -7,9 +7,11 @@ import type {
   ContainerUsage,
   ExecSpec,
 } from './container.js';
+import type { ImageConfig } from './image.js';
 import type { EnteredProcess, LaunchPlan, LogEntry, LogOptions } from './launcher.js';
 import type { OciSpec } from './oci-runtime.js';
 import type { CallOptions } from './options.js';
+import type { PulledImage } from './store.js';
 
 /** What the containerizer tells about all its containers. */
 export interface ContainerizerEvents {
@@ -26,8 +28,22 @@ export interface RecoveryReport {
   readonly cleaned: readonly ContainerId[];
   /** Belong to another live host program; left alone. */
   readonly foreign: readonly ContainerId[];
-  /** Records or leftovers that could not be dealt with, and why. The others are not affected. */
+  /** Records or leftovers that could not be dealt with, and why; an empty id for what is no container's. The others are not affected. */
   readonly failed: readonly { readonly id: ContainerId; readonly message: string }[];
+}
+
+/** How an image made of a container is to run, where that is not as the container's own image. */
+export type ConfigChanges = Partial<Omit<ImageConfig, 'platform' | 'created'>>;
+
+export interface CommitOptions extends CallOptions {
+  /** The reference under which the store keeps the image; one that is there comes to stand for it. */
+  readonly as: string;
+  /** How the image runs, where that is not as the container's own image; each field replaces that image's. */
+  readonly config?: ConfigChanges;
+  readonly author?: string;
+  readonly comment?: string;
+  /** Where the layer is put together; it may become as large as what the container wrote. Default: the system's temporary folder. */
+  readonly workFolder?: string;
 }
 
 /** Runs containers. Ended ones stay listed, with their termination and log, until `remove`. */
@@ -54,6 +70,12 @@ export interface Containerizer extends AsyncDisposable {
    * exec succeeded. `WRONG_STATE` if the container does not run, `LAUNCH_FAILED` if the program cannot be started.
    */
   exec(id: ContainerId, spec: ExecSpec, options?: CallOptions): Promise<EnteredProcess>;
+  /**
+   * Makes an image of what a running container changed in its root, and puts it into the store. All or nothing; but the
+   * container is not held meanwhile: `WRONG_STATE` for a file that changes while it is read. `NOT_FOUND` for a container
+   * without an image; `UNSUPPORTED` where the provisioner cannot tell changes.
+   */
+  commit(id: ContainerId, options: CommitOptions): Promise<PulledImage>;
   status(id: ContainerId): Promise<ContainerStatus>;
   usage(id: ContainerId, options?: CallOptions): Promise<ContainerUsage>;
   /** Every container, in order of creation. */

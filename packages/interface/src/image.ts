@@ -44,6 +44,8 @@ export interface ImageConfig {
   readonly platform: Platform;
   /** `user`, `uid`, `user:group` or `uid:gid`; empty means root. */
   readonly user: string;
+  /** Groups beside the user's own, by number; appc images may ask for them. */
+  readonly supplementaryGids?: readonly number[];
   readonly entrypoint: readonly string[];
   readonly cmd: readonly string[];
   /** `NAME=value`, in the image's order. */

@@ -22,6 +22,8 @@ export type ProgressEvent =
   | { readonly type: 'fetched'; readonly digest: Digest; readonly total: number; readonly cached: boolean }
   | { readonly type: 'unpacking'; readonly digest: Digest; readonly current: number; readonly total: number }
   | { readonly type: 'unpacked'; readonly digest: Digest; readonly cached: boolean }
+  /** Of a root file system that is copied; how much there is to come is not known. */
+  | { readonly type: 'copying'; readonly entries: number; readonly bytes: number }
   | {
       readonly type: 'retrying';
       readonly what: string;

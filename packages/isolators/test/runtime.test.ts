@@ -99,6 +99,14 @@ describe('docker/runtime', () => {
     expect(edits.args).toEqual(['/bin/true']);
   });
 
+  it("gives an image's own groups to its own user, and to no other", async () => {
+    const image = { user: '12:13', supplementaryGids: [20, 13, 21], cmd: ['/bin/true'] };
+    const own = await dockerRuntime().edits(contextOf({}, { image }));
+    expect(own.user).toEqual({ uid: 12, gid: 13, additionalGids: [13, 20, 21] });
+    const other = await dockerRuntime().edits(contextOf({ user: '14:15' }, { image }));
+    expect(other.user).toEqual({ uid: 14, gid: 15, additionalGids: [15] });
+  });
+
   it("prefers the spec's user to the image's", async () => {
     const image = { cmd: ['/bin/true'], user: '7:8' };
     expect((await dockerRuntime().edits(contextOf({}, { image }))).user).toMatchObject({ uid: 7, gid: 8 });

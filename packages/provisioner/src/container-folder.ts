@@ -5,6 +5,7 @@ const idGrammar = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
 
 /** Where the parts of a provisioner's folder are. */
 export interface ProvisionerFolders {
+  readonly root: string;
   readonly containers: string;
   /** What is being removed. */
   readonly trash: string;
@@ -15,13 +16,16 @@ export interface ProvisionerFolders {
 /** What is made for one container. */
 export interface ContainerFolder {
   readonly folder: string;
+  /** The overlay backend's, as is `work`. */
   readonly upper: string;
   readonly work: string;
+  /** The copy backend's. */
+  readonly copy: string;
   readonly rootfs: string;
 }
 
 export function provisionerFolders(root: string): ProvisionerFolders {
-  return { containers: join(root, 'containers'), trash: join(root, 'trash'), empty: join(root, 'empty') };
+  return { root, containers: join(root, 'containers'), trash: join(root, 'trash'), empty: join(root, 'empty') };
 }
 
 /** `INVALID_ARGUMENT` for an id that could not be a file name. */
@@ -35,7 +39,13 @@ export function containerFolder({ containers }: ProvisionerFolders, id: string):
     );
   }
   const folder = join(containers, id);
-  return { folder, upper: join(folder, 'upper'), work: join(folder, 'work'), rootfs: join(folder, 'rootfs') };
+  return {
+    folder,
+    upper: join(folder, 'upper'),
+    work: join(folder, 'work'),
+    copy: join(folder, 'copy'),
+    rootfs: join(folder, 'rootfs'),
+  };
 }
 
 export function isContainerId(text: unknown): text is string {

@@ -1,40 +1,32 @@
 import { stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
-import { GantryError, type Rootfs, type RootfsSource, toGantryError } from '@gantry/interface';
-import type { ContainerFolder, ProvisionerFolders } from './container-folder.js';
+import { GantryError, type Rootfs, toGantryError } from '@gantry/interface';
+import type { ContainerFolder } from './container-folder.js';
 import { FolderTree } from './folder-tree.js';
-import type { LayerFiles } from './layer-files.js';
 import { readFileOf } from './read-file.js';
 
 const defaultMaxBytes = 10 * 1024 * 1024;
 
-/** The root that a container gets from a source, whether its folders are there or not. `REFUSED` for a directory that is none. */
-export async function describeRootfs(
-  source: RootfsSource,
-  container: ContainerFolder,
-  folders: ProvisionerFolders,
-  files: LayerFiles,
+/** A folder of the host as a root. `REFUSED` if it is none. */
+export async function directoryRootfs(
+  directory: string,
+  { rootfs }: ContainerFolder,
+  isReadonly: boolean,
 ): Promise<Rootfs> {
-  const { rootfs: path, upper, work } = container;
-  if ('directory' in source) {
-    await requireFolder(source.directory);
-    const tree = new FolderTree(source.directory);
-    return {
-      path,
-      mount: { type: 'directory', source: source.directory },
-      readFile: readerOf((file, maxBytes) => readFileOf(tree, file, maxBytes)),
-    };
-  }
-  const layerPaths = files.visible(source.image.layerPaths);
-  const lower = layerPaths.length > 0 ? layerPaths : [folders.empty];
+  await requireFolder(directory);
+  const tree = new FolderTree(directory);
+  const mount = { type: 'directory', source: directory } as const;
   return {
-    path,
-    mount: { type: 'overlay', lower, upper, work },
-    readFile: readerOf((file, maxBytes) => files.read(layerPaths, file, maxBytes)),
+    path: rootfs,
+    mount: isReadonly ? { ...mount, readonly: true } : mount,
+    readFile: rootfsReader((file, maxBytes) => readFileOf(tree, file, maxBytes)),
   };
 }
 
-function readerOf(read: (file: string, maxBytes: number) => Promise<Uint8Array | undefined>): Rootfs['readFile'] {
+/** Puts the defaults and errors of `Rootfs.readFile` around a way to read. */
+export function rootfsReader(
+  read: (file: string, maxBytes: number) => Promise<Uint8Array | undefined>,
+): Rootfs['readFile'] {
   return async (file, { maxBytes = defaultMaxBytes } = {}) => {
     if (file.includes('\0')) {
       throw new GantryError('INVALID_ARGUMENT', `path ${JSON.stringify(file)}: a path has no NUL`, {

@@ -1,19 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { removeTree } from '@gantry/archive';
 import {
+  type BackendAbility,
   type CallOptions,
   errnoOf,
   GantryError,
   type Provisioner,
   type Rootfs,
   type RootfsSource,
+  raceAbort,
   throwIfAborted,
   toGantryError,
 } from '@gantry/interface';
-import { BoundedCache } from './bounded-cache.js';
+import { type BackendChoice, Backends } from './backends.js';
+import { changesOf } from './changes.js';
 import {
   type ContainerFolder,
   containerFolder,
@@ -21,45 +24,49 @@ import {
   type ProvisionerFolders,
   provisionerFolders,
 } from './container-folder.js';
-import { describeRootfs } from './describe.js';
+import { directoryRootfs, rootfsReader } from './describe.js';
 import { LayerFiles } from './layer-files.js';
-import { isOpaque } from './opaque.js';
+import { inUserNamespace, isOpaque } from './opaque.js';
 
 /** What a provisioner is made of. */
 export interface ProvisionerOptions {
-  /**
-   * Folder for what containers write, absolute or relative to the working folder; made when it is first needed. Its
-   * file system must be fit for the upper layer of an overlay mount (not an overlay itself).
-   */
+  /** Folder for what containers write, absolute or relative to the working folder; made when it is first needed. */
   readonly root: string;
+  /**
+   * Default `auto`: `overlay` where it works (see `probe`) and for images of up to 500 layers, else `copy`. A backend that is
+   * named is used or fails.
+   */
+  readonly backend?: BackendChoice;
 }
 
-const rootsKept = 1024;
-
-/** Mode and owner of the root folder that an image shows. */
-interface RootAttributes {
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-}
+/** A provisioner that says what it can do here, and what containers changed. */
+export type FolderProvisioner = Required<Provisioner>;
 
 /** Makes a provisioner on a folder. Nothing is touched before the first call. Linux only. */
-export function createProvisioner(options: ProvisionerOptions): Provisioner {
-  return new FolderProvisioner(resolve(options.root));
+export function createProvisioner({ root, backend = 'auto' }: ProvisionerOptions): FolderProvisioner {
+  if (!['auto', 'overlay', 'copy', 'bind'].includes(backend)) {
+    throw new GantryError('INVALID_ARGUMENT', `backend ${JSON.stringify(backend)}: want auto, overlay, copy or bind`, {
+      details: { field: 'backend' },
+    });
+  }
+  return new BackedProvisioner(resolve(root), backend);
 }
 
-class FolderProvisioner implements Provisioner {
+class BackedProvisioner implements FolderProvisioner {
   readonly #folders: ProvisionerFolders;
-  readonly #files = new LayerFiles(isOpaque);
-  readonly #roots = new BoundedCache<RootAttributes>(rootsKept);
+  readonly #userxattr = inUserNamespace();
+  readonly #backends: Backends;
+  readonly #files = new LayerFiles((path) => isOpaque(path, this.#userxattr));
 
-  constructor(root: string) {
+  constructor(root: string, backend: BackendChoice) {
     this.#folders = provisionerFolders(root);
+    this.#backends = new Backends(root, backend, this.#userxattr);
   }
 
   async describe(containerId: string, source: RootfsSource): Promise<Rootfs> {
+    const container = containerFolder(this.#folders, containerId);
     try {
-      return await describeRootfs(source, containerFolder(this.#folders, containerId), this.#folders, this.#files);
+      return (await this.#plan(container, source)).rootfs;
     } catch (error) {
       throw toGantryError(error, `root of container ${containerId}`);
     }
@@ -67,23 +74,20 @@ class FolderProvisioner implements Provisioner {
 
   async provision(containerId: string, source: RootfsSource, options: CallOptions = {}): Promise<Rootfs> {
     const container = containerFolder(this.#folders, containerId);
-    const rootfs = await this.describe(containerId, source);
     const what = `root of container ${containerId}`;
-    throwIfAborted(options.signal, what);
     try {
+      const { rootfs, fill } = await this.#plan(container, source);
+      throwIfAborted(options.signal, what);
       this.#makeFolder(container, containerId);
-    } catch (error) {
-      throw toGantryError(error, what);
-    }
-    try {
-      mkdirSync(container.rootfs, 0o700);
-      if (rootfs.mount.type === 'overlay') {
-        this.#makeUpper(rootfs.mount.upper, rootfs.mount.lower);
-        mkdirSync(rootfs.mount.work, 0o700);
+      try {
+        mkdirSync(container.rootfs, 0o700);
+        await fill(options);
+      } catch (error) {
+        await this.destroy(containerId);
+        throw error;
       }
       return rootfs;
     } catch (error) {
-      await this.destroy(containerId);
       throw toGantryError(error, what);
     }
   }
@@ -112,11 +116,43 @@ class FolderProvisioner implements Provisioner {
     }
   }
 
-  /**
-   * Makes the container's folder. Nothing that `provision` makes is flushed to the disk, which would cost more than all
-   * the rest of a launch: after a crash of the machine no container runs, and recovery destroys what is left of them.
-   * Unflushed, they are made in the kernel's memory, sooner than a thread could be woken for it: hence synchronously.
-   */
+  async probe({ signal }: CallOptions = {}): Promise<readonly BackendAbility[]> {
+    const what = `probe of ${this.#folders.root}`;
+    try {
+      const abilities = Promise.all((['overlay', 'copy', 'bind'] as const).map((name) => this.#backends.ability(name)));
+      return await raceAbort(abilities, signal, what);
+    } catch (error) {
+      throw toGantryError(error, what);
+    }
+  }
+
+  changes(containerId: string, options: CallOptions = {}): AsyncIterable<Uint8Array> {
+    return changesOf(containerFolder(this.#folders, containerId), containerId, this.#userxattr, options);
+  }
+
+  /** What a source becomes, and how to make it. */
+  async #plan(container: ContainerFolder, source: RootfsSource): Promise<RootPlan> {
+    if ('directory' in source) {
+      return { rootfs: await directoryRootfs(source.directory, container, this.#backends.readonly), fill: () => {} };
+    }
+    const { empty } = this.#folders;
+    const visible = this.#files.visible(source.image.layerPaths);
+    const layers = visible.length > 0 ? visible : [empty];
+    const backend = await this.#backends.for(layers);
+    return {
+      rootfs: {
+        path: container.rootfs,
+        mount: backend.describe(layers, container),
+        readFile: rootfsReader((file, maxBytes) => this.#files.read(visible, file, maxBytes)),
+      },
+      fill: (options) => {
+        if (layers[0] === empty) makeEmpty(empty);
+        return backend.provision(layers, container, options);
+      },
+    };
+  }
+
+  /** Synchronously, as nothing on the way of a launch waits for the disk: see the overlay backend. */
   #makeFolder({ folder }: ContainerFolder, id: string): void {
     try {
       mkdirSync(folder, 0o700);
@@ -132,27 +168,17 @@ class FolderProvisioner implements Provisioner {
       mkdirSync(folder, 0o700);
     }
   }
+}
 
-  /** The upper folder's own mode and owner are what the container sees of its root, so they are the image's. */
-  #makeUpper(upper: string, lower: readonly string[]): void {
-    const { empty } = this.#folders;
-    const top = lower.at(-1) ?? empty;
-    if (top === empty) mkdirSync(empty, { recursive: true, mode: 0o755 });
-    const { mode, uid, gid } = this.#rootOf(top);
-    mkdirSync(upper, mode);
-    if (uid !== process.geteuid?.() || gid !== process.getegid?.()) chownSync(upper, uid, gid);
-    // Apart from mkdir, which is subject to the host program's umask, and after chown, which clears bits.
-    chmodSync(upper, mode);
-  }
+interface RootPlan {
+  readonly rootfs: Rootfs;
+  fill(options: CallOptions): Promise<void> | void;
+}
 
-  #rootOf(top: string): RootAttributes {
-    const known = this.#roots.get(top);
-    if (known) return known;
-    const { mode, uid, gid } = lstatSync(top);
-    const attributes = { mode: mode & 0o7777, uid, gid };
-    this.#roots.set(top, attributes);
-    return attributes;
-  }
+/** The host program's umask has no say in it. */
+function makeEmpty(folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  chmodSync(folder, 0o755);
 }
 
 /** Renames a folder to a place whose parent is made if need be; false if there is no such folder. */

@@ -1,1 +1,2 @@
-export { createProvisioner, type ProvisionerOptions } from './folder-provisioner.js';
+export type { BackendChoice } from './backends.js';
+export { createProvisioner, type FolderProvisioner, type ProvisionerOptions } from './folder-provisioner.js';

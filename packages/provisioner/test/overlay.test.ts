@@ -66,7 +66,7 @@ describe.skipIf(process.getuid?.() !== 0)(
 
       const found = await Promise.all(
         paths.map(async (path) => {
-          const bytes = await readFileOf(new LayerTree(layers, isOpaque), path, 100);
+          const bytes = await readFileOf(new LayerTree(layers, (folder) => isOpaque(folder, false)), path, 100);
           return `${path} ${Buffer.from(bytes ?? []).toString()}\n`;
         }),
       );

@@ -17,7 +17,7 @@ beforeEach(async () => {
   // The strictest that a host program may run under.
   umask = process.umask(0o077);
   root = await mkdtemp(join(tmpdir(), 'gantry-provisioner-'));
-  provisioner = createProvisioner({ root });
+  provisioner = createProvisioner({ root, backend: 'overlay' });
 });
 
 afterEach(async () => {

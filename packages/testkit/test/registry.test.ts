@@ -128,6 +128,55 @@ describe.each(['memory', 'folder'])('a registry that keeps its content in %s', (
     expect([JSON.parse(last.body.toString()).tags, last.headers.has('link')]).toEqual([['c'], false]);
   });
 
+  it('lists repositories in pages', async () => {
+    for (const name of ['b', 'a', 'a/c']) await registry.addBlob(name, Buffer.from('x'));
+    const page = await call(registry, '/v2/_catalog?n=2');
+    expect(JSON.parse(page.body.toString())).toEqual({ repositories: ['a', 'a/c'] });
+    const last = await call(registry, /<(.*)>; rel="next"/.exec(page.headers.get('link') ?? '')?.[1] ?? '');
+    expect([JSON.parse(last.body.toString()).repositories, last.headers.has('link')]).toEqual([['b'], false]);
+  });
+
+  it('deletes a tag, and a manifest with its tags', async () => {
+    const digest = await registry.addManifest('a', 'x', MediaType.ociManifest, Buffer.from('{}'));
+    await registry.addManifest('a', 'y', MediaType.ociManifest, Buffer.from('{}'));
+    const status = async (target: string, method = 'GET') =>
+      (await call(registry, `/v2/a/manifests/${target}`, { method })).status;
+    expect(await status('x', 'DELETE')).toBe(202);
+    expect([await status('x'), await status('y'), await status(digest)]).toEqual([404, 200, 200]);
+    expect(await status(digest, 'DELETE')).toBe(202);
+    expect([await status('y'), await status(digest), await status(digest, 'DELETE')]).toEqual([404, 404, 404]);
+  });
+
+  it('lists the referrers of a manifest, all or of one type', async () => {
+    const subject = await registry.addManifest('a', 'x', MediaType.ociManifest, Buffer.from('{}'));
+    const manifest = (artifactType: string) => ({
+      artifactType,
+      config: { mediaType: 'application/x', digest: absent, size: 0 },
+      subject: { mediaType: MediaType.ociManifest, digest: subject, size: 2 },
+      annotations: { made: 'here' },
+    });
+    for (const type of ['a/1', 'a/2']) {
+      await registry.addManifest(
+        'a',
+        type[2] ?? '',
+        MediaType.ociManifest,
+        Buffer.from(JSON.stringify(manifest(type))),
+      );
+    }
+    await registry.addManifest('a', 'broken', MediaType.ociManifest, Buffer.from('{'));
+    const all = await call(registry, `/v2/a/referrers/${subject}`);
+    expect(all.headers.get('content-type')).toBe(MediaType.ociIndex);
+    expect(JSON.parse(all.body.toString()).manifests).toHaveLength(2);
+    const one = await call(registry, `/v2/a/referrers/${subject}?artifactType=a/2`);
+    expect(one.headers.get('oci-filters-applied')).toBe('artifactType');
+    expect(JSON.parse(one.body.toString()).manifests).toMatchObject([
+      { artifactType: 'a/2', mediaType: MediaType.ociManifest, annotations: { made: 'here' } },
+    ]);
+    expect(JSON.parse((await call(registry, `/v2/a/referrers/${absent}`)).body.toString()).manifests).toEqual([]);
+    await using older = await startRegistry({ referrers: false });
+    expect((await call(older, `/v2/a/referrers/${subject}`)).status).toBe(404);
+  });
+
   it('answers what it does not have with the error of the protocol', async () => {
     expect(errorCode(await call(registry, '/v2/a/manifests/t'))).toBe('NAME_UNKNOWN');
     await registry.addBlob('a', Buffer.from('x'));

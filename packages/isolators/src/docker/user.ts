@@ -29,7 +29,10 @@ export function resolveUser(context: PrepareContext): Promise<ResolvedUser> {
 
 async function readAndResolve({ spec, image, rootfs }: PrepareContext): Promise<ResolvedUser> {
   const [passwd, group] = await Promise.all([rootfs.readFile('/etc/passwd'), rootfs.readFile('/etc/group')]);
-  return lookUpUser(spec.user ?? image?.user ?? '', passwd, group);
+  const user = await lookUpUser(spec.user ?? image?.user ?? '', passwd, group);
+  // An image's own groups go with its own user.
+  const supplementary = spec.user === undefined ? (image?.supplementaryGids ?? []) : [];
+  return { ...user, additionalGids: [...new Set([...(user.additionalGids ?? []), ...supplementary])] };
 }
 
 /**

@@ -18,6 +18,11 @@ const remedies: readonly (readonly [step: RegExp, errno: RegExp, remedy: string]
   [/^(mount|bind|root|setPropagation|pivot|readonly|mask)/, /^EPERM$/, 'mounting needs CAP_SYS_ADMIN'],
   [/^bind$/, /^ENOENT$/, 'the source of a bind mount must exist on the host'],
   [/^mount$/, /^ENODEV$/, 'the kernel does not have this file system'],
+  [
+    /^(mount|bind|device|symlink|makeFolder)$/,
+    /^EROFS$/,
+    'the root is read-only from the first: its image must have every file and folder that something goes onto',
+  ],
   [/^rootOverlay$/, /^EINVAL$/, 'the upper and work folders must be on one file system that overlay can write to'],
   [/^device$/, /^EPERM$/, 'making device nodes needs CAP_MKNOD'],
   [/^(capabilities|user)$/, /^EPERM$/, 'the host program lacks a capability that the container is to have'],

@@ -8,6 +8,8 @@ export interface Shelf {
   readonly content: Content;
   readonly repositories: Repositories;
   readonly uploads: UploadSessions;
+  /** Lists the referrers of a manifest itself; else that is left to its clients. */
+  readonly keepsReferrers: boolean;
 }
 
 /** A request to one repository. */
@@ -18,6 +20,6 @@ export interface Exchange {
   readonly query: URLSearchParams;
   /** Name of the repository. */
   readonly name: string;
-  /** What follows `manifests/` or `blobs/`, decoded. */
+  /** What follows `manifests/`, `blobs/`, `tags/` or `referrers/`, decoded. */
   readonly target: string;
 }

@@ -14,12 +14,13 @@ import type { Repository } from './repositories.js';
 
 const tagGrammar = /^\w[\w.-]{0,127}$/;
 
-/** GET, HEAD and PUT of a manifest or index. OCI distribution-spec, spec.md#pulling-manifests and #pushing-manifests. */
+/** GET, HEAD, PUT and DELETE of a manifest or index. OCI distribution-spec, "Pull", "Pushing Manifests" and "Deleting Manifests". */
 export async function manifest(exchange: Exchange): Promise<Reply> {
   if (!isDigest(exchange.target) && !tagGrammar.test(exchange.target)) {
     return refusal(400, 'MANIFEST_INVALID', 'malformed tag or digest');
   }
   if (exchange.method === 'PUT') return put(exchange);
+  if (exchange.method === 'DELETE') return remove(exchange);
   if (exchange.method === 'GET' || exchange.method === 'HEAD') return get(exchange);
   return refusal(405, 'UNSUPPORTED', `${exchange.method} of a manifest`);
 }
@@ -55,7 +56,36 @@ async function put({ shelf, request, name, target }: Exchange): Promise<Reply> {
   repository.manifests.set(digest, request.headers['content-type'] ?? '');
   if (!isDigest(target)) repository.tags.set(target, digest);
   await shelf.repositories.save();
-  return { status: 201, headers: { Location: `/v2/${name}/manifests/${digest}`, 'Docker-Content-Digest': digest } };
+  const subject = shelf.keepsReferrers ? subjectOf(bytes) : undefined;
+  return {
+    status: 201,
+    headers: {
+      Location: `/v2/${name}/manifests/${digest}`,
+      'Docker-Content-Digest': digest,
+      ...(subject !== undefined && { 'OCI-Subject': subject }),
+    },
+  };
+}
+
+/** By digest with all its tags; by tag only that. */
+async function remove({ shelf, name, target }: Exchange): Promise<Reply> {
+  const repository = shelf.repositories.get(name);
+  const found = isDigest(target) ? repository?.manifests.delete(target) : repository?.tags.delete(target);
+  if (!repository || !found) return refusal(404, 'MANIFEST_UNKNOWN', `no manifest ${target} in ${name}`);
+  for (const [tag, digest] of repository.tags) if (digest === target) repository.tags.delete(tag);
+  await shelf.repositories.save();
+  return { status: 202, headers: {} };
+}
+
+/** The digest of a manifest's subject; undefined if it has none, or is not even JSON. OCI image-spec, manifest.md. */
+export function subjectOf(bytes: Uint8Array): string | undefined {
+  try {
+    const digest = field(field(decodeJson(bytes), 'subject'), 'digest');
+    return typeof digest === 'string' ? digest : undefined;
+  } catch (error) {
+    if (isGantryError(error)) return undefined;
+    throw error;
+  }
 }
 
 async function readAll(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array | undefined> {
@@ -95,7 +125,7 @@ function namedDigests(document: JsonValue): unknown[] {
   return descriptors.filter((descriptor) => field(descriptor, 'urls') === undefined).map((one) => field(one, 'digest'));
 }
 
-function field(value: JsonValue | undefined, key: string): JsonValue | undefined {
+export function field(value: JsonValue | undefined, key: string): JsonValue | undefined {
   // Objects of decodeJson have no prototype, and an array has none of the keys asked for.
   return typeof value === 'object' && value !== null ? (value as JsonObject)[key] : undefined;
 }

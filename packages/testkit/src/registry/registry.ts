@@ -27,6 +27,8 @@ export interface RegistryOptions {
   /** Keeps the content in this folder, which must exist and may hold what an earlier registry kept. Default: in memory. */
   readonly folder?: string;
   readonly auth?: AuthOptions;
+  /** Whether it has the referrers API, as registries of OCI distribution-spec 1.1 do. Default true. */
+  readonly referrers?: boolean;
 }
 
 /** A request as the registry saw it. */
@@ -39,7 +41,7 @@ export interface RequestRecord {
   readonly status: number | undefined;
 }
 
-/** A registry of this process. OCI distribution-spec 1.1, without deletion and referrers. */
+/** A registry of this process. OCI distribution-spec 1.1, and the catalog of the distribution project. */
 export interface TestRegistry extends AsyncDisposable {
   /** `127.0.0.1:port`, as it stands in references. */
   readonly address: string;
@@ -63,7 +65,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
   const content = folder === undefined ? new MemoryContent() : new FolderContent(folder);
   const repositories = await Repositories.open(folder);
   const registry = new InProcessRegistry(
-    { content, repositories, uploads: new UploadSessions(content) },
+    { content, repositories, uploads: new UploadSessions(content), keepsReferrers: options.referrers ?? true },
     createGate(options.auth),
   );
   await registry.listen(options.port ?? 0);

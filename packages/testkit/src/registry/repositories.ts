@@ -26,6 +26,11 @@ export class Repositories {
     return repositories;
   }
 
+  /** In order. */
+  names(): string[] {
+    return [...this.#all.keys()].sort();
+  }
+
   get(name: string): Repository | undefined {
     return this.#all.get(name);
   }

@@ -18,7 +18,7 @@ export interface BearerOptions {
 /** What a request wants to do to one repository. */
 export interface Access {
   readonly repository: string;
-  readonly actions: readonly ('pull' | 'push')[];
+  readonly actions: readonly ('pull' | 'push' | 'delete')[];
 }
 
 const maxFormBytes = 64 * 1024;

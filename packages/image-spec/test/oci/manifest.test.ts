@@ -1,8 +1,8 @@
 import { isGantryError } from '@gantry/interface';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MediaType, parseManifest } from '../src/index.js';
-import { digest, dockerManifest, encode, entry, ociIndex } from './documents.js';
+import { artifactTypeOf, MediaType, parseManifest } from '../../src/index.js';
+import { digest, dockerManifest, encode, entry, ociIndex } from '../documents.js';
 
 describe('parseManifest', () => {
   it('reads a Docker manifest', () => {
@@ -56,7 +56,52 @@ describe('parseManifest', () => {
     });
   });
 
+  it('tells an artifact from an image', () => {
+    const kindOf = (change: Readonly<Record<string, unknown>>) => {
+      const parsed = parseManifest(encode({ ...dockerManifest, mediaType: MediaType.ociManifest, ...change }));
+      return parsed.kind === 'manifest' ? artifactTypeOf(parsed.manifest) : 'index';
+    };
+    const empty = { mediaType: MediaType.ociEmpty, size: 2, digest: digest('0') };
+    expect(kindOf({})).toBeUndefined();
+    expect(kindOf({ artifactType: 'application/x' })).toBeUndefined();
+    expect(kindOf({ config: empty, artifactType: 'application/x' })).toBe('application/x');
+    expect(kindOf({ config: { ...empty, mediaType: 'application/vnd.cncf.helm.config.v1+json' } })).toBe(
+      'application/vnd.cncf.helm.config.v1+json',
+    );
+  });
+
+  it('keeps what an index is about', () => {
+    const subject = { mediaType: MediaType.ociManifest, size: 4, digest: digest('5') };
+    const parsed = parseManifest(
+      encode({ ...ociIndex, subject, artifactType: 'application/x', annotations: { 'a.b': 'c' } }),
+    );
+    expect(parsed).toMatchObject({
+      kind: 'index',
+      index: { subject, artifactType: 'application/x', annotations: new Map([['a.b', 'c']]) },
+    });
+  });
+
   it.each([
+    [
+      'an empty config without artifact type',
+      { ...dockerManifest, config: { ...dockerManifest.config, mediaType: MediaType.ociEmpty } },
+      undefined,
+      '$.artifactType',
+    ],
+    ['a subject that is no descriptor', { ...dockerManifest, subject: {} }, undefined, '$.subject.digest'],
+    ['an artifact type that is none', { ...ociIndex, artifactType: 'sbom' }, undefined, '$.artifactType'],
+    [
+      'a layer of no media type',
+      { ...dockerManifest, layers: [{ ...entry('1'), mediaType: 'tar; x' }] },
+      undefined,
+      '$.layers[0].mediaType',
+    ],
+    [
+      'half a platform',
+      { ...ociIndex, manifests: [entry('1', { os: 'linux' })] },
+      undefined,
+      '$.manifests[0].platform.architecture',
+    ],
     ['another type than the header', { ...dockerManifest }, MediaType.ociManifest, '$.mediaType'],
     ['layers in an index', { ...ociIndex, layers: [] }, MediaType.ociIndex, '$.layers'],
     ['a config in an index', { ...ociIndex, config: dockerManifest.config }, undefined, '$.config'],

@@ -12,8 +12,11 @@ const literals: ReadonlyMap<string, readonly [text: string, value: JsonValue]> =
 
 interface ReaderLimits {
   readonly what: string;
+  /** The JSON path of the root. */
+  readonly at: string;
   readonly maxDepth: number;
   readonly maxKeys: number;
+  readonly maxStringLength: number;
 }
 
 /** A JSON parser (RFC 8259) that keeps the path of where it is, counts what it makes and refuses a key given twice. */
@@ -108,6 +111,9 @@ export class JsonReader {
     } catch (cause) {
       throw this.#invalid('a string with a bad escape or a raw control character', cause);
     }
+    if (value.length > this.#limits.maxStringLength) {
+      throw this.#fault('LIMIT_EXCEEDED', `a string of more than ${this.#limits.maxStringLength} characters`);
+    }
     if (loneSurrogate.test(value)) throw this.#invalid('a string with half of a surrogate pair');
     return value;
   }
@@ -153,7 +159,7 @@ export class JsonReader {
   #fault(code: ErrorCode, reason: string, cause?: unknown): GantryError {
     const path = this.#trail.reduce<string>(
       (parent, step) => (typeof step === 'number' ? elementPath(parent, step) : memberPath(parent, step)),
-      '$',
+      this.#limits.at,
     );
     return new GantryError(code, `${this.#limits.what} at ${path}: ${reason}`, { cause, details: { path } });
   }

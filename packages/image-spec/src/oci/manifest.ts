@@ -1,10 +1,9 @@
 import { type Descriptor, GantryError, type Platform } from '@gantry/interface';
-import { descriptorFields, readDescriptor, readPlatform } from './descriptor.js';
-import { decodeJson } from './json.js';
-import { JsonFields } from './json-fields.js';
-import type { JsonObject } from './json-value.js';
-import { isIndexType, isManifestType, isSchema1Type, MediaType, mediaTypeOf } from './media-types.js';
-import { quote } from './quote.js';
+import { JsonFields } from '../json/json-fields.js';
+import type { JsonObject } from '../json/json-value.js';
+import { isConfigType, isIndexType, isManifestType, isSchema1Type, MediaType, mediaTypeOf } from '../media-types.js';
+import { quote } from '../quote.js';
+import { descriptorFields, readDescriptor, readMediaType, readPlatform } from './descriptor.js';
 
 /** An image manifest, OCI's or Docker's schema 2. OCI image-spec, manifest.md. */
 export interface ImageManifest {
@@ -12,7 +11,9 @@ export interface ImageManifest {
   readonly config: Descriptor;
   /** Lowest first. */
   readonly layers: readonly Descriptor[];
+  /** What an artifact is, where its config does not tell. See {@link artifactTypeOf}. */
   readonly artifactType?: string;
+  /** The manifest that this one is about. */
   readonly subject?: Descriptor;
   readonly annotations: ReadonlyMap<string, string>;
   /** The whole document, unknown fields included. */
@@ -28,6 +29,8 @@ export interface IndexEntry extends Descriptor {
 export interface ImageIndex {
   readonly mediaType: string;
   readonly manifests: readonly IndexEntry[];
+  readonly artifactType?: string;
+  readonly subject?: Descriptor;
   readonly annotations: ReadonlyMap<string, string>;
   /** The whole document, unknown fields included. */
   readonly raw: JsonObject;
@@ -59,10 +62,17 @@ type ManifestFields = JsonFields<(typeof fieldNames)[number]>;
  * `INVALID_DOCUMENT` with the JSON path of the fault; `UNSUPPORTED` for schema 1 and for a media type that is no image's.
  */
 export function parseManifest(bytes: Uint8Array, mediaType?: string): ParsedManifest {
-  const raw = decodeJson(bytes, { what });
-  const fields = new JsonFields(what, '$', raw, fieldNames);
+  const fields = JsonFields.decode(what, bytes, fieldNames);
   const type = agreedType(fields, mediaTypeOf(mediaType ?? ''));
-  const document = { mediaType: type, annotations: fields.stringMap('annotations'), raw: raw as JsonObject };
+  const subject = fields.object('subject', descriptorFields);
+  const artifactType = readMediaType(fields, 'artifactType');
+  const document = {
+    mediaType: type,
+    ...(artifactType !== undefined && { artifactType }),
+    ...(subject && { subject: readDescriptor(subject) }),
+    annotations: fields.stringMap('annotations'),
+    raw: fields.raw,
+  };
   return isIndexType(type)
     ? { kind: 'index', index: { ...document, ...readIndex(fields) } }
     : { kind: 'manifest', manifest: { ...document, ...readImageManifest(fields) } };
@@ -108,27 +118,28 @@ function readIndex(fields: ManifestFields): Pick<ImageIndex, 'manifests'> {
   return { manifests };
 }
 
-function readImageManifest(
-  fields: ManifestFields,
-): Pick<ImageManifest, 'config' | 'layers' | 'artifactType' | 'subject'> {
+function readImageManifest(fields: ManifestFields): Pick<ImageManifest, 'config' | 'layers'> {
   if (fields.has('manifests')) throw fields.invalid('manifests', 'an image manifest must not have it (CVE-2021-41190)');
-  const config = fields.object('config', descriptorFields);
-  if (config === undefined) throw fields.invalid('config', 'missing');
+  const config = readDescriptor(fields.requiredObject('config', descriptorFields));
   if (!fields.has('layers')) throw fields.invalid('layers', 'missing');
-  const subject = fields.object('subject', descriptorFields);
-  const artifactType = fields.string('artifactType');
-  return {
-    config: readDescriptor(config),
-    layers: fields.objects('layers', descriptorFields).map(readDescriptor),
-    ...(artifactType !== undefined && { artifactType }),
-    ...(subject && { subject: readDescriptor(subject) }),
-  };
+  if (config.mediaType === MediaType.ociEmpty && !fields.has('artifactType')) {
+    throw fields.invalid('artifactType', 'missing, and the config is the empty one');
+  }
+  return { config, layers: fields.objects('layers', descriptorFields).map(readDescriptor) };
+}
+
+/**
+ * What an artifact is that goes by a manifest and is no container image: its `artifactType`, else its config's media type.
+ * Undefined for an image. OCI image-spec, manifest.md#guidelines-for-artifact-usage.
+ */
+export function artifactTypeOf(manifest: ImageManifest): string | undefined {
+  return isConfigType(manifest.config.mediaType) ? undefined : (manifest.artifactType ?? manifest.config.mediaType);
 }
 
 function schema1(): GantryError {
   return new GantryError(
     'UNSUPPORTED',
-    `${what}: Docker schema 1 is not supported; push the image again with a current client to make it schema 2 or OCI`,
+    `${what}: Docker schema 1 is no image manifest of this kind; read it with parseSchema1Manifest, or push the image again with a current client`,
     { details: { mediaType: MediaType.dockerSchema1 } },
   );
 }

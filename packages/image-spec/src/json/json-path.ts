@@ -1,4 +1,4 @@
-import { quote } from './quote.js';
+import { quote } from '../quote.js';
 
 /** The JSON path of a member: `$.config`, or `$["org.x"]` where the key is no plain name. */
 export function memberPath(parent: string, key: string): string {

@@ -1,0 +1,108 @@
+// Reads a layer blob in a thread of its own, and decompresses it there: while one thread does so, another uses what came
+// before. The thread makes no system call but pread, and is joined before the reader goes.
+#pragma once
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+
+#include "gzip.h"
+#include "system.h"
+
+namespace gantry {
+
+class BlobReader {
+ public:
+  enum class Compression { kNone, kGzip };
+
+  // What `Next` found: bytes; the end; a fault; all that may be read has been; or nothing within the time.
+  enum class Found { kPiece, kEnd, kMalformed, kSystemError, kStarved, kNothing };
+
+  struct Piece {
+    size_t offset;
+    size_t size;
+  };
+
+  // Pieces fit a processor's cache; of some, one is filled and one is used at any time.
+  static constexpr size_t kPieceSize = 512 * 1024;
+  static constexpr unsigned kPieces = 4;
+  static constexpr size_t kMemorySize = kPieces * (inflate::kWindowSize + kPieceSize);
+
+  BlobReader(Fd file, Compression compression) : file_(std::move(file)), compression_(compression) {}
+  BlobReader(const BlobReader&) = delete;
+  BlobReader& operator=(const BlobReader&) = delete;
+  ~BlobReader() { Stop(); }
+
+  // Starts the thread. Returns an errno.
+  int Start();
+
+  // Ends the thread. Idempotent.
+  void Stop();
+
+  // That many bytes of the file may be read; no more will be if it is complete.
+  void Allow(uint64_t bytes, bool isComplete);
+
+  // Gives back the piece got last, and waits for the next one, but not for long.
+  Found Next(Piece& piece);
+
+  // Bytes of the file that are read.
+  uint64_t position();
+
+  // Where pieces are; `kMemorySize` bytes, which live as long as anyone has them.
+  const std::shared_ptr<uint8_t>& memory() const { return memory_; }
+
+  // Of `kMalformed`.
+  const char* problem() const { return problem_; }
+  // Of `kSystemError`.
+  int error() const { return error_; }
+
+ private:
+  // How the filling of a piece, or a part of it, came out.
+  enum class Fill { kGoesOn, kEnd, kMalformed, kSystemError, kStopped };
+
+  void Work();
+  bool AwaitFreePiece();
+  void Publish(size_t size, Fill fill);
+  Fill FillPiece(const uint8_t* floor, uint8_t*& out, uint8_t* end);
+  Fill FillPlain(uint8_t*& out, uint8_t* end);
+  Fill FillInflated(const uint8_t* floor, uint8_t*& out, uint8_t* end);
+  Fill Malformed(const char* problem);
+  // Waits until there are bytes to read, and reads some; `kEnd` behind the last one.
+  Fill Read(uint8_t* to, size_t most, size_t& size);
+
+  Fd file_;
+  const Compression compression_;
+  std::shared_ptr<uint8_t> memory_;
+
+  // The thread's own.
+  std::unique_ptr<uint8_t[]> inputMemory_;
+  inflate::Input input_;
+  GzipDecoder gzip_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  // Guarded by the mutex.
+  bool stop_ = false;
+  bool starved_ = false;
+  bool isComplete_ = false;
+  bool isTaken_ = false;
+  uint64_t allowed_ = 0;
+  uint64_t position_ = 0;
+  uint64_t filled_ = 0;
+  uint64_t released_ = 0;
+  size_t sizes_[kPieces] = {};
+  Fill last_ = Fill::kGoesOn;
+
+  // Set before `last_`.
+  const char* problem_ = "";
+  int error_ = 0;
+
+  pthread_t thread_ = {};
+  bool isStarted_ = false;
+};
+
+}  // namespace gantry

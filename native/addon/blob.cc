@@ -1,0 +1,106 @@
+// The addon's BlobReader: the bytes of a layer blob, piece by piece, decompressed in another thread.
+#include <errno.h>
+#include <fcntl.h>
+
+#include <memory>
+
+#include "blob-reader.h"
+
+namespace gantry {
+
+namespace {
+
+class BlobReaderObject : public Napi::ObjectWrap<BlobReaderObject> {
+ public:
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "BlobReader",
+                       {InstanceMethod<&BlobReaderObject::Allow>("allow"),
+                        InstanceMethod<&BlobReaderObject::Next>("next"),
+                        InstanceMethod<&BlobReaderObject::Position>("position"),
+                        InstanceMethod<&BlobReaderObject::Close>("close")});
+  }
+
+  explicit BlobReaderObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<BlobReaderObject>(info) {
+    const std::string compression = info[1].IsString() ? info[1].As<Napi::String>().Utf8Value() : "";
+    if (!info[0].IsNumber() || (compression != "gzip" && compression != "none")) {
+      Napi::TypeError::New(info.Env(), "a BlobReader takes a descriptor and 'gzip' or 'none'")
+          .ThrowAsJavaScriptException();
+      return;
+    }
+    Fd file(fcntl(info[0].As<Napi::Number>().Int32Value(), F_DUPFD_CLOEXEC, 0));
+    if (!file.valid()) {
+      SystemError(info.Env(), errno, "fcntl").ThrowAsJavaScriptException();
+      return;
+    }
+    using Compression = BlobReader::Compression;
+    auto reader = std::make_unique<BlobReader>(std::move(file),
+                                               compression == "gzip" ? Compression::kGzip : Compression::kNone);
+    const int error = reader->Start();
+    if (error != 0) {
+      SystemError(info.Env(), error, "pthread_create").ThrowAsJavaScriptException();
+      return;
+    }
+    reader_ = std::move(reader);
+    auto* owner = new std::shared_ptr<uint8_t>(reader_->memory());
+    memory_ = Napi::Persistent(Napi::ArrayBuffer::New(
+        info.Env(), owner->get(), BlobReader::kMemorySize,
+        [](Napi::Env, void*, std::shared_ptr<uint8_t>* held) { delete held; }, owner));
+  }
+
+ private:
+  Napi::Value Allow(const Napi::CallbackInfo& info) {
+    if (!info[0].IsNumber() || !info[1].IsBoolean() || info[0].As<Napi::Number>().Int64Value() < 0) {
+      Napi::TypeError::New(info.Env(), "allow takes a count of bytes and a boolean").ThrowAsJavaScriptException();
+    } else if (reader_) {
+      reader_->Allow(static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value()), info[1].As<Napi::Boolean>());
+    }
+    return info.Env().Undefined();
+  }
+
+  Napi::Value Next(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    if (!reader_) {
+      SystemError(env, EBADF, "pread").ThrowAsJavaScriptException();
+      return env.Undefined();
+    }
+    BlobReader::Piece piece;
+    switch (reader_->Next(piece)) {
+      case BlobReader::Found::kPiece:
+        return Napi::Uint8Array::New(env, piece.size, memory_.Value(), piece.offset);
+      case BlobReader::Found::kEnd:
+        return Napi::String::New(env, "end");
+      case BlobReader::Found::kStarved:
+        return Napi::String::New(env, "starved");
+      case BlobReader::Found::kNothing:
+        return Napi::String::New(env, "nothing");
+      case BlobReader::Found::kSystemError:
+        SystemError(env, reader_->error(), "pread").ThrowAsJavaScriptException();
+        return env.Undefined();
+      case BlobReader::Found::kMalformed:
+        break;
+    }
+    const Napi::Error error = Napi::Error::New(env, reader_->problem());
+    error.Set("code", Napi::String::New(env, "MALFORMED"));
+    error.ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+
+  Napi::Value Position(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), reader_ ? static_cast<double>(reader_->position()) : 0);
+  }
+
+  Napi::Value Close(const Napi::CallbackInfo& info) {
+    reader_.reset();
+    memory_.Reset();
+    return info.Env().Undefined();
+  }
+
+  std::unique_ptr<BlobReader> reader_;
+  Napi::Reference<Napi::ArrayBuffer> memory_;
+};
+
+}  // namespace
+
+void InitBlob(Napi::Env env, Napi::Object exports) { exports.Set("BlobReader", BlobReaderObject::Define(env)); }
+
+}  // namespace gantry

@@ -1,0 +1,3 @@
+import { createProvisioner } from '@gantry/provisioner';
+
+export const create = (root) => createProvisioner({ root, backend: 'bind' });
