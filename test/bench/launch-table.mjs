@@ -1,4 +1,5 @@
 import { percentile } from './statistics.mjs';
+import { table } from './table.mjs';
 
 /** The figure that all others are compared with. */
 const floor = 'bare';
@@ -14,19 +15,6 @@ export function launchTable(figures) {
     return [name, p50.toFixed(2), percentile(values, 0.9).toFixed(2), (p50 / unit).toFixed(2)];
   });
   return table([['/bin/true', 'p50 ms', 'p90 ms', `× ${floor}`], ...rows]);
-}
-
-/** @param {readonly (readonly string[])[]} rows The first is the head. */
-function table(rows) {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const lines = rows.map((row) => {
-    const cells = row.map((cell, column) =>
-      column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
-    );
-    return `| ${cells.join(' | ')} |`;
-  });
-  const rule = `| ${widths.map((width, column) => (column === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`)).join(' | ')} |`;
-  return [lines[0], rule, ...lines.slice(1)].join('\n');
 }
 
 /**

@@ -32,6 +32,23 @@ requires({ root: true, commands: ['apt-get', 'dpkg-deb'] })('the examples', () =
     expect(stdout).toBe('hello from gantry\nexit code 3\n');
   });
 
+  it('pull-image pulls, shows progress and what it got, and asks no registry the second time', async () => {
+    const script = [join(top, 'examples/pull-image/dist/main.js'), host.image, `${host.root}-pulled`];
+    const first = await node(script, { env });
+    const [image = '', ...others] = `${first.stdout}`.trimEnd().split('\n');
+    expect(image).toMatch(new RegExp(`^${host.image} sha256:[0-9a-f]{64}$`));
+    const layout = others.pop() ?? '';
+    expect(JSON.parse(await readFile(join(layout, 'oci-layout'), 'utf8'))).toEqual({ imageLayoutVersion: '1.0.0' });
+    expect(others.length).toBeGreaterThan(0);
+    for (const line of others) expect(line).toMatch(/^layer sha256:[0-9a-f]{64} \d+ bytes$/);
+    expect(first.stderr).toMatch(/\r\d+\.\d MB\n$/);
+    const asked = host.registry.requests.length;
+    const second = await node(script, { env });
+    expect(second.stdout).toBe(`${first.stdout}`.replace('\n', ', from the store\n'));
+    expect(second.stderr).toBe('');
+    expect(host.registry.requests.length).toBe(asked);
+  });
+
   it('marathon deploys redis, the second time without pulling', async () => {
     const script = join(top, 'examples/marathon/dist/main.js');
     const first = await node([script], { env });

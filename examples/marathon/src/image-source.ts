@@ -4,7 +4,6 @@ import { type CallOptions, isGantryError, type PulledImage, type RegistryClient 
 import { createRegistryClient } from '@gantry/registry-client';
 import { createImageStore } from '@gantry/store';
 import { pushImage, redisImage, startRegistry } from '@gantry/testkit';
-import { withMirror } from './mirror.js';
 
 /** A registry name that can never be one (RFC 2606): images made on the spot are kept under it, so none passes for Docker Hub's. */
 const embedded = 'embedded.invalid';
@@ -46,8 +45,9 @@ export async function findImage(name: string, options: FindOptions): Promise<Fou
   }
   const built = await redisImage(call);
   await using registry = await startRegistry();
-  const mirrored = withMirror(client, embedded, registry.address);
-  await pushImage(built, mirrored, parseReference(fallback), call);
-  const image = await storeWith(mirrored).pull(fallback, { ...call, force });
+  const { repository } = parseReference(fallback);
+  await pushImage(built, client, parseReference(`${registry.address}/${repository}`), call);
+  const mirrors = new Map([[embedded, [{ url: `http://${registry.address}`, insecure: true }]]]);
+  const image = await storeWith(createRegistryClient({ mirrors })).pull(fallback, { ...call, force });
   return { image, origin: `${fallback}, made here and pulled over http from ${registry.address}` };
 }

@@ -102,7 +102,7 @@ export function removeStateDirs(): void {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 }
 
-export type LaunchOptions = Partial<Omit<CloneMessage & LaunchMessage, 'op' | 'steps'>> & {
+export type LaunchOptions = Partial<Omit<CloneMessage, 'op' | 'steps'> & Omit<LaunchMessage, 'op' | 'steps'>> & {
   /** The steps of the clone message. */
   readonly first?: readonly Step[];
 };

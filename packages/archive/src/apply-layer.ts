@@ -2,6 +2,7 @@ import { type CallOptions, type Digest, GantryError } from '@gantry/interface';
 import { completeBudget, type UnpackBudget } from './budget.js';
 import { compressionOf } from './compression.js';
 import { missingRoot } from './errors.js';
+import type { GrowingBlobHandle } from './growing-blob.js';
 import { threadPool } from './thread-pool.js';
 import type { UnpackResult } from './unpack-layer.js';
 
@@ -15,6 +16,11 @@ export interface ApplyLayerOptions extends CallOptions {
   readonly diffId: Digest;
   /** An empty folder, mode 0700 and in a place of which the caller is the only user. */
   readonly target: string;
+  /**
+   * Set where the blob file is still being written: it is unpacked as it grows. The caller keeps the result out of sight until
+   * the digest of the complete blob is verified; if it is wrong, or the download starts again, he calls `fail`.
+   */
+  readonly growing?: GrowingBlobHandle;
   readonly budget?: Partial<UnpackBudget>;
 }
 
@@ -30,7 +36,7 @@ const digestPattern = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
  * operating system or the file system; `PERMISSION_DENIED` without root; `INVALID_ARGUMENT`, `ABORTED`, `SYSTEM`.
  */
 export async function applyLayer(options: ApplyLayerOptions): Promise<UnpackResult> {
-  const { blobPath, mediaType, diffId, target, signal, onProgress } = options;
+  const { blobPath, mediaType, diffId, target, growing, signal, onProgress } = options;
   const budget = completeBudget(options.budget);
   if (!digestPattern.test(diffId)) {
     throw new GantryError('INVALID_ARGUMENT', `diffId ${JSON.stringify(diffId)} is not a digest`, {
@@ -41,7 +47,7 @@ export async function applyLayer(options: ApplyLayerOptions): Promise<UnpackResu
   compressionOf(mediaType);
   checkHost();
   return threadPool.run(
-    { type: 'unpack', job: { blobPath, diffId, target, budget } },
+    { type: 'unpack', job: { blobPath, diffId, target, budget, ...(growing && { growing }) } },
     {
       what: `unpacking layer ${diffId}`,
       signal,

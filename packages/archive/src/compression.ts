@@ -1,8 +1,16 @@
 import * as zlib from 'node:zlib';
 import { GantryError } from '@gantry/interface';
+import { isSkippableFrame, maxWindowLog, zstdMagic } from './zstd/decoder.js';
 
-/** How a layer blob is compressed. */
-export type Compression = 'none' | 'gzip' | 'zstd';
+/** How a layer blob or an archive of images is compressed. No layer type states bzip2 or xz: appc's archives have them. */
+export type Compression = 'none' | 'gzip' | 'zstd' | 'bzip2' | 'xz';
+
+const compressions: ReadonlySet<string> = new Set<Compression>(['none', 'gzip', 'zstd', 'bzip2', 'xz']);
+
+/** Whether a text is the name of a compression; no media type is one. */
+export function isCompression(text: string): text is Compression {
+  return compressions.has(text);
+}
 
 const layerTypes: ReadonlyMap<string, Compression> = new Map([
   ['application/vnd.oci.image.layer.v1.tar', 'none'],
@@ -16,6 +24,8 @@ const layerTypes: ReadonlyMap<string, Compression> = new Map([
   ['application/vnd.docker.image.rootfs.diff.tar.zstd', 'zstd'],
   ['application/vnd.docker.image.rootfs.foreign.diff.tar', 'none'],
   ['application/vnd.docker.image.rootfs.foreign.diff.tar.gzip', 'gzip'],
+  ['application/vnd.docker.image.rootfs.foreign.diff.tar.zstd', 'zstd'],
+  ['application/vnd.docker.container.image.rootfs.diff+x-gtar', 'gzip'],
 ]);
 
 /** The compression that a layer's media type states. `UNSUPPORTED` for a type that is none of OCI's or Docker's layer types. */
@@ -29,15 +39,21 @@ export function compressionOf(mediaType: string): Compression {
   );
 }
 
+const marks: readonly (readonly [Compression, Buffer])[] = [
+  ['gzip', Buffer.from([0x1f, 0x8b])],
+  ['bzip2', Buffer.from('BZh')],
+  ['xz', Buffer.from('fd377a585a00', 'hex')],
+];
+
 /**
- * The compression that the first four bytes of a blob show. Builders mislabel layers now and then; as the digest of the
+ * The compression that the first six bytes of a blob show. Builders mislabel layers now and then; as the digest of the
  * uncompressed bytes decides what is accepted, nothing hangs on the label.
  */
 export function detectCompression(head: Uint8Array): Compression {
-  if (head[0] === 0x1f && head[1] === 0x8b) return 'gzip';
-  const magic = head.length < 4 ? 0 : Buffer.from(head.buffer, head.byteOffset, 4).readUInt32LE();
-  const isSkippableFrame = (magic & 0xfffffff0) >>> 0 === 0x184d2a50;
-  return magic === 0xfd2fb528 || isSkippableFrame ? 'zstd' : 'none';
+  const bytes = Buffer.from(head.buffer, head.byteOffset, head.length);
+  for (const [compression, mark] of marks) if (mark.equals(bytes.subarray(0, mark.length))) return compression;
+  const magic = bytes.length < 4 ? 0 : bytes.readUInt32LE();
+  return magic === zstdMagic || isSkippableFrame(magic) ? 'zstd' : 'none';
 }
 
 /** Names that @types/node has for later versions of Node.js only. */
@@ -45,9 +61,6 @@ interface ZstdOfZlib {
   readonly createZstdDecompress?: (options: object) => zlib.Gunzip;
   readonly constants: Readonly<Record<string, number | undefined>>;
 }
-
-/** Above it a frame would make the decoder take over 128 MiB. RFC 8878, 3.1.1.1.2 lets a decoder refuse. */
-const maxWindowLog = 27;
 
 /**
  * Output comes in pieces that fit a processor's cache, and a few of input and output are kept ready: so the thread pool inflates
@@ -60,17 +73,14 @@ const decoderOptions = {
   writableHighWaterMark: 1024 * 1024,
 };
 
-/** A fresh decoder; one for zstd ends after one frame. `UNSUPPORTED` where this Node.js has none. */
+const { createZstdDecompress, constants }: ZstdOfZlib = zlib;
+
+/** Whether this Node.js can decode zstd: from 22.15 on. */
+export const hasZstd = createZstdDecompress !== undefined;
+
+/** A fresh decoder of Node.js's own; one for zstd, which is not to be asked for without {@link hasZstd}, ends after one frame. */
 export function createDecoder(compression: 'gzip' | 'zstd'): zlib.Gunzip {
-  if (compression === 'gzip') return zlib.createGunzip(decoderOptions);
-  const { createZstdDecompress, constants }: ZstdOfZlib = zlib;
-  const windowLogMax = constants['ZSTD_d_windowLogMax'];
-  if (!createZstdDecompress || windowLogMax === undefined) {
-    throw new GantryError(
-      'UNSUPPORTED',
-      `zstd layers (application/vnd.oci.image.layer.v1.tar+zstd) need Node.js 22.15 or later; this is ${process.version}. Run the host program with a later Node.js, or use an image with gzip layers`,
-      { details: { mediaType: 'application/vnd.oci.image.layer.v1.tar+zstd' } },
-    );
-  }
-  return createZstdDecompress({ ...decoderOptions, params: { [windowLogMax]: maxWindowLog } });
+  if (compression === 'gzip' || !createZstdDecompress) return zlib.createGunzip(decoderOptions);
+  const params = { [constants['ZSTD_d_windowLogMax'] ?? 0]: maxWindowLog };
+  return createZstdDecompress({ ...decoderOptions, params });
 }

@@ -1,23 +1,43 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { type Compression, compressionOf, createDecoder } from './compression.js';
+import { decodeBzip2 } from './bzip2/decoder.js';
+import { type Compression, compressionOf, createDecoder, hasZstd, isCompression } from './compression.js';
 import { invalidArchive } from './errors.js';
 import { FrameInput } from './frame-input.js';
+import { runInThread } from './stream-thread.js';
+import { decodeXz } from './xz/decoder.js';
+import { decodeZstd } from './zstd/decoder.js';
 
 /**
- * Decompresses a layer blob of one of OCI's or Docker's media types: gzip (all members), zstd (all frames) or plain.
- * A zstd stream that is cut short ends early rather than throws; the digest of what came out tells.
+ * Decompresses a stream: gzip (all members), zstd (all frames), bzip2 and xz (all streams) or none. `kind` says which, or is one of
+ * OCI's or Docker's layer media types. What Node.js has no decoder for in its thread pool is done in a worker thread.
  *
- * @throws `UNSUPPORTED` for another media type, or for zstd where Node.js lacks it; `INVALID_ARCHIVE` for a malformed
- * stream or bytes behind it.
+ * @throws `UNSUPPORTED` for another media type; `INVALID_ARCHIVE` for a malformed stream, one that is cut short, or bytes behind it.
  */
-export function decompress(mediaType: string, source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-  return decode(compressionOf(mediaType), source);
+export function decompress(
+  kind: Compression | (string & {}),
+  source: AsyncIterable<Uint8Array>,
+): AsyncIterable<Uint8Array> {
+  const compression = isCompression(kind) ? kind : compressionOf(kind);
+  const isLight = compression === 'none' || compression === 'gzip' || (compression === 'zstd' && hasZstd);
+  if (isLight) return decode(compression, source);
+  return runInThread({ type: 'decode', compression }, `decompressing ${compression}`, undefined, source);
 }
 
-/** As {@link decompress}, by the compression. */
+/** Decompresses in this thread, but for what Node.js's own decoders do in its thread pool. */
 export function decode(compression: Compression, source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-  return compression === 'none' ? source : decodeFrames(compression, source);
+  switch (compression) {
+    case 'none':
+      return source;
+    case 'bzip2':
+      return decodeBzip2(source);
+    case 'xz':
+      return decodeXz(source);
+    case 'zstd':
+      return hasZstd ? decodeFrames(compression, source) : decodeZstd(source);
+    case 'gzip':
+      return decodeFrames(compression, source);
+  }
 }
 
 async function* decodeFrames(

@@ -1,8 +1,14 @@
 export { type ApplyLayerOptions, applyLayer, removeTree } from './apply-layer.js';
 export { defaultBudget, type UnpackBudget } from './budget.js';
+export { compress } from './compress.js';
 export { type Compression, compressionOf, detectCompression } from './compression.js';
 export { decompress } from './decompress.js';
+export { createGrowingBlob, type GrowingBlob, type GrowingBlobHandle } from './growing-blob.js';
+export { type DiffLayerOptions, diffLayer, type PackTreeOptions, packTree } from './pack-tree.js';
 export { type ReadTarOptions, readTar } from './read-tar.js';
+export { type SelectTarOptions, selectTar } from './select-tar.js';
+export type { Segment } from './sparse.js';
 export type { TarEntry, TarEntryType, TarHeader, TarXattr } from './tar-entry.js';
 export type { UnpackResult } from './unpack-layer.js';
 export { parseWhiteout, type Whiteout } from './whiteout.js';
+export { type TarBody, type TarInput, type WriteTarOptions, writeTar } from './write-tar.js';

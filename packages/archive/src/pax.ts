@@ -67,7 +67,7 @@ function forEachRecord(body: Buffer, callback: (key: string, value: Buffer) => v
 /** Returns whether the key is one that this reader uses. */
 function applyRecord(records: PaxRecords, key: string, value: Buffer): boolean {
   if (key.startsWith(xattrPrefix)) {
-    records.xattrs.push({ name: textOf(Buffer.from(key.slice(xattrPrefix.length), 'latin1'), key), value });
+    records.xattrs.push({ name: textOf(xattrName(key.slice(xattrPrefix.length)), key), value });
     return true;
   }
   if (key.startsWith('GNU.sparse.')) {
@@ -92,6 +92,11 @@ function applyRecord(records: PaxRecords, key: string, value: Buffer): boolean {
     default:
       return false;
   }
+}
+
+/** A key ends at its first `=`, so GNU tar escapes that, and `%`, and nothing else. */
+function xattrName(key: string): Buffer {
+  return Buffer.from(key.replaceAll('%3D', '=').replaceAll('%25', '%'), 'latin1');
 }
 
 function applySparse(sparse: PaxSparse, key: string, value: Buffer): boolean {

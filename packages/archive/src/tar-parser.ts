@@ -7,10 +7,7 @@ import { BodySparseMap, checkSegments, OldSparseMap, pairSegments, readPaxSparse
 import type { TarHeader } from './tar-entry.js';
 import { blockSize, isZeroBlock, type RawHeader, readHeader } from './tar-header.js';
 
-/**
- * What a {@link TarParser} calls, in this order for each entry. Names and data may be views of the chunk being
- * parsed or of the parser's own memory: they hold until the call of `end`.
- */
+/** What a {@link TarParser} calls, in this order for each entry. A header's names last; a piece of data is a view of the chunk being parsed. */
 export interface TarSink {
   entry(header: TarHeader): void;
   /** A piece of the body and its offset in the file; pieces come in order, what is between them is a hole. */
@@ -30,8 +27,8 @@ export class TarParser {
   #fileBytes = 0;
   #entries = 0;
 
-  /** Collects a block that comes in more than one chunk. */
-  readonly #block = Buffer.alloc(blockSize);
+  /** The present block; never used again, since the names of its entry are views of it. */
+  #block = Buffer.allocUnsafe(blockSize);
   #blockFill = 0;
 
   readonly #extensions = new Extensions();
@@ -90,15 +87,13 @@ export class TarParser {
   }
 
   #readBlock(chunk: Buffer, at: number): number {
-    if (this.#blockFill === 0 && chunk.length - at >= blockSize) {
-      this.#takeBlock(chunk.subarray(at, at + blockSize));
-      return at + blockSize;
-    }
-    const copied = chunk.copy(this.#block, this.#blockFill, at);
+    const block = this.#block;
+    const copied = chunk.copy(block, this.#blockFill, at);
     this.#blockFill += copied;
     if (this.#blockFill === blockSize) {
       this.#blockFill = 0;
-      this.#takeBlock(this.#block);
+      this.#block = Buffer.allocUnsafe(blockSize);
+      this.#takeBlock(block);
     }
     return at + copied;
   }
@@ -167,9 +162,8 @@ export class TarParser {
       this.#startSparseBody(header, realSize, map.segments());
       return;
     }
-    // The block that the name is a view of may be overwritten by the map's own.
-    this.#entryName = Buffer.from(header.name);
-    this.#sparse = { header: { ...header, name: this.#entryName }, realSize, map };
+    this.#entryName = header.name;
+    this.#sparse = { header, realSize, map };
     this.#state = 'sparse-map';
     this.#checkMapFits(map);
   }

@@ -4,8 +4,8 @@ import type { UnpackResult } from './unpack-layer.js';
 import { type ThreadCall, UnpackThread } from './unpack-thread.js';
 import type { WorkerRequest } from './worker-messages.js';
 
-/** Each inflates in a thread of libuv's pool besides, so this many keep every processor busy. */
-const maxThreads = Math.max(2, availableParallelism());
+/** Each has another thread inflate for it, so this many keep every processor busy; and each takes some 12 MB, which bounds them. */
+const maxThreads = Math.min(6, Math.max(2, availableParallelism()));
 
 /** Milliseconds that a thread is kept for the next request: starting one takes some tens. */
 const idleTime = 5_000;

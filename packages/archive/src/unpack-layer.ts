@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { type FileHandle, open, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { type Digest, GantryError } from '@gantry/interface';
 import { checkRatio, type UnpackBudget } from './budget.js';
-import { detectCompression } from './compression.js';
-import { decode } from './decompress.js';
+import type { GrowingBlobHandle } from './growing-blob.js';
 import { LayerApplier } from './layer-applier.js';
+import { LayerBlob } from './layer-blob.js';
 import { TarParser } from './tar-parser.js';
 
 /** What a worker is asked to unpack. */
@@ -14,6 +13,7 @@ export interface UnpackJob {
   readonly diffId: Digest;
   readonly target: string;
   readonly budget: UnpackBudget;
+  readonly growing?: GrowingBlobHandle;
 }
 
 /** What came of it. */
@@ -24,23 +24,16 @@ export interface UnpackResult {
   readonly bytes: number;
 }
 
-/** Bytes of compressed input at a time. */
-const readSize = 256 * 1024;
-
-/** Unpacks a blob in this thread, which it holds for some milliseconds at a time. `onProgress` gets compressed bytes. */
+/** Unpacks a blob in this thread, and holds it while doing so. `onProgress` gets compressed bytes. */
 export async function unpackLayer(
   job: UnpackJob,
   onProgress: (current: number, total: number) => void,
 ): Promise<UnpackResult> {
   await checkEmpty(job.target);
-  const blob = await openRegular(job.blobPath);
+  const blob = await LayerBlob.open(job.blobPath, job.growing);
   try {
-    const { size } = await blob.stat();
-    const head = Buffer.alloc(4);
-    const { bytesRead } = await blob.read(head, 0, head.length, 0);
-    const compression = detectCompression(head.subarray(0, bytesRead));
-    const source = readBlob(blob, (current) => onProgress(current, size));
-    return await applyArchive(job, decode(compression, source), size);
+    const archive = blob.archive((current) => onProgress(current, blob.size));
+    return await applyArchive(job, archive, blob.size);
   } finally {
     await blob.close();
   }
@@ -87,24 +80,4 @@ async function checkEmpty(target: string): Promise<void> {
   throw new GantryError('INVALID_ARGUMENT', `target ${target} is not empty: unpack into a new folder`, {
     details: { field: 'target', path: target },
   });
-}
-
-/** Opens a regular file; without waiting where there is a FIFO, or following where there is a link. */
-async function openRegular(path: string): Promise<FileHandle> {
-  const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  if ((await handle.stat()).isFile()) return handle;
-  await handle.close();
-  throw new GantryError('INVALID_ARGUMENT', `blob ${path} is not a regular file`, {
-    details: { field: 'blobPath', path },
-  });
-}
-
-async function* readBlob(blob: FileHandle, onRead: (total: number) => void): AsyncGenerator<Uint8Array> {
-  for (let position = 0; ; ) {
-    const { bytesRead, buffer } = await blob.read(Buffer.allocUnsafe(readSize), 0, readSize, position);
-    if (bytesRead === 0) return;
-    position += bytesRead;
-    onRead(position);
-    yield buffer.subarray(0, bytesRead);
-  }
 }

@@ -1,5 +1,6 @@
 /** The thread that unpacks layers and removes trees, so that the host program's event loop is never held. */
 import { realpath } from 'node:fs/promises';
+import { constants, getPriority, setPriority } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { parentPort } from 'node:worker_threads';
 import { errnoOf, toGantryError } from '@gantry/interface';
@@ -50,4 +51,13 @@ async function serve(request: WorkerRequest): Promise<void> {
   }
 }
 
+/**
+ * On Linux this is the priority of the calling thread, and of those that it starts, alone: the host program's own work, downloads
+ * among it, goes first.
+ */
+function giveWay(): void {
+  setPriority(Math.min(getPriority() + 5, constants.priority.PRIORITY_LOW));
+}
+
+giveWay();
 parentPort?.on('message', (request: WorkerRequest) => void serve(request));

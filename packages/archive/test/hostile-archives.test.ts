@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { archive, base256, endMark, entry, file, folder, gnuLong, pax, symlink } from './archive-builder.js';
 import { expectError, readAll, readNames } from './reading.js';
 
-/** The reader's rows of the table of attacks on unpacking. */
+/** What the reader refuses, in all its forms; the table of attacks itself is in unpack-table.ts. */
 describe('hostile archives', () => {
   it('names with bytes that are no UTF-8 stay two names', async () => {
     const names = [Buffer.from([0x61, 0xff]), Buffer.from([0x61, 0xfe])];

@@ -39,3 +39,19 @@ export async function expectError(promise: Promise<unknown>, code: ErrorCode, me
   expect(error).toMatchObject({ code });
   if (message) expect(error.message).toMatch(message);
 }
+
+/** All that comes from a stream. */
+export async function collect(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of stream) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
+
+/** Names of an archive's entries, a character for a byte, and what hard links lead to. */
+export async function entryNames(archive: AsyncIterable<Uint8Array>): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { name, type, linkName } of readTar(archive)) {
+    names.push(type === 'hardlink' ? `${name} = ${linkName}` : name.toString('latin1'));
+  }
+  return names;
+}

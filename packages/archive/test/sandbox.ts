@@ -21,6 +21,8 @@ export function digestOf(bytes: Buffer, algorithm: 'sha256' | 'sha512' = 'sha256
 
 interface ApplyOptions extends CallOptions {
   readonly budget?: Partial<UnpackBudget>;
+  /** Default: the right one. */
+  readonly diffId?: Digest;
 }
 
 /** A folder with a target to unpack into, and things beside it that no archive may touch. */
@@ -37,8 +39,8 @@ export class Sandbox {
     this.victim = join(folder, 'victim');
   }
 
-  static async create(): Promise<Sandbox> {
-    const sandbox = new Sandbox(await mkdtemp(join(tmpdir(), 'gantry-archive-')));
+  static async create(parent = tmpdir()): Promise<Sandbox> {
+    const sandbox = new Sandbox(await mkdtemp(join(parent, 'gantry-archive-')));
     await mkdir(sandbox.target, { mode: 0o700 });
     await writeFile(sandbox.victim, 'untouched', { mode: 0o600 });
     return sandbox;

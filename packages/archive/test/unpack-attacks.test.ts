@@ -4,7 +4,7 @@ import { archive, base256, entry, file, folder, hardlink, pax, symlink } from '.
 import { expectError } from './reading.js';
 import { isRoot, isWhiteout, needsRoot, opaqueFolders, Sandbox, xattrsOf } from './sandbox.js';
 
-/** The rows of the table of attacks on unpacking that concern what is written. `close` checks that nothing leaked out. */
+/** What is written of hostile archives, in all their forms; the table of attacks itself is in unpack-table.ts. */
 describe.skipIf(!isRoot)(`unpacking attacks (${needsRoot})`, { timeout: 30_000 }, () => {
   let sandbox: Sandbox;
   const text = (...parts: string[]) => readFile(sandbox.path(...parts), 'utf8');

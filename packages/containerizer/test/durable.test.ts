@@ -1,11 +1,11 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isGantryError } from '@gantry/interface';
+import { isGantryError, type LaunchRequest } from '@gantry/interface';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createFile, flushFor, replaceFile } from '../src/durable-file.js';
 import { adopt, createOwner, isAlive, type Owner, retireOwner } from '../src/owner.js';
-import { newRecord, parseRecord, parseTermination } from '../src/record.js';
+import { newRecord, parseRecord, parseRequest, parseTermination } from '../src/record.js';
 import { StateRoot } from '../src/state-folder.js';
 
 let folder: string;
@@ -16,6 +16,21 @@ afterEach(() => rm(folder, { recursive: true }));
 
 const spec = { id: 'c1', image: 'busybox' };
 const record = newRecord({ spec, bootId: 'b', createdAt: 1, stopSignal: 15 });
+const request: LaunchRequest = {
+  id: 'c1',
+  stateDir: '/state/c1',
+  config: {
+    ociVersion: '1.2.0',
+    process: { user: { uid: 0, gid: 0 }, args: ['true'], env: [], cwd: '/' },
+    root: { path: '/root' },
+    mounts: [],
+    linux: { namespaces: [{ type: 'mount' }] },
+  },
+  rootfs: { type: 'directory', source: '/srv' },
+  cgroups: [],
+  cgroupVersion: 'v1',
+  clampedRlimits: [],
+};
 
 async function codeOf(run: () => unknown): Promise<string> {
   try {
@@ -55,6 +70,7 @@ describe('records', () => {
   ])('tells a record that is %s', async (_, text) => {
     expect(await codeOf(() => parseRecord(text, 'state.json'))).toBe('CORRUPT_STATE');
     expect(await codeOf(() => parseTermination(text, 'termination.json'))).toBe('CORRUPT_STATE');
+    expect(await codeOf(() => parseRequest(text, 'request.json'))).toBe('CORRUPT_STATE');
   });
 
   it('leaves a record of another version alone', async () => {
@@ -66,16 +82,17 @@ describe('records', () => {
 describe('state folders', () => {
   it('are made whole, once an id', async () => {
     const root = await StateRoot.open(folder, createOwner());
-    await root.create(record).durable;
-    expect(await codeOf(() => root.create(record))).toBe('ALREADY_EXISTS');
+    await root.create(record, request).durable;
+    expect(await codeOf(() => root.create(record, request))).toBe('ALREADY_EXISTS');
     expect(await root.ids()).toEqual(['c1']);
     expect(await readdir(join(folder, 'containers'))).toEqual(['c1']);
     expect(await root.of('c1').readRecord()).toEqual(record);
+    expect(await root.of('c1').readRequest()).toEqual(request);
   });
 
   it('keep the first termination that was written', async () => {
     const root = await StateRoot.open(folder, createOwner());
-    const state = root.create(record).folder;
+    const state = root.create(record, request).folder;
     const first = { id: 'c1', destroyed: false, at: 1 };
     expect(await state.writeTermination(first)).toEqual(first);
     expect(await state.writeTermination({ id: 'c1', destroyed: true, at: 2 })).toEqual(first);
@@ -87,7 +104,7 @@ describe('ownership', () => {
 
   it('stays with a living owner', async () => {
     const root = await StateRoot.open(folder, createOwner());
-    const state = root.create(record).folder;
+    const state = root.create(record, request).folder;
     expect((await adopt(state.path, createOwner())).instance).toBe(root.owner.instance);
   });
 

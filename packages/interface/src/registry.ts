@@ -56,6 +56,11 @@ export interface RegistryClient {
   getBlob(repository: ImageReference, descriptor: Descriptor, options?: BlobOptions): BlobStream;
   /** True if the repository holds the blob. */
   hasBlob(repository: ImageReference, digest: Digest, options?: RegistryCallOptions): Promise<boolean>;
+  /**
+   * How many bytes a blob has, for documents that do not tell; undefined if the repository does not hold it.
+   * `REGISTRY_ERROR` from a registry that does not tell either.
+   */
+  blobSize(repository: ImageReference, digest: Digest, options?: RegistryCallOptions): Promise<number | undefined>;
   /** Uploads a blob of known digest and size; does nothing if it is there. Content that is not the descriptor's is never completed. */
   putBlob(
     repository: ImageReference,

@@ -5,9 +5,13 @@ import { join } from 'node:path';
 import { addon } from '@gantry/native';
 import { createProvisioner } from '@gantry/provisioner';
 
-const [folder] = process.argv.slice(2);
+const [folder = ''] = process.argv.slice(2);
 const metadata = { mode: 0o644, uid: 0, gid: 0, mtimeSeconds: 0, mtimeNanoseconds: 0, xattrs: [] };
 
+/**
+ * @param {string} name
+ * @param {(layer: import('@gantry/native').RootDirectory) => void} fill
+ */
 function makeLayer(name, fill) {
   const path = join(folder, name);
   mkdirSync(path, { recursive: true });
@@ -17,6 +21,7 @@ function makeLayer(name, fill) {
   return path;
 }
 
+/** @param {string} text */
 const bytes = (text) => Buffer.from(text);
 const layerPaths = [
   makeLayer('lower', (layer) => {
@@ -28,7 +33,8 @@ const layerPaths = [
     layer.file(bytes('opt/new'), bytes('upper'), metadata);
   }),
 ];
-const image = { layerPaths };
+// A provisioner looks at the layers alone.
+const image = /** @type {import('@gantry/interface').UnpackedImage} */ (/** @type {unknown} */ ({ layerPaths }));
 
 const auto = createProvisioner({ root: join(folder, 'auto') });
 const [overlay] = await auto.probe();
@@ -49,14 +55,15 @@ for await (const piece of auto.changes('one')) changes.push(piece);
 
 const copies = createProvisioner({ root: join(folder, 'copy'), backend: 'copy' });
 const copied = await copies.provision('one', { image });
-const copy = spawnSync('find', ['.'], { cwd: copied.mount.source, encoding: 'utf8' }).stdout;
+const cwd = copied.mount.type === 'directory' ? copied.mount.source : '';
+const copy = spawnSync('find', ['.'], { cwd, encoding: 'utf8' }).stdout;
 
 const destroyed = [await auto.destroy('one'), await copies.destroy('one')];
 
 console.log(
   JSON.stringify({
     overlay,
-    userxattr: mount.userxattr,
+    userxattr: mount.type === 'overlay' && mount.userxattr,
     found: found.map((file) => (file ? Buffer.from(file).toString() : null)),
     shown: shown.split('\n').filter(Boolean),
     changes: Buffer.concat(changes).toString('latin1'),

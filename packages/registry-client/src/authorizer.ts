@@ -1,17 +1,30 @@
 import { createHash } from 'node:crypto';
-import { GantryError } from '@gantry/interface';
+import { type Credentials, GantryError } from '@gantry/interface';
 import { basicHeader } from './basic.js';
-import type { Call } from './call.js';
+import { Call } from './call.js';
 import { parseChallenges } from './challenge.js';
-import { Fault, never } from './fault.js';
-import type { Settings } from './options.js';
-import { fetchToken } from './token-service.js';
+import { Fault, faultOf, never } from './fault.js';
+import { joinScopes } from './scope.js';
+import type { Settings } from './settings.js';
+import { SharedWork } from './shared-work.js';
+import { fetchToken, type Token } from './token-service.js';
 import type { Wire } from './wire.js';
 
 interface Grant {
   readonly header: string;
   /** By performance.now(). */
   readonly expiresAt: number;
+}
+
+/** A 401 of the registry at `base`. */
+export interface Refusal {
+  readonly base: URL;
+  /** What the request must be allowed to do. */
+  readonly scope: string;
+  /** Its WWW-Authenticate header. */
+  readonly challenge: string | undefined;
+  /** The Authorization header that it refused. */
+  readonly refused: string | undefined;
 }
 
 const mostGrants = 1000;
@@ -23,6 +36,7 @@ export class Authorizer {
   readonly #wire: Wire;
   readonly #settings: Settings;
   readonly #grants = new Map<string, Grant>();
+  readonly #tokens = new SharedWork<Token>();
 
   constructor(wire: Wire, settings: Settings) {
     this.#wire = wire;
@@ -37,41 +51,83 @@ export class Authorizer {
     return grant.header;
   }
 
-  /** A new header that answers a 401 of the registry at `base`. `UNAUTHORIZED` if there is nothing to answer with. */
-  async answer(call: Call, base: URL, scope: string, header: string | undefined): Promise<string> {
-    const key = grantKey(call, scope);
+  /** A new header that answers the refusal. `UNAUTHORIZED` if there is nothing to answer with. */
+  async answer(call: Call, refusal: Refusal): Promise<string> {
+    // Another call may have been granted one since this one's request was made.
+    const known = this.recall(call, refusal.scope);
+    if (known !== undefined && known !== refusal.refused) return known;
+    const key = grantKey(call, refusal.scope);
     this.#grants.delete(key);
-    const challenges = parseChallenges(header ?? '');
-    const bearer = challenges.find((challenge) => challenge.scheme === 'bearer')?.parameters;
-    if (bearer?.has('realm')) {
-      const token = await fetchToken(this.#wire, this.#settings, call, {
-        registry: base,
-        realm: bearer.get('realm') ?? '',
-        service: bearer.get('service'),
-        scope: bearer.get('scope') ?? (scope || undefined),
-      });
-      const grant = `Bearer ${token.value}`;
-      this.#remember(key, { header: grant, expiresAt: performance.now() + token.expiresIn * 1000 * usableLife });
-      return grant;
+
+    const challenges = parseChallenges(refusal.challenge ?? '');
+    const bearer = challenges.find(({ scheme, parameters }) => scheme === 'bearer' && parameters.has('realm'));
+    const registryToken = call.credentials?.registryToken;
+    if (registryToken !== undefined && challenges.some(({ scheme }) => scheme === 'bearer')) {
+      return this.#remember(key, `Bearer ${checkToken(call, registryToken)}`);
     }
-    const basic = challenges.some((challenge) => challenge.scheme === 'basic') ? basicHeader(call) : undefined;
-    if (basic === undefined) throw unanswerable(call, base, challenges.length > 0);
-    this.#remember(key, { header: basic, expiresAt: Number.POSITIVE_INFINITY });
-    return basic;
+    if (bearer) {
+      const { value, expiresIn } = await this.#token(call, key, refusal, bearer.parameters);
+      call.addSecret(value);
+      return this.#remember(key, `Bearer ${value}`, expiresIn);
+    }
+    const basic = challenges.some(({ scheme }) => scheme === 'basic') ? basicHeader(call) : undefined;
+    if (basic === undefined) throw unanswerable(call, refusal.base, challenges.length > 0);
+    return this.#remember(key, basic);
   }
 
-  #remember(key: string, grant: Grant): void {
+  /** One request to the token service, however many calls wait for the token. */
+  async #token(
+    call: Call,
+    key: string,
+    { base, scope }: Refusal,
+    parameters: ReadonlyMap<string, string>,
+  ): Promise<Token> {
+    const request = {
+      registry: base,
+      realm: parameters.get('realm') ?? '',
+      service: parameters.get('service'),
+      scopes: joinScopes(parameters.get('scope'), scope),
+    };
+    const { totalMs } = this.#settings.timeouts;
+    const start = async (signal: AbortSignal) => {
+      const login = new Call(`login to ${call.registry}`, call.registry, { signal }, call.credentials, totalMs);
+      try {
+        return await fetchToken(this.#wire, this.#settings, login, request);
+      } finally {
+        login.end();
+      }
+    };
+    try {
+      return await this.#tokens.join(JSON.stringify([key, request]), call.signal, start);
+    } catch (error) {
+      throw faultOf(call.what, error);
+    }
+  }
+
+  #remember(key: string, header: string, seconds = Number.POSITIVE_INFINITY): string {
     const [oldest] = this.#grants.keys();
     if (this.#grants.size >= mostGrants && oldest !== undefined) this.#grants.delete(oldest);
-    this.#grants.set(key, grant);
+    this.#grants.set(key, { header, expiresAt: performance.now() + seconds * 1000 * usableLife });
+    return header;
   }
 }
 
 /** The login goes in as a hash, so that no password lives on in a key. */
 function grantKey(call: Call, scope: string): string {
-  const { username, password, identityToken } = call.credentials ?? {};
-  const login = JSON.stringify([username, password, identityToken]);
-  return JSON.stringify([call.registry, scope, createHash('sha256').update(login).digest('hex')]);
+  return JSON.stringify([call.registry, scope, loginKey(call.credentials)]);
+}
+
+/** Stands for a login where two are to be told apart, and tells nothing of it. */
+export function loginKey({ username, password, identityToken, registryToken }: Credentials = {}): string {
+  const login = JSON.stringify([username, password, identityToken, registryToken]);
+  return createHash('sha256').update(login).digest('hex');
+}
+
+function checkToken(call: Call, token: string): string {
+  if (/^[\x21-\x7e]+$/.test(token)) return token;
+  throw new GantryError('INVALID_ARGUMENT', `${call.what}: a registry token is visible ASCII characters`, {
+    details: { field: 'credentials.registryToken' },
+  });
 }
 
 function unanswerable(call: Call, base: URL, challenged: boolean): Fault {

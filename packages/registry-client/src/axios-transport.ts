@@ -1,32 +1,32 @@
-import http from 'node:http';
-import https from 'node:https';
 import { Readable } from 'node:stream';
-import axios, { type AxiosInstance, isAxiosError } from 'axios';
-import { isLoopbackHost } from './addresses.js';
+import axios, { type AxiosInstance, type AxiosProxyConfig, isAxiosError } from 'axios';
+import type { CertificateSource } from './certificates.js';
 import { connectWithin } from './connect-timer.js';
+import { type DirectBody, directBody } from './direct-body.js';
+import { type ProxyOptions, proxiesOf, proxyChoice } from './proxies.js';
+import { type Route, Routes } from './routes.js';
 import type { Transport, TransportRequest, TransportResponse } from './transport.js';
-
-/** Below the 5 s after which many servers close an idle connection, so that none is reused while it is being closed. */
-const idleMs = 4_000;
+import { ProxyFailure } from './tunnel-agent.js';
 
 /** Settings of the default transport. */
 export interface AxiosTransportOptions {
   /** PEM certificates of authorities, trusted instead of Node.js's own. */
   readonly ca?: string | Uint8Array | readonly (string | Uint8Array)[];
+  /** Authorities and client certificates of single hosts. */
+  readonly certificates?: CertificateSource;
+  /** Default: what the environment says when the transport is made, `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`. False for none. */
+  readonly proxy?: ProxyOptions | false;
   /** Name look-up, connection and TLS handshake together. */
   readonly connectMs: number;
 }
 
-/**
- * The default transport: axios over node:http with keep-alive. Proxies come from the environment (`HTTPS_PROXY`, `NO_PROXY`),
- * except for loopback hosts.
- */
+/** The default transport: axios over node:http with keep-alive. `INVALID_ARGUMENT` for a malformed proxy. */
 export function createAxiosTransport(options: AxiosTransportOptions): Transport {
+  const { connectMs, certificates, proxy = proxiesOf(process.env) } = options;
+  const proxyFor = proxyChoice(proxy || {});
+  const routes = new Routes({ ca: toCertificates(options.ca), certificates, proxyFor, connectMs });
   const client = axios.create({
     adapter: 'http',
-    httpAgent: new http.Agent({ keepAlive: true, timeout: idleMs }),
-    httpsAgent: new https.Agent({ keepAlive: true, timeout: idleMs, ca: toCertificates(options.ca) }),
-    transport: connectWithin(options.connectMs),
     responseType: 'stream',
     maxRedirects: 0,
     decompress: false,
@@ -35,10 +35,17 @@ export function createAxiosTransport(options: AxiosTransportOptions): Transport 
     validateStatus: () => true,
     transformRequest: [(data: unknown) => data],
   });
-  return { send: (request) => send(client, request) };
+  return { send: async (request) => send(client, await routes.to(request.url), connectMs, request) };
 }
 
-async function send(client: AxiosInstance, request: TransportRequest): Promise<TransportResponse> {
+async function send(
+  client: AxiosInstance,
+  route: Route,
+  connectMs: number,
+  request: TransportRequest,
+): Promise<TransportResponse> {
+  const { httpAgent, httpsAgent, forwardProxy } = route;
+  let direct: DirectBody | undefined;
   const upload = request.body && Readable.from(request.body, { objectMode: false });
   try {
     const response = await client.request<Readable>({
@@ -47,16 +54,21 @@ async function send(client: AxiosInstance, request: TransportRequest): Promise<T
       headers: { ...request.headers },
       data: upload,
       signal: request.signal,
-      ...(isLoopbackHost(request.url.hostname) && { proxy: false as const }),
+      httpAgent,
+      httpsAgent,
+      proxy: forwardProxy ? proxyConfig(forwardProxy) : false,
+      transport: connectWithin(connectMs, (head) => {
+        if (request.method === 'GET') direct = directBody(head, request.lend ?? false);
+      }),
     });
     return {
       status: response.status,
       headers: toHeaders(response.headers),
-      body: readBody(response.data, upload),
+      body: direct ?? readBody(response.data, upload),
     };
   } catch (error) {
     upload?.destroy();
-    throw withoutRequest(error);
+    throw withoutRequest(error, forwardProxy);
   }
 }
 
@@ -69,6 +81,17 @@ async function* readBody(body: Readable, upload: Readable | undefined): AsyncGen
   } finally {
     upload?.destroy();
   }
+}
+
+function proxyConfig({ protocol, hostname, port, username, password }: URL): AxiosProxyConfig {
+  return {
+    protocol,
+    host: hostname,
+    port: Number(port || (protocol === 'https:' ? 443 : 80)),
+    ...((username || password) && {
+      auth: { username: decodeURIComponent(username), password: decodeURIComponent(password) },
+    }),
+  };
 }
 
 function toCertificates(ca: AxiosTransportOptions['ca']): (string | Buffer)[] | undefined {
@@ -87,8 +110,9 @@ function toHeaders(headers: object): ReadonlyMap<string, string> {
 }
 
 /** An axios error holds its request, credentials included; what it was made from does not. */
-function withoutRequest(error: unknown): unknown {
+function withoutRequest(error: unknown, proxy?: URL): unknown {
   if (!isAxiosError(error)) return error;
-  if (error.cause instanceof Error) return error.cause;
-  return Object.assign(new Error(error.message), { code: error.code });
+  const { code, message, cause } = error;
+  if (proxy && code !== 'ERR_CANCELED') return new ProxyFailure(proxy, message, code);
+  return cause instanceof Error ? cause : Object.assign(new Error(message), { code });
 }

@@ -14,10 +14,14 @@ export class Call {
   readonly what: string;
   readonly registry: string;
   readonly credentials: Credentials | undefined;
+  /** The most attempts at one request. */
+  readonly attempts: number;
   readonly #options: RegistryCallOptions;
   readonly #controller = new AbortController();
   readonly #secrets = new Set<string>();
-  readonly #deadline: NodeJS.Timeout;
+  readonly #totalMs: number;
+  #deadline: NodeJS.Timeout | undefined;
+  #inTurn = true;
   readonly #onAbort: () => void;
 
   constructor(
@@ -26,20 +30,38 @@ export class Call {
     options: RegistryCallOptions,
     credentials: Credentials | undefined,
     totalMs: number,
+    attempts = Number.POSITIVE_INFINITY,
   ) {
     this.what = what;
     this.registry = registry;
     this.credentials = credentials;
+    this.attempts = attempts;
     this.#options = options;
-    for (const secret of [credentials?.password, credentials?.identityToken]) if (secret) this.addSecret(secret);
+    const { password, identityToken, registryToken } = credentials ?? {};
+    for (const secret of [password, identityToken, registryToken]) if (secret) this.addSecret(secret);
 
     const { signal } = options;
     this.#onAbort = () => signal && this.#controller.abort(abortedError(signal, what));
     if (signal?.aborted) this.#onAbort();
     signal?.addEventListener('abort', this.#onAbort, { once: true });
-    this.#deadline = setTimeout(() => {
-      this.#controller.abort(new GantryError('TIMEOUT', `${what}: not done within ${totalMs} ms`));
-    }, totalMs);
+    this.#totalMs = totalMs;
+    this.#runDeadline();
+  }
+
+  /** A part of this call at a mirror: with a login and a deadline of its own, and no second attempt. */
+  at(mirror: string, credentials: Credentials | undefined, deadlineMs: number): Call {
+    const options = { signal: this.signal, onProgress: (event: ProgressEvent) => this.report(event) };
+    const part = new Call(`${this.what} from mirror ${mirror}`, mirror, options, credentials, deadlineMs, 1);
+    part.#inTurn = false;
+    part.liftDeadline();
+    return part;
+  }
+
+  /** A request of it is about to be sent: the deadline of a part runs from here, not while it waits for its turn. */
+  takeTurn(): void {
+    if (this.#inTurn) return;
+    this.#inTurn = true;
+    this.#runDeadline();
   }
 
   /** Fires at the caller's abort and at the total deadline; its reason is the error to throw. */
@@ -74,9 +96,20 @@ export class Call {
     return clean;
   }
 
+  /** From now on it may last as long as it moves. */
+  liftDeadline(): void {
+    clearTimeout(this.#deadline);
+  }
+
   /** Lets go of the caller's signal and of the timer. */
   end(): void {
-    clearTimeout(this.#deadline);
+    this.liftDeadline();
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
+  }
+
+  #runDeadline(): void {
+    this.#deadline = setTimeout(() => {
+      this.#controller.abort(new GantryError('TIMEOUT', `${this.what}: not done within ${this.#totalMs} ms`));
+    }, this.#totalMs);
   }
 }

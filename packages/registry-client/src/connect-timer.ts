@@ -7,12 +7,18 @@ interface RequestMaker {
   request(options: http.RequestOptions, onResponse: (response: http.IncomingMessage) => void): http.ClientRequest;
 }
 
-/** node:http and node:https with a limit on the time until a connection stands; a reused one stands already. */
-export function connectWithin(limitMs: number): RequestMaker {
+/**
+ * node:http and node:https with a limit on the time until a connection stands; a reused one stands already. `onHead` is
+ * called while the head of the response is being parsed.
+ */
+export function connectWithin(limitMs: number, onHead: (response: http.IncomingMessage) => void): RequestMaker {
   return {
     request(options, onResponse) {
       const secure = options.protocol === 'https:';
-      const request = (secure ? https : http).request(options, onResponse);
+      const request = (secure ? https : http).request(options, (response) => {
+        onHead(response);
+        onResponse(response);
+      });
       const timer = setTimeout(() => {
         const error = new Error(`no connection within ${limitMs} ms`);
         request.destroy(Object.assign(error, { code: 'ETIMEDOUT', syscall: 'connect' }));

@@ -1,5 +1,6 @@
-import { GantryError } from '@gantry/interface';
+import { GantryError, isGantryError } from '@gantry/interface';
 import { again, Fault, type FaultAdvice, never } from './fault.js';
+import { ProxyFailure } from './tunnel-agent.js';
 
 /** Why no connection came about, by the code of Node.js's error, and what to do about it. */
 const unreachable: ReadonlyMap<string, string> = new Map([
@@ -33,11 +34,13 @@ const twice: FaultAdvice = { attempts: 2 };
 
 /** Says what a transport's error means for the request to `url`, made in the course of `what`. */
 export function connectionFault(what: string, url: URL, cause: unknown): Fault {
+  if (isGantryError(cause)) return new Fault(cause, never);
   const code = codeOf(cause);
   const details = { host: url.host, errno: code };
   const fail = (reason: string) =>
     new GantryError('UNREACHABLE', `${what}: cannot reach ${url.host}: ${reason}`, { cause, details });
 
+  if (cause instanceof ProxyFailure) return new Fault(fail(cause.message), twice);
   const remedy = unreachable.get(code);
   if (remedy !== undefined) {
     return new Fault(fail(`${code}: ${remedy}`), code === 'ECONNREFUSED' ? { ...twice, kind: 'refused' } : twice);

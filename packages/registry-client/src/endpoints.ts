@@ -1,8 +1,9 @@
-import type { Call } from './call.js';
-import { Fault } from './fault.js';
+import { Call } from './call.js';
+import { Fault, faultOf } from './fault.js';
 import { mayUseHttp, resolveLocation } from './hops.js';
-import type { Settings } from './options.js';
 import { drain } from './reply.js';
+import type { Settings } from './settings.js';
+import { SharedWork } from './shared-work.js';
 import type { Wire } from './wire.js';
 
 /** Docker Hub's name in references is not the host that serves it. */
@@ -13,6 +14,7 @@ export class Endpoints {
   readonly #wire: Wire;
   readonly #settings: Settings;
   readonly #found = new Map<string, URL>();
+  readonly #probes = new SharedWork<URL>();
 
   constructor(wire: Wire, settings: Settings) {
     this.#wire = wire;
@@ -24,10 +26,25 @@ export class Endpoints {
     const host = hosts.get(call.registry) ?? call.registry;
     const secure = new URL(`https://${host}/v2/`);
     if (!mayUseHttp(host, this.#settings.insecure)) return secure;
-    const base =
-      this.#found.get(host) ?? ((await this.#speaksTls(call, secure)) ? secure : new URL(`http://${host}/v2/`));
-    this.#found.set(host, base);
-    return base;
+    const found = this.#found.get(host);
+    if (found) return found;
+    try {
+      const base = await this.#probes.join(host, call.signal, (signal) => this.#probe(secure, signal));
+      this.#found.set(host, base);
+      return base;
+    } catch (error) {
+      throw faultOf(call.what, error);
+    }
+  }
+
+  async #probe(secure: URL, signal: AbortSignal): Promise<URL> {
+    const { totalMs } = this.#settings.timeouts;
+    const call = new Call('is there TLS', secure.host, { signal }, undefined, totalMs);
+    try {
+      return (await this.#speaksTls(call, secure)) ? secure : new URL(`http://${secure.host}/v2/`);
+    } finally {
+      call.end();
+    }
   }
 
   async #speaksTls(call: Call, url: URL): Promise<boolean> {

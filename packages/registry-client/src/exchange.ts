@@ -1,16 +1,13 @@
 import type { Call } from './call.js';
 import { connectionFault } from './connection-fault.js';
 import { Fault } from './fault.js';
-import type { Settings } from './options.js';
 import { type Reply, stallFault } from './reply.js';
+import type { Settings } from './settings.js';
 import type { TransportRequest, TransportResponse } from './transport.js';
 import { Watchdog } from './watchdog.js';
 
-/** Bytes can be sent again, a stream cannot. */
-export type RequestBody = Uint8Array | AsyncIterable<Uint8Array>;
-
-interface ExchangeRequest extends Pick<TransportRequest, 'method' | 'headers'> {
-  readonly body?: RequestBody;
+interface ExchangeRequest extends Pick<TransportRequest, 'method' | 'headers' | 'lend'> {
+  readonly body?: Uint8Array;
 }
 
 const sliceBytes = 64 * 1024;
@@ -40,9 +37,9 @@ export class Exchange {
     this.#watchdog.wait();
     try {
       if (signal.aborted) throw signal.reason;
-      const { method, headers: sent, body } = request;
-      const upload = body && { body: this.#upload(body instanceof Uint8Array ? slices(body) : body) };
-      const response = await settings.transport.send({ method, headers: sent, ...upload, url: this.#url, signal });
+      const { body, ...head } = request;
+      const upload = body && { body: this.#upload(body) };
+      const response = await settings.transport.send({ ...head, ...upload, url: this.#url, signal });
       this.#watchdog.stop();
       const { status, headers } = response;
       return { url: this.#url, status, headers, body: this.#download(response), close: () => this.close() };
@@ -60,15 +57,14 @@ export class Exchange {
     this.#complete = true;
   }
 
-  /** The clock runs while the peer takes a chunk and, after the last one, until it answers; not while there is nothing to send. */
-  async *#upload(body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    this.#watchdog.got(0);
-    for await (const chunk of body) {
+  /** Piece by piece, so that progress can be seen. The clock runs on after the last one, until the peer answers. */
+  async *#upload(body: Uint8Array): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < body.byteLength; at += sliceBytes) {
+      const slice = body.subarray(at, at + sliceBytes);
+      yield slice;
+      this.#watchdog.got(slice.byteLength);
       this.#watchdog.wait();
-      yield chunk;
-      this.#watchdog.got(chunk.byteLength);
     }
-    this.#watchdog.wait();
   }
 
   async *#download(response: TransportResponse): AsyncGenerator<Uint8Array> {
@@ -92,9 +88,4 @@ export class Exchange {
     if (this.#controller.signal.aborted) return this.#controller.signal.reason;
     return error instanceof Fault ? error : connectionFault(this.#call.what, this.#url, error);
   }
-}
-
-/** Bytes piece by piece, so that their progress can be seen. */
-function* slices(bytes: Uint8Array): Generator<Uint8Array> {
-  for (let at = 0; at < bytes.byteLength; at += sliceBytes) yield bytes.subarray(at, at + sliceBytes);
 }

@@ -1,4 +1,4 @@
-import type { GantryError } from '@gantry/interface';
+import { GantryError, toGantryError } from '@gantry/interface';
 
 /** What a failed attempt says about another one. */
 export interface FaultAdvice {
@@ -25,3 +25,15 @@ export class Fault extends Error {
 
 export const never: FaultAdvice = { attempts: 1 };
 export const again: FaultAdvice = { attempts: Number.POSITIVE_INFINITY };
+
+/** A failure of work that several calls share, as one of them is to tell it. */
+export function faultOf(what: string, error: unknown): unknown {
+  if (!(error instanceof Fault)) return error;
+  const { code, message, details, cause } = error.error;
+  return new Fault(new GantryError(code, `${what}: ${message}`, { details, cause }), error.advice);
+}
+
+/** What a caller gets to see of a failure. */
+export function publicError(error: unknown, what: string): GantryError {
+  return error instanceof Fault ? error.error : toGantryError(error, what);
+}

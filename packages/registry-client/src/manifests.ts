@@ -1,13 +1,14 @@
-import { createHash } from 'node:crypto';
-import { digestAlgorithm, MediaType, maxDocumentBytes, mediaTypeOf, parseManifest } from '@gantry/image-spec';
+import { MediaType, maxDocumentBytes, mediaTypeOf, parseManifest } from '@gantry/image-spec';
 import { type Digest, type FetchedManifest, GantryError, type ImageReference } from '@gantry/interface';
 import type { Call } from './call.js';
+import { digestMismatch, digestOf } from './digests.js';
 import { Fault, never } from './fault.js';
 import { drain, type Reply, readAll } from './reply.js';
 import type { Requester } from './requester.js';
 import { pullScope, pushScope } from './scope.js';
 
-const accept = [
+/** For an Accept header. */
+export const acceptedManifests = [
   MediaType.ociIndex,
   MediaType.dockerList,
   MediaType.ociManifest,
@@ -22,7 +23,7 @@ export function fetchManifest(requester: Requester, call: Call, reference: Image
   const request = {
     method: 'GET',
     target: `${reference.repository}/manifests/${digest ?? reference.tag}`,
-    headers: { accept },
+    headers: { accept: acceptedManifests },
     scope: pullScope(reference),
   } as const;
   return requester.retry(call, async () => {
@@ -31,7 +32,7 @@ export function fetchManifest(requester: Requester, call: Call, reference: Image
       refuseEncoded(call, reply);
       const bytes = await readAll(call.what, reply, maxDocumentBytes);
       const actual = digestOf(bytes, digest);
-      if (digest !== undefined && actual !== digest) throw mismatch(call.what, digest, actual);
+      if (digest !== undefined && actual !== digest) throw digestMismatch(call.what, digest, actual);
       return { descriptor: { mediaType: sentType(reply, bytes), digest: actual, size: bytes.byteLength }, bytes };
     } finally {
       reply.close();
@@ -39,16 +40,23 @@ export function fetchManifest(requester: Requester, call: Call, reference: Image
   });
 }
 
+/** What a registry said to a manifest that was put. */
+export interface PutAnswer {
+  readonly digest: Digest;
+  /** It keeps the list of the subject's referrers itself. */
+  readonly knowsSubject: boolean;
+}
+
 /** Uploads a manifest or index under the reference's tag, or under its digest. */
-export async function pushManifest(
+export async function putDocument(
   requester: Requester,
   call: Call,
   reference: ImageReference,
   { bytes, descriptor }: FetchedManifest,
-): Promise<Digest> {
+): Promise<PutAnswer> {
   const digest = digestOf(bytes, descriptor.digest);
   for (const expected of [descriptor.digest, reference.digest ?? descriptor.digest]) {
-    if (expected !== digest) throw mismatch(call.what, expected, digest);
+    if (expected !== digest) throw digestMismatch(call.what, expected, digest);
   }
   const request = {
     method: 'PUT',
@@ -57,13 +65,11 @@ export async function pushManifest(
     body: bytes,
     scope: pushScope(reference),
   } as const;
-  await requester.retry(call, async () => drain(await requester.open(call, request, [201, 200, 202])));
-  return digest;
-}
-
-function digestOf(bytes: Uint8Array, like: Digest | undefined): Digest {
-  const algorithm = like === undefined ? 'sha256' : digestAlgorithm(like);
-  return `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}`;
+  return requester.retry(call, async () => {
+    const reply = await requester.open(call, request, [201, 200, 202]);
+    await drain(reply);
+    return { digest, knowsSubject: reply.headers.has('oci-subject') };
+  });
 }
 
 function sentType(reply: Reply, bytes: Uint8Array): string {
@@ -78,10 +84,4 @@ function refuseEncoded(call: Call, reply: Reply): void {
   if (encoding === 'identity') return;
   const message = `${call.what}: ${reply.url.host} compressed its answer though it was asked not to`;
   throw new Fault(new GantryError('REGISTRY_ERROR', message, { details: { encoding } }), never);
-}
-
-function mismatch(what: string, expected: Digest, actual: Digest): GantryError {
-  return new GantryError('DIGEST_MISMATCH', `${what}: the manifest has digest ${actual}, not ${expected}`, {
-    details: { digest: expected, actual },
-  });
 }

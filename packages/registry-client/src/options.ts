@@ -1,12 +1,35 @@
-import { parseRegistry } from '@gantry/image-spec';
-import { type Credentials, GantryError } from '@gantry/interface';
-import { createAxiosTransport } from './axios-transport.js';
+import type { Credentials } from '@gantry/interface';
+import type { CertificateSource } from './certificates.js';
+import type { ProxyOptions } from './proxies.js';
 import type { Transport } from './transport.js';
+
+/** What a login is wanted for. */
+export interface LoginRequest {
+  /** `team/app`; undefined where no repository is asked for. */
+  readonly repository?: string;
+  /** Of the call that waits for the login. */
+  readonly signal?: AbortSignal;
+}
 
 /** Where logins come from: a map by registry name, or a function that is asked once a call. `docker.io` is Docker Hub. */
 export type CredentialSource =
   | ReadonlyMap<string, Credentials>
-  | ((registry: string) => Credentials | undefined | Promise<Credentials | undefined>);
+  | ((registry: string, request: LoginRequest) => Credentials | undefined | Promise<Credentials | undefined>);
+
+/** Another place that has what a registry has. */
+export interface RegistryMirror {
+  /** `https://mirror.example`; in `https://mirror.example/hub` the path goes before the repository: `hub/library/redis`. */
+  readonly url: string;
+  /** For a whole manifest, and for the beginning of a blob, which then only has to move. Default 5000 ms. */
+  readonly deadlineMs?: number;
+  /** May be spoken to over plain HTTP; an `http:` URL wants it. */
+  readonly insecure?: boolean;
+  /**
+   * The mirror's own login, else what the client's source of logins has for its host. It serves every caller of the
+   * client: a mirror with a login lets all of them see what that login may see.
+   */
+  readonly credentials?: Credentials;
+}
 
 /** Deadlines. There is none for a whole blob unless `totalMs` is given: a large one may take long as long as it moves. */
 export interface RegistryTimeouts {
@@ -33,74 +56,24 @@ export interface RegistryRetries {
 /** Settings of a registry client; all have defaults. */
 export interface RegistryClientOptions {
   readonly credentials?: CredentialSource;
+  /** Mirrors by registry, in the order in which they are tried for what is pulled, before the registry itself. */
+  readonly mirrors?: ReadonlyMap<string, readonly RegistryMirror[]>;
   /** Registries, `host` or `host:port`, that may be spoken to over plain HTTP where they offer no TLS. Loopback hosts always may. */
   readonly insecure?: readonly string[];
   /** PEM certificates of authorities, used instead of Node.js's own. */
   readonly ca?: string | Uint8Array | readonly (string | Uint8Array)[];
+  /** Authorities and client certificates of single hosts. */
+  readonly certificates?: CertificateSource;
+  /** Default: what the environment says when the client is made, `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`. False for none. */
+  readonly proxy?: ProxyOptions | false;
   readonly timeouts?: Partial<RegistryTimeouts>;
   readonly retries?: Partial<RegistryRetries>;
   /** Default `gantry`. */
   readonly userAgent?: string;
   /** Requests in progress at once, bodies included. Default 32. */
   readonly maxConcurrent?: number;
-  /** Replaces axios; `ca` and `connectMs` are then the transport's own affair. */
+  /** The same for one registry or mirror, wherever its requests are redirected to. Default 16. */
+  readonly maxConcurrentPerHost?: number;
+  /** Replaces axios; `ca`, `certificates`, `proxy` and `connectMs` are then the transport's own affair. */
   readonly transport?: Transport;
-}
-
-/** Options with every default filled in. */
-export interface Settings {
-  readonly credentialsFor: (registry: string) => Promise<Credentials | undefined>;
-  readonly insecure: ReadonlySet<string>;
-  readonly timeouts: RegistryTimeouts;
-  readonly retries: RegistryRetries;
-  readonly userAgent: string;
-  readonly maxConcurrent: number;
-  readonly transport: Transport;
-}
-
-/** What setTimeout can hold: 24 days. */
-const longestTimerMs = 2 ** 31 - 1;
-const mostAttempts = 5;
-const longestWaitMs = 60_000;
-
-/** Checks the options, `INVALID_ARGUMENT` with `details.field`, and fills in the defaults. */
-export function resolveOptions(options: RegistryClientOptions): Settings {
-  const timeouts = {
-    connectMs: within('timeouts.connectMs', options.timeouts?.connectMs ?? 10_000, 1, longestTimerMs),
-    progressMs: within('timeouts.progressMs', options.timeouts?.progressMs ?? 30_000, 1, longestTimerMs),
-    progressBytes: within('timeouts.progressBytes', options.timeouts?.progressBytes ?? 4096, 1),
-    totalMs: within('timeouts.totalMs', options.timeouts?.totalMs ?? longestTimerMs, 1, longestTimerMs),
-  };
-  const retries = {
-    attempts: within('retries.attempts', options.retries?.attempts ?? mostAttempts, 1, mostAttempts),
-    baseMs: within('retries.baseMs', options.retries?.baseMs ?? 500, 0, longestWaitMs),
-    capMs: within('retries.capMs', options.retries?.capMs ?? longestWaitMs, 0, longestWaitMs),
-  };
-  const userAgent = options.userAgent ?? 'gantry';
-  if (!/^[\x20-\x7e]+$/.test(userAgent)) throw invalid('userAgent', 'want printable ASCII');
-  return {
-    credentialsFor: credentialLookup(options.credentials),
-    insecure: new Set((options.insecure ?? []).map(parseRegistry)),
-    timeouts,
-    retries,
-    userAgent,
-    maxConcurrent: within('maxConcurrent', options.maxConcurrent ?? 32, 1),
-    transport: options.transport ?? createAxiosTransport({ ca: options.ca, connectMs: timeouts.connectMs }),
-  };
-}
-
-function credentialLookup(source: CredentialSource | undefined): Settings['credentialsFor'] {
-  if (source === undefined) return async () => undefined;
-  if (typeof source === 'function') return async (registry) => source(registry);
-  const logins = new Map([...source].map(([registry, credentials]) => [parseRegistry(registry), credentials]));
-  return async (registry) => logins.get(registry);
-}
-
-function within(field: string, value: number, least: number, most = Number.POSITIVE_INFINITY): number {
-  if (typeof value === 'number' && value >= least && value <= most) return value;
-  throw invalid(field, `want a number from ${least} to ${most}`);
-}
-
-function invalid(field: string, reason: string): GantryError {
-  return new GantryError('INVALID_ARGUMENT', `registry client option ${field}: ${reason}`, { details: { field } });
 }

@@ -20,17 +20,17 @@ export function contentLength(reply: Reply): number | undefined {
 
 /** The whole body, of at most `limit` bytes; `LIMIT_EXCEEDED` for a longer one, after at most a chunk more was read. */
 export async function readAll(what: string, reply: Reply, limit: number): Promise<Uint8Array> {
-  const tooLong = () => {
-    const details = { host: reply.url.host, limit };
-    const error = new GantryError('LIMIT_EXCEEDED', `${what}: the answer of ${reply.url.host} exceeds ${limit} bytes`, {
-      details,
-    });
-    return new Fault(error, never);
-  };
-  if ((contentLength(reply) ?? 0) > limit) throw tooLong();
+  if ((contentLength(reply) ?? 0) > limit) throw tooLong(what, reply, limit);
   const { bytes, complete } = await readUpTo(reply, limit);
-  if (!complete) throw tooLong();
+  if (!complete) throw tooLong(what, reply, limit);
   return bytes;
+}
+
+/** The fault of a body that is longer than it may be. */
+export function tooLong(what: string, reply: Reply, limit: number): Fault {
+  const message = `${what}: the answer of ${reply.url.host} exceeds ${limit} bytes`;
+  const error = new GantryError('LIMIT_EXCEEDED', message, { details: { host: reply.url.host, limit } });
+  return new Fault(error, never);
 }
 
 /** The body, or as much of it as `limit` allows. */

@@ -1,11 +1,10 @@
 import { Authorizer } from './authorizer.js';
 import type { Call } from './call.js';
 import { Endpoints } from './endpoints.js';
-import type { RequestBody } from './exchange.js';
 import { resolveLocation } from './hops.js';
-import type { Settings } from './options.js';
 import { drain, type Reply } from './reply.js';
 import { Retries } from './retries.js';
+import type { Settings } from './settings.js';
 import { statusFault } from './status-fault.js';
 import type { TransportRequest } from './transport.js';
 import { Wire } from './wire.js';
@@ -16,9 +15,11 @@ export interface RegistryRequest {
   /** Below `/v2/`, or a whole URL that the registry named. */
   readonly target: string | URL;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: RequestBody;
+  readonly body?: Uint8Array;
   /** What a token must allow: `repository:library/redis:pull`; empty for a login alone. */
   readonly scope: string;
+  /** As of the transport. */
+  readonly lend?: boolean;
 }
 
 /** Requests to registries, with their logins and retries. */
@@ -58,6 +59,11 @@ export class Requester {
     throw await statusFault(call, reply);
   }
 
+  /** The registry's own address, `https://registry.example/v2/`. */
+  baseOf(call: Call): Promise<URL> {
+    return this.#endpoints.baseOf(call);
+  }
+
   /** The URL of a Location header that a registry gave for the next request. */
   locate(call: Call, reply: Reply): URL {
     return resolveLocation(call.what, reply.url, reply.headers.get('location'), this.#settings.insecure);
@@ -66,12 +72,17 @@ export class Requester {
   /** Answers one challenge: a second 401 means that the login just made is not enough. */
   async #openLoggedIn(call: Call, request: RegistryRequest): Promise<Reply> {
     const base = await this.#endpoints.baseOf(call);
-    const first = await this.#send(call, base, request, this.#authorizer.recall(call, request.scope));
+    const recalled = this.#authorizer.recall(call, request.scope);
+    const first = await this.#send(call, base, request, recalled);
     const isChallenge = first.status === 401 && first.url.origin === base.origin;
-    if (!isChallenge || isStream(request.body)) return first;
+    if (!isChallenge) return first;
     await drain(first);
-    const challenge = first.headers.get('www-authenticate');
-    const authorization = await this.#authorizer.answer(call, base, request.scope, challenge);
+    const authorization = await this.#authorizer.answer(call, {
+      base,
+      scope: request.scope,
+      challenge: first.headers.get('www-authenticate'),
+      refused: recalled,
+    });
     return this.#send(call, base, request, authorization);
   }
 
@@ -83,12 +94,8 @@ export class Requester {
       headers: request.headers ?? {},
       follow: (from, location) => resolveLocation(call.what, from, location, this.#settings.insecure),
       ...(request.body && { body: request.body }),
+      ...(request.lend && { lend: true }),
       ...(authorization !== undefined && url.origin === base.origin && { authorization }),
     });
   }
-}
-
-/** A stream is sent once: what has gone out of it cannot be sent again. */
-function isStream(body: RegistryRequest['body']): boolean {
-  return body !== undefined && !(body instanceof Uint8Array);
 }

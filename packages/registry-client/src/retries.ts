@@ -20,7 +20,7 @@ export class Retries {
     if (!(failure instanceof Fault)) throw failure;
     const { attempts, waitMs } = failure.advice;
     this.#attempts++;
-    if (this.#attempts >= Math.min(attempts, this.#policy.attempts)) throw failure.error;
+    if (this.#attempts >= Math.min(attempts, this.#call.attempts, this.#policy.attempts)) throw failure.error;
     if (waitMs !== undefined && waitMs > this.#policy.capMs) throw failure.error;
     const delayMs = Math.max(waitMs ?? 0, backoffMs(this.#attempts, this.#policy, Math.random()));
     this.#call.report({

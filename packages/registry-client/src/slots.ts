@@ -1,10 +1,17 @@
 /** At most so many requests at once; the others wait in the order they came. */
 export class Slots {
+  readonly #count: number;
   #free: number;
   readonly #waiting = new Set<() => void>();
 
   constructor(count: number) {
+    this.#count = count;
     this.#free = count;
+  }
+
+  /** Nobody holds a slot or waits for one. */
+  get idle(): boolean {
+    return this.#free === this.#count;
   }
 
   /** Takes a slot, waiting if need be, and resolves with the function that gives it back. Rejects with the signal's reason. */

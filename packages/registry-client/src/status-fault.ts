@@ -15,8 +15,11 @@ const longestErrorBody = 64 * 1024;
 const longestText = 256;
 const temporary: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
 
-/** The fault that an unwanted status means; it reads the registry's own explanation, at most 64 KiB of it, and closes the reply. */
-export async function statusFault(call: Call, reply: Reply, step?: 'login'): Promise<Fault> {
+/** What was asked for: something of a registry, a token, or a file of any web server. */
+type Step = 'registry' | 'login' | 'file';
+
+/** The fault that an unwanted status means; it reads the server's own explanation, at most 64 KiB of it, and closes the reply. */
+export async function statusFault(call: Call, reply: Reply, step: Step = 'registry'): Promise<Fault> {
   const { status, url } = reply;
   const faults = await readFaults(call, reply);
   const code = codeOf(status, step);
@@ -24,15 +27,15 @@ export async function statusFault(call: Call, reply: Reply, step?: 'login'): Pro
   const parts = [
     `${call.what}: ${url.host} answered ${status} ${STATUS_CODES[status] ?? ''}`.trimEnd(),
     ...(said ? [said] : []),
-    ...(code === 'UNAUTHORIZED' ? [remedy(call)] : []),
+    ...(code === 'UNAUTHORIZED' && step !== 'file' ? [remedy(call)] : []),
   ];
   const details = { status, registry: call.registry, host: url.host, errors: faults };
   return new Fault(new GantryError(code, parts.join(': '), { details }), advice(reply));
 }
 
-function codeOf(status: number, step: 'login' | undefined): ErrorCode {
+function codeOf(status: number, step: Step): ErrorCode {
   if (status === 401 || status === 403 || (step === 'login' && status === 400)) return 'UNAUTHORIZED';
-  return status === 404 && step === undefined ? 'NOT_FOUND' : 'REGISTRY_ERROR';
+  return status === 404 && step !== 'login' ? 'NOT_FOUND' : 'REGISTRY_ERROR';
 }
 
 function remedy(call: Call): string {

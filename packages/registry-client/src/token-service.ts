@@ -1,15 +1,15 @@
-import { decodeJson, type JsonObject } from '@gantry/image-spec';
+import { decodeJson, type JsonObject, type JsonValue } from '@gantry/image-spec';
 import { GantryError } from '@gantry/interface';
 import { basicHeader } from './basic.js';
 import type { Call } from './call.js';
 import { Fault, never } from './fault.js';
 import { refusalOfRealm, resolveLocation } from './hops.js';
-import type { Settings } from './options.js';
-import { readAll } from './reply.js';
+import { type Reply, readAll } from './reply.js';
+import type { Settings } from './settings.js';
 import { statusFault } from './status-fault.js';
 import type { Wire, WireRequest } from './wire.js';
 
-/** A bearer token and how long it may be used, in seconds. */
+/** A bearer token and how long it may still be used, in seconds; zero or less for this once. */
 export interface Token {
   readonly value: string;
   readonly expiresIn: number;
@@ -20,7 +20,7 @@ export interface TokenRequest {
   readonly registry: URL;
   readonly realm: string;
   readonly service: string | undefined;
-  readonly scope: string | undefined;
+  readonly scopes: readonly string[];
 }
 
 const longestAnswer = 1024 * 1024;
@@ -34,7 +34,7 @@ export async function fetchToken(wire: Wire, settings: Settings, call: Call, req
   const reply = await wire.open(call, buildRequest(settings, call, request, realm));
   try {
     if (reply.status !== 200) throw await statusFault(call, reply, 'login');
-    return readToken(call, reply.url, await readAll(call.what, reply, longestAnswer));
+    return readToken(call, reply, await readAll(call.what, reply, longestAnswer));
   } finally {
     reply.close();
   }
@@ -43,7 +43,6 @@ export async function fetchToken(wire: Wire, settings: Settings, call: Call, req
 function buildRequest(settings: Settings, call: Call, request: TokenRequest, realm: URL): WireRequest {
   const query = new URLSearchParams();
   if (request.service !== undefined) query.set('service', request.service);
-  if (request.scope !== undefined) query.set('scope', request.scope);
   const headers = { accept: 'application/json' };
   const follow = (from: URL, location: string | undefined) => {
     const next = resolveLocation(call.what, from, location, settings.insecure);
@@ -55,12 +54,15 @@ function buildRequest(settings: Settings, call: Call, request: TokenRequest, rea
     query.set('grant_type', 'refresh_token');
     query.set('refresh_token', refreshToken);
     query.set('client_id', 'gantry');
+    if (request.scopes.length > 0) query.set('scope', request.scopes.join(' '));
     const body = Buffer.from(query.toString());
     const type = { 'content-type': 'application/x-www-form-urlencoded', 'content-length': String(body.length) };
     return { method: 'POST', url: realm, headers: { ...headers, ...type }, body, follow };
   }
   const url = new URL(realm);
-  for (const [name, value] of query) url.searchParams.set(name, value);
+  for (const scope of request.scopes) query.append('scope', scope);
+  for (const name of query.keys()) url.searchParams.delete(name);
+  for (const [name, value] of query) url.searchParams.append(name, value);
   const authorization = basicHeader(call);
   return { method: 'GET', url, headers, follow, ...(authorization !== undefined && { authorization }) };
 }
@@ -73,7 +75,7 @@ function checkRealm(settings: Settings, call: Call, { registry, realm }: TokenRe
   throw refused(call, registry, `wants the login sent to ${url.protocol}//${url.host}, refused: ${refusal}`);
 }
 
-function readToken(call: Call, url: URL, bytes: Uint8Array): Token {
+function readToken(call: Call, { url, headers }: Reply, bytes: Uint8Array): Token {
   const what = `${call.what}: token of ${url.host}`;
   const answer = decodeJson(bytes, { what, maxBytes: longestAnswer });
   const fields: JsonObject =
@@ -83,9 +85,14 @@ function readToken(call: Call, url: URL, bytes: Uint8Array): Token {
   if (typeof value !== 'string' || !/^[\x21-\x7e]+$/.test(value)) throw refused(call, url, 'answered without a token');
   call.addSecret(value);
   const lifetime = fields['expires_in'];
-  const expiresIn =
-    typeof lifetime === 'number' && lifetime > 0 ? Math.min(lifetime, longestLifetime) : defaultLifetime;
-  return { value, expiresIn };
+  const seconds = typeof lifetime === 'number' && lifetime > 0 ? Math.min(lifetime, longestLifetime) : defaultLifetime;
+  return { value, expiresIn: seconds - secondsSince(fields['issued_at'], headers.get('date')) };
+}
+
+/** How old a token is that the service had in stock. By the service's own clock: ours may differ. */
+function secondsSince(issuedAt: JsonValue | undefined, date: string | undefined): number {
+  const age = Date.parse(date ?? '') - Date.parse(typeof issuedAt === 'string' ? issuedAt : '');
+  return Number.isNaN(age) ? 0 : Math.max(0, age / 1000);
 }
 
 function refused(call: Call, url: URL, reason: string): Fault {

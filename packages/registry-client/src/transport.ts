@@ -1,11 +1,13 @@
 /** One HTTP request. Neither redirects nor decompression nor retries are the transport's business. */
 export interface TransportRequest {
-  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT';
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly url: URL;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   /** Its length is in `headers`. Iterated as fast as the peer takes it, and ended when the request ends early. */
   readonly body?: AsyncIterable<Uint8Array>;
+  /** Lets the memory of each chunk of the response be written over once the next one is asked for. Default false. */
+  readonly lend?: boolean;
   /** Aborting it ends the request, or the body of the response, at once. */
   readonly signal: AbortSignal;
 }

@@ -1,35 +1,19 @@
 import type { Descriptor, ImageReference } from '@gantry/interface';
 import { BlobCheck } from './blob-check.js';
+import { blobExists } from './blob-head.js';
 import type { Call } from './call.js';
 import { drain } from './reply.js';
 import type { Requester } from './requester.js';
-import { pullScope, pushScope } from './scope.js';
+import { pushScope } from './scope.js';
+import { sessionUrl, UploadSession } from './upload-session.js';
 
-/** Whether a repository holds a blob, asked with the rights that `scope` names. */
-export function blobExists(
-  requester: Requester,
-  call: Call,
-  { repository }: ImageReference,
-  digest: string,
-  scope: string,
-): Promise<boolean> {
-  const request = { method: 'HEAD', target: `${repository}/blobs/${digest}`, scope } as const;
-  return requester.retry(call, async () => {
-    const reply = await requester.open(call, request, [200, 404]);
-    await drain(reply);
-    return reply.status === 200;
-  });
-}
-
-/** As {@link blobExists}, to read. */
-export function hasBlob(requester: Requester, call: Call, reference: ImageReference, digest: string): Promise<boolean> {
-  return blobExists(requester, call, reference, digest, pullScope(reference));
-}
+/** Blobs of up to this size go in one request, larger ones in chunks of it, each of which can be tried again. */
+const chunkBytes = 8 * 1024 * 1024;
 
 /**
- * Uploads a blob in one request (OCI distribution-spec, "POST then PUT"). Bytes are tried again like any request; a
- * stream cannot be, so a failure after its first chunk is final. Content that is not what the descriptor says is cut off
- * before its end, so that the registry cannot take it.
+ * Uploads a blob (OCI distribution-spec, "Pushing Blobs"): a small one in one request, a larger one in chunks, so that a
+ * broken connection costs a chunk at most. At most one chunk of a stream is in memory. The registry is not asked to
+ * complete content that is not what the descriptor says.
  */
 export async function uploadBlob(
   requester: Requester,
@@ -38,80 +22,96 @@ export async function uploadBlob(
   descriptor: Descriptor,
   content: AsyncIterable<Uint8Array> | Uint8Array,
 ): Promise<void> {
-  const scope = pushScope(reference);
   if (content instanceof Uint8Array) {
     const check = new BlobCheck(call.what, descriptor);
     check.take(content);
     check.finish();
   }
-  if (await blobExists(requester, call, reference, descriptor.digest, scope)) return;
-
-  const start = () => startUpload(requester, call, reference, descriptor);
-  const send = async (target: URL, body: AsyncIterable<Uint8Array> | Uint8Array) => {
-    const headers = { 'content-type': 'application/octet-stream', 'content-length': String(descriptor.size) };
-    await drain(await requester.open(call, { method: 'PUT', target, headers, body, scope }, [201, 200, 204]));
-  };
-  if (content instanceof Uint8Array) {
-    await requester.retry(call, async () => send(await start(), content));
-    return;
-  }
-  const target = await requester.retry(call, start);
-  const source = new CheckedSource(new BlobCheck(call.what, descriptor), content);
-  try {
-    await send(target, source.chunks());
-  } catch (error) {
-    throw source.failure ?? error;
-  }
+  if (await blobExists(requester, call, reference, descriptor.digest, pushScope(reference))) return;
+  if (descriptor.size > chunkBytes) return uploadChunks(requester, call, reference, descriptor, content);
+  await uploadWhole(requester, call, reference, descriptor, await gather(call, descriptor, content));
 }
 
-async function startUpload(
+async function gather(
+  call: Call,
+  descriptor: Descriptor,
+  content: AsyncIterable<Uint8Array> | Uint8Array,
+): Promise<Uint8Array> {
+  if (content instanceof Uint8Array) return content;
+  const check = new BlobCheck(call.what, descriptor);
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of content) {
+    call.throwIfEnded();
+    check.take(chunk);
+    chunks.push(chunk);
+  }
+  check.finish();
+  return Buffer.concat(chunks);
+}
+
+async function uploadWhole(
   requester: Requester,
   call: Call,
   reference: ImageReference,
-  { digest }: Descriptor,
-): Promise<URL> {
-  const reply = await requester.open(
-    call,
-    {
-      method: 'POST',
-      target: `${reference.repository}/blobs/uploads/`,
-      headers: { 'content-type': 'application/octet-stream', 'content-length': '0' },
-      scope: pushScope(reference),
-    },
-    [202],
-  );
-  await drain(reply);
-  const url = requester.locate(call, reply);
-  // Appended as text: the registry's own parameters are opaque and must stay as they are.
-  url.search += `${url.search === '' ? '?' : '&'}digest=${encodeURIComponent(digest)}`;
-  return url;
+  { digest, size }: Descriptor,
+  body: Uint8Array,
+): Promise<void> {
+  const scope = pushScope(reference);
+  const headers = { 'content-type': 'application/octet-stream', 'content-length': String(size) };
+  await requester.retry(call, async () => {
+    const { location } = await UploadSession.begin(requester, call, reference);
+    const target = sessionUrl(location, digest);
+    await drain(await requester.open(call, { method: 'PUT', target, headers, body, scope }, [201, 200, 204]));
+  });
 }
 
-/** A caller's stream, checked as it goes out. Its failure is kept: what the transport makes of it says less. */
-class CheckedSource {
-  readonly #check: BlobCheck;
-  readonly #content: AsyncIterable<Uint8Array>;
-  failure: unknown;
-
-  constructor(check: BlobCheck, content: AsyncIterable<Uint8Array>) {
-    this.#check = check;
-    this.#content = content;
+async function uploadChunks(
+  requester: Requester,
+  call: Call,
+  reference: ImageReference,
+  descriptor: Descriptor,
+  content: AsyncIterable<Uint8Array> | Uint8Array,
+): Promise<void> {
+  const check = new BlobCheck(call.what, descriptor);
+  const session = await requester.retry(call, () => UploadSession.begin(requester, call, reference));
+  let isAsking = false;
+  try {
+    for await (const chunk of chunksOf(content, Math.max(chunkBytes, session.leastChunkBytes))) {
+      check.take(chunk);
+      isAsking = true;
+      await session.send(chunk);
+      isAsking = false;
+    }
+    check.finish();
+    isAsking = true;
+    await session.finish(descriptor.digest);
+  } catch (error) {
+    // A registry that has just failed is not asked for anything more.
+    if (!isAsking) await session.cancel();
+    throw error;
   }
+}
 
-  /** Each chunk goes out when the next one is there, the last one once all of them are known to be right. */
-  async *chunks(): AsyncGenerator<Uint8Array> {
-    try {
-      let held: Uint8Array | undefined;
-      for await (const chunk of this.#content) {
-        this.#check.take(chunk);
-        if (held) yield held;
-        held = chunk;
-      }
-      this.#check.finish();
-      if (held) yield held;
-    } catch (error) {
-      this.failure = error;
-      throw error;
+/** The content in pieces of this size, the last one smaller. */
+async function* chunksOf(content: AsyncIterable<Uint8Array> | Uint8Array, bytes: number): AsyncGenerator<Uint8Array> {
+  if (content instanceof Uint8Array) {
+    for (let at = 0; at < content.byteLength; at += bytes) yield content.subarray(at, at + bytes);
+    return;
+  }
+  let buffer = Buffer.allocUnsafe(bytes);
+  let filled = 0;
+  for await (const chunk of content) {
+    for (let at = 0; at < chunk.byteLength; ) {
+      const part = chunk.subarray(at, at + bytes - filled);
+      buffer.set(part, filled);
+      at += part.byteLength;
+      filled += part.byteLength;
+      if (filled < bytes) continue;
+      yield buffer;
+      // The one before may still be on its way out after an answer that came early.
+      buffer = Buffer.allocUnsafe(bytes);
+      filled = 0;
     }
   }
+  if (filled > 0) yield buffer.subarray(0, filled);
 }

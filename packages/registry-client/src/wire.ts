@@ -1,9 +1,9 @@
 import { GantryError } from '@gantry/interface';
 import type { Call } from './call.js';
-import { Exchange, type RequestBody } from './exchange.js';
+import { Exchange } from './exchange.js';
 import { Fault, never } from './fault.js';
-import type { Settings } from './options.js';
 import { drain, type Reply } from './reply.js';
+import type { Settings } from './settings.js';
 import { Slots } from './slots.js';
 import type { TransportRequest } from './transport.js';
 
@@ -12,7 +12,9 @@ export interface WireRequest {
   readonly method: TransportRequest['method'];
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: RequestBody;
+  readonly body?: Uint8Array;
+  /** As of the transport. */
+  readonly lend?: boolean;
   /** Sent to the origin of `url` and, after a redirect away from it, never again. */
   readonly authorization?: string;
   /** The next URL for a Location header; throws if it must not be followed. */
@@ -22,10 +24,11 @@ export interface WireRequest {
 const mostHops = 5;
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
-/** Sends requests, one slot each, and follows their redirects hop by hop. */
+/** Sends requests, a slot of all and one of the host each, and follows their redirects hop by hop. */
 export class Wire {
   readonly #settings: Settings;
   readonly #slots: Slots;
+  readonly #hostSlots = new Map<string, Slots>();
 
   constructor(settings: Settings) {
     this.#settings = settings;
@@ -34,7 +37,8 @@ export class Wire {
 
   /** The response at the end of the redirects, whatever its status. Fails with a {@link Fault} or the call's end. */
   async open(call: Call, request: WireRequest): Promise<Reply> {
-    const giveBack = await this.#slots.take(call.signal);
+    const giveBack = await this.#takeSlots(call, request.url);
+    call.takeTurn();
     try {
       const reply = await this.#followRedirects(call, request);
       return holdingSlot(reply, giveBack);
@@ -42,6 +46,22 @@ export class Wire {
       giveBack();
       throw error;
     }
+  }
+
+  /** First one of the host's: who waits for that keeps no other host's request waiting. */
+  async #takeSlots(call: Call, { host }: URL): Promise<() => void> {
+    const slots = this.#hostSlots.get(host) ?? new Slots(this.#settings.maxConcurrentPerHost);
+    this.#hostSlots.set(host, slots);
+    const ofHost = await slots.take(call.signal);
+    const ofAll = await this.#slots.take(call.signal).catch((error: unknown) => {
+      ofHost();
+      throw error;
+    });
+    return () => {
+      ofAll();
+      ofHost();
+      if (slots.idle) this.#hostSlots.delete(host);
+    };
   }
 
   async #followRedirects(call: Call, request: WireRequest): Promise<Reply> {
@@ -57,6 +77,7 @@ export class Wire {
           ...(authorization !== undefined && { authorization }),
         },
         ...(request.body && { body: request.body }),
+        ...(request.lend && { lend: true }),
       });
       if (!redirects.has(reply.status)) return reply;
       const next = await this.#nextUrl(call, request, reply);

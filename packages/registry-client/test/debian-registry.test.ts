@@ -5,9 +5,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { parseManifest, parseReference, sha256 } from '@gantry/image-spec';
+import { MediaType, parseManifest, parseReference, sha256 } from '@gantry/image-spec';
+import type { Descriptor, ImageReference } from '@gantry/interface';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createRegistryClient } from '../src/index.js';
+import { createRegistryClient, dockerConfigCredentials } from '../src/index.js';
 import { collect, describeBlob, noise } from './scripted-server.js';
 
 const program = '/usr/bin/docker-registry';
@@ -15,29 +16,13 @@ const program = '/usr/bin/docker-registry';
 describe.skipIf(!existsSync(program))(
   'against the distribution registry (needs the Debian package docker-registry)',
   () => {
-    let folder: string;
-    let registry: ChildProcess;
+    let registry: DebianRegistry;
     let host: string;
-
     beforeAll(async () => {
-      folder = await mkdtemp(join(tmpdir(), 'gantry-registry-'));
-      const config = {
-        version: '0.1',
-        log: { level: 'info' },
-        storage: { filesystem: { rootdirectory: folder } },
-        http: { addr: '127.0.0.1:0' },
-      };
-      await writeFile(join(folder, 'config.yml'), JSON.stringify(config));
-      registry = spawn(program, ['serve', join(folder, 'config.yml')], { stdio: ['ignore', 'ignore', 'pipe'] });
-      host = await listeningAt(registry);
+      registry = await startDebianRegistry();
+      host = registry.host;
     });
-
-    afterAll(async () => {
-      const exit = once(registry, 'exit');
-      registry.kill();
-      await exit;
-      await rm(folder, { recursive: true });
-    });
+    afterAll(() => registry.stop());
 
     it('puts an image and gets the same back', async () => {
       const client = createRegistryClient();
@@ -90,8 +75,174 @@ describe.skipIf(!existsSync(program))(
         code: 'NOT_FOUND',
       });
     });
+
+    /** An image with an empty config, of which only the manifest matters. */
+    async function pushSmallImage(reference: ImageReference, note: string): Promise<Descriptor> {
+      const client = createRegistryClient();
+      const config = { ...describeBlob(Buffer.from('{}')), mediaType: MediaType.ociConfig };
+      await client.putBlob(reference, config, Buffer.from('{}'));
+      return pushManifest(reference, { config, layers: [], annotations: { note } });
+    }
+
+    async function pushManifest(reference: ImageReference, fields: object): Promise<Descriptor> {
+      const mediaType = MediaType.ociManifest;
+      const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, ...fields }));
+      const descriptor = { mediaType, digest: sha256(bytes), size: bytes.length };
+      await createRegistryClient().putManifest(reference, { bytes, descriptor });
+      return descriptor;
+    }
+
+    it('lists tags and repositories, resolves and deletes', async () => {
+      const client = createRegistryClient();
+      const tags = Array.from({ length: 5 }, (_, index) => `v${index}`);
+      const pushed: Descriptor[] = [];
+      for (const tag of tags) pushed.push(await pushSmallImage(parseReference(`${host}/list/app:${tag}`), tag));
+      for (const name of ['list/b', 'list/c/d']) await pushSmallImage(parseReference(`${host}/${name}`), name);
+
+      const repository = parseReference(`${host}/list/app`);
+      expect((await all(client.listTags(repository, { pageSize: 2 }))).sort()).toEqual(tags);
+      const repositories = await all(client.listRepositories(host, { pageSize: 1 }));
+      expect(repositories).toEqual(expect.arrayContaining(['list/app', 'list/b', 'list/c/d']));
+      expect(new Set(repositories).size).toBe(repositories.length);
+
+      const [first] = pushed;
+      if (!first) throw new Error('nothing was pushed');
+      const reference = parseReference(`${host}/list/app:v0`);
+      expect(await client.resolve(reference)).toEqual(first);
+      await expect(client.deleteManifest(reference)).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+      await client.deleteManifest({ ...reference, digest: first.digest });
+      await expect(client.resolve(reference)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+      await expect(all(client.listTags(parseReference(`${host}/list/none`)))).rejects.toMatchObject({
+        code: 'NOT_FOUND',
+      });
+    });
+
+    it('keeps the referrers of a manifest under their tag', async () => {
+      const client = createRegistryClient();
+      const reference = parseReference(`${host}/signed/app:1.0`);
+      const subject = await pushSmallImage(reference, 'subject');
+      const config = { ...describeBlob(Buffer.from('{}')), mediaType: MediaType.ociEmpty };
+      const referrer = (artifactType: string) => ({ config, layers: [config], subject, artifactType });
+      const { registry: name, repository } = reference;
+      for (const type of ['a/signature', 'a/bom']) {
+        const bytes = Buffer.from(
+          JSON.stringify({ schemaVersion: 2, mediaType: MediaType.ociManifest, ...referrer(type) }),
+        );
+        await pushManifest({ registry: name, repository, digest: sha256(bytes) }, referrer(type));
+      }
+      const of = { ...reference, digest: subject.digest };
+      const found = await all(client.referrers(of));
+      expect(found.map(({ artifactType }) => artifactType)).toEqual(['a/signature', 'a/bom']);
+      expect(await all(client.referrers(of, { artifactType: 'a/bom' }))).toMatchObject([found[1]]);
+    });
+
+    it('takes a large blob in chunks, and lets another repository have it', async () => {
+      const client = createRegistryClient();
+      const reference = parseReference(`${host}/large/app`);
+      const content = noise(20_000_000);
+      const blob = describeBlob(content);
+      await client.putBlob(
+        reference,
+        blob,
+        (async function* () {
+          for (let at = 0; at < content.length; at += 65_536) yield content.subarray(at, at + 65_536);
+        })(),
+      );
+      expect((await collect(client.getBlob(reference, blob))).equals(content)).toBe(true);
+
+      const other = parseReference(`${host}/large/other`);
+      expect(await client.hasBlob(other, blob.digest)).toBe(false);
+      expect(await client.mountBlob(other, blob.digest, reference)).toBe(true);
+      expect(await client.hasBlob(other, blob.digest)).toBe(true);
+      const absent = sha256(Buffer.from('absent'));
+      expect(await client.mountBlob(other, absent, reference)).toBe(false);
+      expect(await client.hasBlob(other, absent)).toBe(false);
+    });
+
+    it('keeps nothing of a stream that is not what it was announced to be', async () => {
+      const client = createRegistryClient();
+      const reference = parseReference(`${host}/large/wrong`);
+      const blob = describeBlob(noise(20_000_000));
+      const wrong = (async function* () {
+        for (let index = 0; index < 20; index++) yield Buffer.alloc(1_000_000);
+      })();
+      await expect(client.putBlob(reference, blob, wrong)).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' });
+      expect(await client.hasBlob(reference, blob.digest)).toBe(false);
+    });
   },
 );
+
+describe.skipIf(!existsSync(program))(
+  'against the distribution registry with a login (needs the Debian package docker-registry)',
+  () => {
+    // Of bcrypt, cost 4, made by htpasswd: user ann, password hunter2.
+    const users = 'ann:$2y$04$zjMHIZXKldDmiYs/cObtW.8tNGLtC4jWOmKT6FB6EgnIp6IFMWGnK\n';
+    let registry: DebianRegistry;
+    beforeAll(async () => {
+      registry = await startDebianRegistry(users);
+    });
+    afterAll(() => registry.stop());
+
+    it('lets in who has it, by the login file of docker too', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'gantry-login-'));
+      try {
+        const path = join(folder, 'config.json');
+        const auth = Buffer.from('ann:hunter2').toString('base64');
+        await writeFile(path, JSON.stringify({ auths: { [registry.host]: { auth } } }));
+        const client = createRegistryClient({ credentials: dockerConfigCredentials({ path }) });
+        await client.ping(registry.host);
+        const reference = parseReference(`${registry.host}/team/app`);
+        const content = noise(10_000_000);
+        await client.putBlob(reference, describeBlob(content), content);
+        expect((await collect(client.getBlob(reference, describeBlob(content)))).equals(content)).toBe(true);
+        const wrong = { username: 'ann', password: 'wrong' };
+        await expect(client.ping(registry.host, { credentials: wrong })).rejects.toMatchObject({
+          code: 'UNAUTHORIZED',
+        });
+        await expect(createRegistryClient().hasBlob(reference, describeBlob(content).digest)).rejects.toMatchObject({
+          code: 'UNAUTHORIZED',
+        });
+      } finally {
+        await rm(folder, { recursive: true });
+      }
+    });
+  },
+);
+
+interface DebianRegistry {
+  readonly host: string;
+  stop(): Promise<void>;
+}
+
+/** On a free port of this host, with a folder of its own; open, or for the users of a htpasswd file. */
+async function startDebianRegistry(users?: string): Promise<DebianRegistry> {
+  const folder = await mkdtemp(join(tmpdir(), 'gantry-registry-'));
+  const passwords = join(folder, 'htpasswd');
+  if (users !== undefined) await writeFile(passwords, users);
+  const config = {
+    version: '0.1',
+    log: { level: 'info' },
+    storage: { filesystem: { rootdirectory: folder }, delete: { enabled: true } },
+    http: { addr: '127.0.0.1:0' },
+    ...(users !== undefined && { auth: { htpasswd: { realm: 'here', path: passwords } } }),
+  };
+  await writeFile(join(folder, 'config.yml'), JSON.stringify(config));
+  const registry = spawn(program, ['serve', join(folder, 'config.yml')], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const host = await listeningAt(registry);
+  const stop = async () => {
+    const exit = once(registry, 'exit');
+    registry.kill();
+    await exit;
+    await rm(folder, { recursive: true });
+  };
+  return { host, stop };
+}
+
+async function all<T>(list: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const one of list) found.push(one);
+  return found;
+}
 
 /** The address in the line that the registry logs once it listens. */
 async function listeningAt(registry: ChildProcess): Promise<string> {

@@ -15,6 +15,14 @@ export interface SeenRequest {
 
 export type Script = (request: SeenRequest, response: ServerResponse, raw: IncomingMessage) => void | Promise<void>;
 
+export interface ServerOptions {
+  readonly tls?: boolean;
+  /** Lets in only who has {@link certificate}. */
+  readonly clients?: boolean;
+  /** Asks for a certificate, but lets in who has none. */
+  readonly strangers?: boolean;
+}
+
 /** A real HTTP server on loopback that does what a test says and remembers what it was asked, the TLS probe left out. */
 export class ScriptedServer implements AsyncDisposable {
   readonly requests: SeenRequest[] = [];
@@ -24,9 +32,13 @@ export class ScriptedServer implements AsyncDisposable {
     this.#server = server;
   }
 
-  static async start(script: Script, options: { readonly tls?: boolean } = {}): Promise<ScriptedServer> {
+  static async start(script: Script, options: ServerOptions = {}): Promise<ScriptedServer> {
     const server = options.tls
-      ? https.createServer({ key: fixture('key.pem'), cert: certificate })
+      ? https.createServer({
+          key: certificateKey,
+          cert: certificate,
+          ...(options.clients && { requestCert: true, ca: certificate, rejectUnauthorized: !options.strangers }),
+        })
       : http.createServer();
     const scripted = new ScriptedServer(server);
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
@@ -62,7 +74,8 @@ export class ScriptedServer implements AsyncDisposable {
 
   async #answer(script: Script, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
-    if (request.method !== 'PUT') for await (const chunk of request) chunks.push(chunk as Buffer);
+    if (request.method !== 'PUT' && request.method !== 'PATCH')
+      for await (const chunk of request) chunks.push(chunk as Buffer);
     const { method = '', url = '', headers } = request;
     const seen = { method, url, headers, body: Buffer.concat(chunks) };
     this.requests.push(seen);
@@ -71,6 +84,7 @@ export class ScriptedServer implements AsyncDisposable {
 }
 
 export const certificate = fixture('certificate.pem');
+export const certificateKey = fixture('key.pem');
 
 export function digestOf(bytes: Uint8Array, algorithm: 'sha256' | 'sha512' = 'sha256'): Digest {
   return `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}`;

@@ -125,13 +125,10 @@ describe('putBlob', () => {
     expect(server.requests.filter((request) => request.method === 'POST')).toHaveLength(3);
   });
 
-  it('does not try a stream again', async () => {
-    const { server, taken } = await registry((response) => void response.writeHead(503).end());
-    await expect(client().putBlob(server.repository(), blob, pieces(content))).rejects.toMatchObject({
-      code: 'REGISTRY_ERROR',
-      details: { status: 503 },
-    });
-    expect(taken).toHaveLength(1);
+  it('tries a small stream again, too', async () => {
+    const { server, taken } = await registry((response) => void response.writeHead(taken.length < 2 ? 503 : 201).end());
+    await client().putBlob(server.repository(), blob, pieces(content));
+    expect(taken).toEqual([blob.digest, blob.digest]);
   });
 
   it('ends the stream when the registry refuses it early', async () => {

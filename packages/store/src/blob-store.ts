@@ -2,13 +2,37 @@ import { createHash, type Hash } from 'node:crypto';
 import { lstatSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { digestAlgorithm, digestHex, maxDocumentBytes } from '@gantry/image-spec';
-import { type Descriptor, type Digest, errnoOf, GantryError, throwIfAborted, toGantryError } from '@gantry/interface';
-import { ensureFolder, openRegularFile, syncFolder } from './durable.js';
+import { digestAlgorithm, digestHex, isDigest, maxDocumentBytes } from '@gantry/image-spec';
+import { type Descriptor, type Digest, errnoOf, isGantryError, throwIfAborted, toGantryError } from '@gantry/interface';
+import { blobDamaged, blobNotFound, digestMismatch, sizeMismatch } from './blob-errors.js';
+import { BlobWriter } from './blob-writer.js';
+import { ensureFolder, moveFile, openRegularFile, putBack, syncFolder } from './durable.js';
+import { namesIn } from './folder-names.js';
 import type { StoreFolders } from './folders.js';
 import { ownedName } from './owned-name.js';
+import { Turns } from './turns.js';
 
 const chunkBytes = 256 * 1024;
+
+/** One who follows a blob's file while it is written. */
+export interface WriteObserver {
+  /** The file is there, empty. */
+  started(path: string): void;
+  /** That many bytes from its start are in it. */
+  written(bytes: number): void;
+  /** All are, and they are what the descriptor says. */
+  verified(): void;
+  /** It is given up; also after {@link verified}. */
+  failed(): void;
+}
+
+export interface BlobWriteOptions {
+  readonly signal?: AbortSignal;
+  readonly onBytes?: (written: number) => void;
+  readonly observer?: WriteObserver | undefined;
+  /** A chunk's memory is written over once the next one is asked for. Default false: it is then kept for a while longer. */
+  readonly isLent?: boolean;
+}
 
 /** Blobs of the OCI image layout: each is whole and verified from the moment it can be seen. */
 export class BlobStore {
@@ -22,18 +46,18 @@ export class BlobStore {
     return join(this.#folder(digest), digestHex(digest));
   }
 
-  /**
-   * True if the blob is there as a regular file of the right size. Asked for every blob of an image at every launch:
-   * the kernel answers from memory, in less time than it takes to wake a thread that would ask it.
-   */
+  /** True if the blob is there as a regular file of the right size. */
   async has(descriptor: Descriptor): Promise<boolean> {
-    try {
-      const stat = lstatSync(this.path(descriptor.digest));
-      return stat.isFile() && stat.size === descriptor.size;
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return false;
-      throw toGantryError(error, `blob ${descriptor.digest}`);
-    }
+    return this.isPresent(descriptor);
+  }
+
+  /**
+   * As {@link has}, at once. Asked for every blob of an image at every launch: the kernel answers from memory, in less
+   * time than it takes to wake a thread that would ask it.
+   */
+  isPresent(descriptor: Descriptor): boolean {
+    const stat = lstatSync(this.path(descriptor.digest), { throwIfNoEntry: false });
+    return stat?.isFile() === true && stat.size === descriptor.size;
   }
 
   /** A small blob, verified. Undefined if it is absent or damaged: either way it has to be fetched. */
@@ -54,11 +78,7 @@ export class BlobStore {
   /** Streams a blob. `NOT_FOUND` if absent; `DIGEST_MISMATCH` at the end, once it is discarded, if it is damaged. */
   async *stream(digest: Digest): AsyncIterable<Uint8Array> {
     const file = await openRegularFile(this.path(digest));
-    if (!file) {
-      throw new GantryError('NOT_FOUND', `blob ${digest} is not in the store: pull an image that holds it`, {
-        details: { digest },
-      });
-    }
+    if (!file) throw blobNotFound(digest);
     const hash = hashFor(digest);
     try {
       for (;;) {
@@ -72,14 +92,24 @@ export class BlobStore {
       await file.handle.close();
     }
     if (digestOf(digest, hash) === digest) return;
-    await rm(this.path(digest), { force: true });
-    throw new GantryError(
-      'DIGEST_MISMATCH',
-      `blob ${digest} was damaged on disk and is discarded: pull its image again`,
-      {
-        details: { digest },
-      },
-    );
+    await this.#discard(digest, file.ino);
+    throw blobDamaged(digest);
+  }
+
+  /** What is wrong with a blob, in words; it is then discarded. Undefined if it is good, or gone. */
+  async faultOf(digest: Digest, onChunk: () => void): Promise<string | undefined> {
+    try {
+      for await (const _ of this.stream(digest)) onChunk();
+      return undefined;
+    } catch (error) {
+      if (isGantryError(error, 'DIGEST_MISMATCH')) return error.message;
+      const stat = lstatSync(this.path(digest), { throwIfNoEntry: false });
+      if (!stat) return undefined;
+      const isReadable = stat.isFile() && errnoOf(error) !== 'EIO';
+      if (isReadable) throw error;
+      await this.#discard(digest, stat.ino);
+      return stat.isFile() ? 'the disk cannot read it' : 'it is no regular file';
+    }
   }
 
   /** Reads a blob through; a damaged one is discarded, so that the next pull fetches it, and reported as {@link stream} does. */
@@ -94,34 +124,49 @@ export class BlobStore {
   async write(
     descriptor: Descriptor,
     content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-    options: { readonly signal?: AbortSignal; readonly onBytes?: (received: number) => void } = {},
+    options: BlobWriteOptions = {},
   ): Promise<void> {
+    const { signal, onBytes, observer, isLent = false } = options;
     const what = `blob ${descriptor.digest}`;
     const temporary = join(this.#folders.ingest, await ownedName());
     try {
       const handle = await open(temporary, 'wx', 0o600);
+      observer?.started(temporary);
+      const writer = new BlobWriter(handle, descriptor, (bytes) => {
+        observer?.written(bytes);
+        onBytes?.(bytes);
+      });
       try {
-        const hash = hashFor(descriptor.digest);
-        let received = 0;
         for await (const chunk of content) {
-          throwIfAborted(options.signal, what);
-          received += chunk.byteLength;
-          if (received > descriptor.size) throw sizeMismatch(descriptor, received);
-          hash.update(chunk);
-          await handle.writeFile(chunk);
-          options.onBytes?.(received);
+          throwIfAborted(signal, what);
+          await writer.take(chunk, isLent);
         }
-        if (received !== descriptor.size) throw sizeMismatch(descriptor, received);
-        const actual = digestOf(descriptor.digest, hash);
-        if (actual !== descriptor.digest) throw digestMismatch(descriptor.digest, actual);
+        await writer.finish();
+        observer?.verified();
         await handle.sync();
       } finally {
+        await writer.settle();
         await handle.close();
       }
       await rename(temporary, this.path(descriptor.digest));
     } catch (error) {
+      observer?.failed();
       await rm(temporary, { force: true });
       throw toGantryError(error, what);
+    }
+  }
+
+  /** Every blob that is there, with its size. What is under no digest's name is none. */
+  async *list(): AsyncIterable<{ readonly digest: Digest; readonly size: number }> {
+    const turns = new Turns();
+    for (const algorithm of await namesIn(join(this.#folders.layout, 'blobs'))) {
+      for (const hex of await namesIn(join(this.#folders.layout, 'blobs', algorithm))) {
+        const digest = `${algorithm}:${hex}`;
+        if (!isDigest(digest)) continue;
+        await turns.pause();
+        const stat = lstatSync(this.path(digest), { throwIfNoEntry: false });
+        if (stat) yield { digest, size: stat.size };
+      }
     }
   }
 
@@ -133,6 +178,16 @@ export class BlobStore {
   /** Brings the names of these blobs to the disk: one flush a folder, however many blobs. */
   async sync(blobs: readonly Descriptor[]): Promise<void> {
     for (const folder of this.#foldersOf(blobs)) await syncFolder(folder);
+  }
+
+  /** Removes a damaged blob, unless another process has replaced it with a good one in the meantime. */
+  async #discard(digest: Digest, ino: number): Promise<void> {
+    const path = this.path(digest);
+    const aside = join(this.#folders.ingest, await ownedName());
+    await ensureFolder(this.#folders.ingest);
+    if (!(await moveFile(path, aside))) return;
+    if (lstatSync(aside).ino !== ino) await putBack(aside, path);
+    await rm(aside, { recursive: true, force: true });
   }
 
   #foldersOf(blobs: readonly Descriptor[]): ReadonlySet<string> {
@@ -157,19 +212,4 @@ function hashFor(digest: Digest): Hash {
 
 function digestOf(like: Digest, hash: Hash): Digest {
   return `${digestAlgorithm(like)}:${hash.digest('hex')}`;
-}
-
-function sizeMismatch(descriptor: Descriptor, received: number): GantryError {
-  const amount = received > descriptor.size ? `more than ${descriptor.size}` : `${received}`;
-  return new GantryError(
-    'SIZE_MISMATCH',
-    `blob ${descriptor.digest}: ${amount} bytes came where ${descriptor.size} were announced`,
-    { details: { digest: descriptor.digest, expected: descriptor.size, received } },
-  );
-}
-
-function digestMismatch(expected: Digest, actual: Digest): GantryError {
-  return new GantryError('DIGEST_MISMATCH', `blob ${expected}: the content that came has digest ${actual}`, {
-    details: { expected, actual },
-  });
 }

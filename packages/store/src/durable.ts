@@ -1,8 +1,21 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { link, mkdir, open, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { errnoOf } from '@gantry/interface';
 import { ownedName } from './owned-name.js';
+
+const flush = promisify(fsync);
 
 /** Makes a folder and its parents, for the owner alone; the parents' entries are on disk when it resolves. */
 export async function ensureFolder(path: string): Promise<void> {
@@ -19,34 +32,46 @@ export async function ensureFolder(path: string): Promise<void> {
 export async function syncFolder(path: string): Promise<void> {
   // Windows cannot open a folder as a file; its file systems order renames by themselves.
   if (process.platform === 'win32') return;
-  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    await handle.sync();
+    await flush(fd);
   } finally {
-    await handle.close();
+    closeSync(fd);
   }
 }
 
 /**
- * Replaces a file's content in one step: readers, and a machine that comes back after a power cut, see the old
- * content or the new, whole. The temporary file is made in `ingest`, which must be on the same file system.
+ * Replaces a small file's content in one step: readers, and a machine that comes back after a power cut, see the old
+ * content or the new, whole. The temporary file is made in `ingest`, which must be on the same file system. Only the
+ * flushes wait for a disk; the rest returns from the kernel's memory sooner than a thread could be woken for it.
  */
 export async function writeFileAtomic(path: string, content: string | Uint8Array, ingest: string): Promise<void> {
   const temporary = join(ingest, await ownedName());
   try {
-    const handle = await open(temporary, 'wx', 0o600);
+    const fd = openSync(temporary, 'wx', 0o600);
     try {
-      await handle.writeFile(content);
-      await handle.sync();
+      writeFileSync(fd, content);
+      await flush(fd);
     } finally {
-      await handle.close();
+      closeSync(fd);
     }
-    await rename(temporary, path);
+    renameSync(temporary, path);
   } catch (error) {
-    await rm(temporary, { force: true });
+    rmSync(temporary, { force: true });
     throw error;
   }
   await syncFolder(dirname(path));
+}
+
+/** Does what needs these folders, and again once they are made if it fails for want of one. */
+export async function inFolders<T>(folders: readonly string[], work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    for (const folder of folders) await ensureFolder(folder);
+    return work();
+  }
 }
 
 /**
@@ -57,7 +82,7 @@ export async function openRegularFile(path: string) {
   try {
     const handle = await open(path, regularFileFlags);
     const stat = await handle.stat();
-    if (stat.isFile()) return { handle, size: stat.size };
+    if (stat.isFile()) return { handle, size: stat.size, ino: stat.ino };
     await handle.close();
     return undefined;
   } catch (error) {
@@ -83,6 +108,37 @@ export function readSmallFile(path: string, maxBytes: number): Uint8Array | unde
     return stat.isFile() && stat.size <= maxBytes ? readFileSync(fd) : undefined;
   } finally {
     closeSync(fd);
+  }
+}
+
+/** Renames a file or folder; false if it is not there any more. */
+export async function moveFile(from: string, to: string): Promise<boolean> {
+  try {
+    await rename(from, to);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/** Renames a folder; false if that failed as it does where another process was quicker. */
+export async function moveFolder(from: string, to: string, overtaken: readonly string[]): Promise<boolean> {
+  try {
+    await rename(from, to);
+    return true;
+  } catch (error) {
+    if (overtaken.includes(errnoOf(error) ?? '')) return false;
+    throw error;
+  }
+}
+
+/** Gives a file that was moved aside its name back, unless that has been taken by a newer one. */
+export async function putBack(aside: string, path: string): Promise<void> {
+  try {
+    await link(aside, path);
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
   }
 }
 

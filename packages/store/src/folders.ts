@@ -13,6 +13,12 @@ export interface StoreFolders {
   readonly staging: string;
   /** Layer trees, by boot and chain. */
   readonly layers: string;
+  /** One small file a lease. */
+  readonly leases: string;
+  /** What calls in progress need, see `Holds`. */
+  readonly holds: string;
+  /** Collectors that are at it, see `Quiescence`. */
+  readonly collectors: string;
 }
 
 export function storeFolders(root: string): StoreFolders {
@@ -23,5 +29,8 @@ export function storeFolders(root: string): StoreFolders {
     ingest: join(root, 'ingest'),
     staging: join(root, 'staging'),
     layers: join(root, 'layers'),
+    leases: join(root, 'leases'),
+    holds: join(root, 'holds'),
+    collectors: join(root, 'collectors'),
   };
 }

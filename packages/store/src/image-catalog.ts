@@ -1,10 +1,13 @@
 import { assembleImage, hostPlatform, isIndexType, isManifestType, parseManifest } from '@gantry/image-spec';
-import type { Descriptor, Image, Platform } from '@gantry/interface';
+import { type Descriptor, GantryError, type Image, type Platform } from '@gantry/interface';
 import type { BlobStore } from './blob-store.js';
+import { blobsOf } from './image-blobs.js';
 import { findManifest, maxIndexDepth, requirePlatform } from './manifest-walk.js';
-import type { ReferenceStore } from './reference-store.js';
+import type { ReferenceRecord, ReferenceStore } from './reference-store.js';
 
 const maxKept = 256;
+const thisHost = hostPlatform();
+const thisHostKey = JSON.stringify(thisHost);
 
 /** An image and all blobs it needs, the indexes that led to it included. */
 interface KnownImage {
@@ -28,33 +31,49 @@ export class ImageCatalog {
 
   /** The image of a canonical reference, if every blob of it is there. `NO_PLATFORM` as the registry's answer would. */
   async find(reference: string, platform: Platform | undefined): Promise<Image | undefined> {
-    const record = await this.#references.read(reference);
+    const record = this.#references.read(reference);
     if (!record) return undefined;
-    const known = await this.#describe(reference, record.descriptor, platform ?? hostPlatform());
-    if (!known || !(await this.#isWhole(known))) return undefined;
-    if (platform && !known.chosen) requirePlatform(known.image, platform);
-    return known.image;
+    return this.#ifWhole(await this.#describe(reference, record.descriptor, platform ?? thisHost), platform);
+  }
+
+  /** As {@link find}, without waiting; undefined also for an image that was not found before. */
+  peek(reference: string, platform: Platform | undefined): Image | undefined {
+    const record = this.#references.read(reference);
+    if (!record) return undefined;
+    return this.#ifWhole(this.#known.get(keyOf(reference, record.descriptor, platform ?? thisHost)), platform);
   }
 
   /** Every image of every reference, whatever its platform, that is there whole. */
   async *list(): AsyncIterable<Image> {
-    for (const { reference, descriptor } of await this.#references.list()) {
-      for (const choice of await this.#choices(descriptor)) {
-        const known = await this.#describe(reference, choice, hostPlatform());
-        if (known && (await this.#isWhole(known))) yield known.image;
-      }
+    for (const record of await this.#references.list()) yield* this.#imagesOf(record);
+  }
+
+  /** Whether a reference stands for an image, of whatever platform, that is there whole. */
+  async leadsToImage(record: ReferenceRecord): Promise<boolean> {
+    for await (const _ of this.#imagesOf(record)) return true;
+    return false;
+  }
+
+  /** `NOT_FOUND` unless every blob of an image is there. */
+  requireWhole(image: Image): void {
+    const missing = blobsOf(image).find((blob) => !this.#blobs.isPresent(blob));
+    if (!missing) return;
+    throw new GantryError(
+      'NOT_FOUND',
+      `image ${image.reference} is not whole, blob ${missing.digest} is missing: pull it again`,
+      { details: { reference: image.reference, digest: missing.digest } },
+    );
+  }
+
+  async *#imagesOf({ reference, descriptor }: ReferenceRecord): AsyncIterable<Image> {
+    for (const choice of await this.#choices(descriptor)) {
+      const image = this.#ifWhole(await this.#describe(reference, choice, thisHost), undefined);
+      if (image) yield image;
     }
   }
 
   async #describe(reference: string, top: Descriptor, platform: Platform): Promise<KnownImage | undefined> {
-    const key = JSON.stringify([
-      reference,
-      top.digest,
-      platform.os,
-      platform.architecture,
-      platform.variant,
-      platform.osVersion,
-    ]);
+    const key = keyOf(reference, top, platform);
     const known = this.#known.get(key) ?? (await this.#read(reference, top, platform));
     if (!known) return undefined;
     this.#known.delete(key);
@@ -71,14 +90,13 @@ export class ImageCatalog {
     const configBytes = found && (await this.#blobs.readDocument(found.manifest.config));
     if (!configBytes) return undefined;
     const image = assembleImage({ reference, manifest: found.descriptor, parsed: found.manifest, configBytes });
-    const layers = image.layers.map((layer) => layer.descriptor);
-    const blobs = [...found.indexes, found.descriptor, image.configDescriptor, ...layers];
-    return { image, blobs, chosen: found.indexes.length > 0 };
+    return { image, blobs: [...found.indexes, ...blobsOf(image)], chosen: found.indexes.length > 0 };
   }
 
-  async #isWhole(known: KnownImage): Promise<boolean> {
-    const present = await Promise.all(known.blobs.map((blob) => this.#blobs.has(blob)));
-    return present.every((there) => there);
+  #ifWhole(known: KnownImage | undefined, platform: Platform | undefined): Image | undefined {
+    if (!known?.blobs.every((blob) => this.#blobs.isPresent(blob))) return undefined;
+    if (platform && !known.chosen) requirePlatform(known.image, platform);
+    return known.image;
   }
 
   /** The manifests that a reference may mean: itself, or those of its indexes that were fetched. */
@@ -91,8 +109,18 @@ export class ImageCatalog {
     for (const { mediaType, digest, size } of parsed.index.manifests) {
       const entry = { mediaType, digest, size };
       const isImage = isIndexType(mediaType) || isManifestType(mediaType);
-      if (isImage && (await this.#blobs.has(entry))) choices.push(...(await this.#choices(entry, depth + 1)));
+      if (isImage && this.#blobs.isPresent(entry)) choices.push(...(await this.#choices(entry, depth + 1)));
     }
     return choices;
   }
+}
+
+function keyOf(reference: string, { digest }: Descriptor, platform: Platform): string {
+  return `${reference} ${digest} ${platformKey(platform)}`;
+}
+
+function platformKey(platform: Platform): string {
+  if (platform === thisHost) return thisHostKey;
+  const { os, architecture, variant, osVersion } = platform;
+  return JSON.stringify({ os, architecture, variant, osVersion });
 }

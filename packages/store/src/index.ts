@@ -1,1 +1,7 @@
+export {
+  type GarbageCollectorOptions,
+  type RunningGarbageCollector,
+  startGarbageCollector,
+} from './garbage/timer.js';
 export { createImageStore, type ImageStoreOptions } from './image-store.js';
+export type { StoreWebOptions } from './store-parts.js';

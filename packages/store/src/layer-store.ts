@@ -1,26 +1,43 @@
 import { lstatSync } from 'node:fs';
-import { mkdir, readdir, rename } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { applyLayer, removeTree } from '@gantry/archive';
-import { digestHex } from '@gantry/image-spec';
+import { applyLayer, type GrowingBlobHandle, removeTree } from '@gantry/archive';
 import {
   type CallOptions,
+  type Digest,
   type ErrorCode,
-  errnoOf,
   GantryError,
   type ImageLayer,
   isGantryError,
   toGantryError,
 } from '@gantry/interface';
+import type { BlobGrowth } from './blob-growth.js';
 import type { BlobStore } from './blob-store.js';
-import { ensureFolder } from './durable.js';
+import { ensureFolder, moveFile, moveFolder } from './durable.js';
 import { eachLimited } from './each-limited.js';
+import { namesIn } from './folder-names.js';
 import type { StoreFolders } from './folders.js';
+import { chainName, chainOf, readLayerRecord, writeLayerRecord } from './layer-folder.js';
 import { bootId, ownedName, sweepAbandoned } from './owned-name.js';
 import { report, SharedTasks, type TaskContext } from './shared-tasks.js';
+import { Turns } from './turns.js';
 
 const contentFaults: ReadonlySet<ErrorCode> = new Set(['INVALID_ARCHIVE', 'DIGEST_MISMATCH', 'SIZE_MISMATCH']);
+
+/** Layers unpacked at once. */
+const maxUnpacking = Math.max(2, availableParallelism());
+
+/** Of those, layers whose blobs are still coming: a slow registry must not occupy every thread. */
+const maxGrowing = maxUnpacking - 1;
+
+/** What a tree is made from. */
+interface LayerSource {
+  readonly blobPath: string;
+  readonly growing?: GrowingBlobHandle;
+  /** Resolves when the blob is verified; without it, it is. */
+  readonly downloaded?: Promise<unknown>;
+}
 
 /**
  * Layers unpacked in overlayfs form, at `layers/<boot>/<chain>/diff`. A tree gets there by a rename, so one that is
@@ -33,6 +50,7 @@ export class LayerStore {
   readonly #blobs: BlobStore;
   readonly #unpacking = new SharedTasks<void>();
   #boot: Promise<string> | undefined;
+  #growing = 0;
 
   constructor(folders: StoreFolders, blobs: BlobStore) {
     this.#folders = folders;
@@ -43,37 +61,143 @@ export class LayerStore {
   async ensure(layers: readonly ImageLayer[], what: string, options: CallOptions): Promise<readonly string[]> {
     requireLinux();
     const boot = await this.#bootFolder();
-    const trees = layers.map((layer) => ({ layer, path: join(boot, chainName(layer), 'diff') }));
-    const present = trees.map(({ path }) => isFolder(path));
-    const missing = trees.filter((_, position) => !present[position]);
-    if (missing.length > 0) await this.#prepare(boot);
-    for (const { layer } of trees.filter((_, position) => present[position])) {
-      report(options, { type: 'unpacked', digest: layer.descriptor.digest, cached: true });
-    }
-    const limit = Math.max(2, availableParallelism());
-    await eachLimited(missing, limit, what, options.signal, ({ layer, path }, signal) =>
-      this.#unpacking.join(path, `layer ${layer.chainId}`, { ...options, signal }, (context) =>
-        this.#unpack(layer, path, context),
-      ),
-    );
-    return trees.map(({ path }) => path);
+    const paths = layers.map((layer) => treePath(boot, layer));
+    const missing = layers.filter((layer, position) => {
+      const isPresent = isFolder(paths[position] ?? '');
+      if (isPresent) report(options, { type: 'unpacked', digest: layer.descriptor.digest, cached: true });
+      return !isPresent;
+    });
+    if (missing.length > 0) await this.complete(missing, what, options);
+    return paths;
   }
 
-  async #unpack(layer: ImageLayer, path: string, { signal, onProgress }: TaskContext): Promise<void> {
-    const { digest } = layer.descriptor;
-    if (isFolder(path)) {
-      onProgress({ type: 'unpacked', digest, cached: true });
-      return;
+  /** Unpacks those layers that are not there, without a word on the others. */
+  async complete(layers: readonly ImageLayer[], what: string, options: CallOptions): Promise<void> {
+    const boot = await this.#bootFolder();
+    const missing = layers.filter((layer) => !isFolder(treePath(boot, layer)));
+    if (missing.length > 0) await this.prepare();
+    await eachLimited(missing, maxUnpacking, what, options.signal, (layer, signal) =>
+      this.#share(layer, treePath(boot, layer), { ...options, signal }),
+    );
+  }
+
+  /**
+   * Unpacks a layer whose blob is being downloaded: as it comes if there is a thread to spare, else when it is there.
+   * The tree is not seen before both digests are verified. What becomes of it is for {@link ensure} to say.
+   */
+  async follow(
+    layer: ImageLayer,
+    growth: BlobGrowth,
+    downloaded: Promise<unknown>,
+    options: CallOptions,
+  ): Promise<void> {
+    const path = treePath(await this.#bootFolder(), layer);
+    if (isFolder(path)) return this.#share(layer, path, options);
+    const blobPath = this.#growing < maxGrowing ? await growth.path : undefined;
+    if (blobPath === undefined || this.#growing >= maxGrowing) {
+      await downloaded;
+      return this.#share(layer, path, options);
     }
+    this.#growing++;
+    void growth.settled.then(() => this.#growing--);
+    return this.#share(layer, path, options, { blobPath, growing: growth.handle, downloaded });
+  }
+
+  /** Makes the folders, and removes the trees of earlier boots and of processes that died while they unpacked. */
+  async prepare(): Promise<void> {
+    requireLinux();
+    const boot = await this.#bootFolder();
+    await ensureFolder(this.#folders.staging);
+    await ensureFolder(boot);
+    await this.sweep();
+  }
+
+  /** Removes what processes that died, and the machine before it was started anew, have left. */
+  async sweep(): Promise<void> {
+    if (process.platform !== 'linux') return;
+    await sweepAbandoned(this.#folders.staging, removeTree);
+    const boot = basename(await this.#bootFolder());
+    for (const name of await namesIn(this.#folders.layers)) {
+      if (name !== boot) await this.discard(join(this.#folders.layers, name));
+    }
+  }
+
+  /** Removes a folder of trees, or nothing if it is gone. */
+  async discard(path: string): Promise<void> {
+    const aside = await this.asidePath();
+    if (await moveFile(path, aside)) await removeTree(aside);
+  }
+
+  /** Where a tree can be moved to; it is removed from there at the latest after this process has ended. */
+  async asidePath(): Promise<string> {
+    await ensureFolder(this.#folders.staging);
+    return join(this.#folders.staging, await ownedName());
+  }
+
+  /** The folders of this boot's trees, with the bytes that each takes as far as that is known. */
+  async *list(): AsyncIterable<{ readonly chainId: Digest; readonly path: string; readonly bytes: number }> {
+    if (process.platform !== 'linux') return;
+    const boot = await this.#bootFolder();
+    const turns = new Turns();
+    for (const name of await namesIn(boot)) {
+      await turns.pause();
+      const chainId = chainOf(name);
+      const path = join(boot, name);
+      if (chainId) yield { chainId, path, bytes: readLayerRecord(path)?.bytes ?? 0 };
+    }
+  }
+
+  /** One unpacking of a layer, however many want it at this moment. By blob too: another's might come later than one's own. */
+  #share(layer: ImageLayer, path: string, options: CallOptions, source?: LayerSource): Promise<void> {
+    const key = `${path} ${layer.descriptor.digest}`;
+    return this.#unpacking.join(key, `layer ${layer.chainId}`, options, async (context) => {
+      if (isFolder(path)) context.onProgress({ type: 'unpacked', digest: layer.descriptor.digest, cached: true });
+      else if (!source || !(await this.#tryUnpack(layer, path, source, context))) {
+        await this.#unpackBlob(layer, path, context);
+      }
+    });
+  }
+
+  /** From a blob that may not come to be. False if it went wrong in any way: the blob, once it is there, tells why. */
+  async #tryUnpack(layer: ImageLayer, path: string, source: LayerSource, context: TaskContext): Promise<boolean> {
+    try {
+      await this.#unpack(layer, path, source, context);
+      return true;
+    } catch (error) {
+      if (context.signal.aborted) throw error;
+      return false;
+    }
+  }
+
+  async #unpackBlob(layer: ImageLayer, path: string, context: TaskContext): Promise<void> {
+    const { digest } = layer.descriptor;
+    if (!(await this.#blobs.has(layer.descriptor))) {
+      throw new GantryError('NOT_FOUND', `blob ${digest} is not in the store: pull its image again`, {
+        details: { digest },
+      });
+    }
+    try {
+      await this.#unpack(layer, path, { blobPath: this.#blobs.path(digest) }, context);
+    } catch (error) {
+      // If it is the disk's fault rather than the image's, verify discards the blob and says so.
+      if (isGantryError(error) && contentFaults.has(error.code)) await this.#blobs.verify(digest);
+      throw error;
+    }
+  }
+
+  async #unpack(layer: ImageLayer, path: string, source: LayerSource, context: TaskContext): Promise<void> {
+    const { digest } = layer.descriptor;
     const staging = join(this.#folders.staging, await ownedName());
-    const target = join(staging, 'diff');
     let moved = false;
     try {
       await mkdir(staging, 0o700);
-      await mkdir(target, 0o700);
-      await this.#apply(layer, target, { signal, onProgress });
+      await this.#apply(layer, join(staging, 'diff'), staging, source, context);
       moved = await moveFolder(staging, dirname(path), ['EEXIST', 'ENOTEMPTY']);
-      onProgress({ type: 'unpacked', digest, cached: !moved });
+      if (!moved && !isFolder(path)) {
+        await this.discard(dirname(path));
+        moved = await moveFolder(staging, dirname(path), ['EEXIST', 'ENOTEMPTY']);
+      }
+      context.onProgress({ type: 'unpacked', digest, cached: !moved });
     } catch (error) {
       throw toGantryError(error, `layer ${layer.chainId}`);
     } finally {
@@ -81,76 +205,44 @@ export class LayerStore {
     }
   }
 
-  async #apply(layer: ImageLayer, target: string, { signal, onProgress }: TaskContext): Promise<void> {
+  async #apply(
+    layer: ImageLayer,
+    target: string,
+    folder: string,
+    { blobPath, growing, downloaded }: LayerSource,
+    { signal, onProgress }: TaskContext,
+  ): Promise<void> {
     const { digest, mediaType, size } = layer.descriptor;
-    if (!(await this.#blobs.has(layer.descriptor))) {
-      throw new GantryError('NOT_FOUND', `blob ${digest} is not in the store: pull its image again`, {
-        details: { digest },
-      });
-    }
-    try {
-      await applyLayer({
-        blobPath: this.#blobs.path(digest),
-        mediaType,
-        diffId: layer.diffId,
-        target,
-        signal,
-        // Told by the digest that the layer was fetched by.
-        onProgress: (event) => {
-          if (event.type === 'unpacking') onProgress({ ...event, digest, total: size });
-        },
-      });
-    } catch (error) {
-      // If it is the disk's fault rather than the image's, verify discards the blob and says so.
-      if (isGantryError(error) && contentFaults.has(error.code)) {
-        await this.#blobs.verify(digest);
-      }
-      throw error;
-    }
+    await mkdir(target, 0o700);
+    const { bytes } = await applyLayer({
+      blobPath,
+      mediaType,
+      diffId: layer.diffId,
+      target,
+      signal,
+      ...(growing && { growing }),
+      // Told by the digest that the layer was fetched by.
+      onProgress: (event) => {
+        if (event.type === 'unpacking') onProgress({ ...event, digest, total: size });
+      },
+    });
+    await writeLayerRecord(folder, layer, bytes);
+    await downloaded;
   }
 
   async #bootFolder(): Promise<string> {
     this.#boot ??= bootId().then((id) => join(this.#folders.layers, id.slice(0, 8)));
     return this.#boot;
   }
-
-  /** Makes the folders, and removes the trees of earlier boots and of processes that died while they unpacked. */
-  async #prepare(boot: string): Promise<void> {
-    await ensureFolder(this.#folders.staging);
-    await ensureFolder(boot);
-    await sweepAbandoned(this.#folders.staging, removeTree);
-    for (const name of await readdir(this.#folders.layers)) {
-      if (name === basename(boot)) continue;
-      const old = join(this.#folders.staging, await ownedName());
-      if (await moveFolder(join(this.#folders.layers, name), old, ['ENOENT'])) await removeTree(old);
-    }
-  }
 }
 
-/** 43 characters: until Linux 6.5 all paths of an overlay mount must fit into 4 KiB together. */
-function chainName(layer: ImageLayer): string {
-  return Buffer.from(digestHex(layer.chainId), 'hex').toString('base64url');
-}
-
-/** Renames a folder; false if that failed as it does where another process was quicker. */
-async function moveFolder(from: string, to: string, overtaken: readonly string[]): Promise<boolean> {
-  try {
-    await rename(from, to);
-    return true;
-  } catch (error) {
-    if (overtaken.includes(errnoOf(error) ?? '')) return false;
-    throw error;
-  }
+function treePath(boot: string, layer: ImageLayer): string {
+  return join(boot, chainName(layer.chainId), 'diff');
 }
 
 /** Synchronous for the reason that `BlobStore.has` gives. */
-function isFolder(path: string): boolean {
-  try {
-    return lstatSync(path).isDirectory();
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false;
-    throw error;
-  }
+export function isFolder(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 function requireLinux(): void {

@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
+import { lstat, readFile, readlink } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { errnoOf } from '@gantry/interface';
+import { namesIn } from './folder-names.js';
 
 /** No write or unpack leaves its file or folder untouched for this long. */
 const abandonedAfterMs = 24 * 60 * 60 * 1000;
@@ -14,7 +15,8 @@ const pattern = /^(?<realm>[0-9a-f]{12})-(?<pid>[1-9][0-9]{0,9})-(?<startTime>[0
  * `<realm>-<pid>-<start time>-<random>`. A realm is where a pid means one process: a boot of a machine and a pid namespace.
  */
 export async function ownedName(): Promise<string> {
-  return `${await ownRealm()}-${process.pid}-${await startTimeOf(process.pid)}-${randomBytes(8).toString('hex')}`;
+  owner ??= describeOwner();
+  return `${await owner}-${randomBytes(8).toString('hex')}`;
 }
 
 /**
@@ -23,7 +25,7 @@ export async function ownedName(): Promise<string> {
  * folder), so only age counts there; likewise where the system tells no start times and a pid may be another's now.
  */
 export async function sweepAbandoned(folder: string, remove: (path: string) => Promise<void>): Promise<void> {
-  for (const name of await readdir(folder)) {
+  for (const name of await namesIn(folder)) {
     try {
       if (await isAbandoned(folder, name)) await remove(join(folder, name));
     } catch (error) {
@@ -34,13 +36,14 @@ export async function sweepAbandoned(folder: string, remove: (path: string) => P
   }
 }
 
-async function isAbandoned(folder: string, name: string): Promise<boolean> {
-  const owner = pattern.exec(name)?.groups;
-  if (owner?.['realm'] === (await ownRealm())) {
-    const pid = Number(owner['pid']);
+/** Whether the maker of an {@link ownedName} is gone for sure, or nothing is known of it and its file is old. */
+export async function isAbandoned(folder: string, name: string): Promise<boolean> {
+  const maker = pattern.exec(name)?.groups;
+  if (maker?.['realm'] === (await ownRealm())) {
+    const pid = Number(maker['pid']);
     if (!isAlive(pid)) return true;
     const startTime = await startTimeOf(pid);
-    if (startTime !== '0') return startTime !== owner['startTime'];
+    if (startTime !== '0') return startTime !== maker['startTime'];
   }
   const { mtimeMs } = await lstat(join(folder, name));
   return Date.now() - mtimeMs > abandonedAfterMs;
@@ -53,6 +56,12 @@ function isAlive(pid: number): boolean {
   } catch (error) {
     return errnoOf(error) !== 'ESRCH';
   }
+}
+
+let owner: Promise<string> | undefined;
+
+async function describeOwner(): Promise<string> {
+  return `${await ownRealm()}-${process.pid}-${await startTimeOf(process.pid)}`;
 }
 
 let realm: Promise<string> | undefined;
@@ -72,13 +81,14 @@ export async function bootId(): Promise<string> {
   return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
 }
 
-/** Field 22 of `/proc/<pid>/stat`; `0` where there is no such file. */
+/** Field 22 of `/proc/<pid>/stat`; `0` where there is no such file, `ended` for a process that waits only to be reaped. */
 async function startTimeOf(pid: number): Promise<string> {
   if (process.platform !== 'linux') return '0';
   try {
     const stat = await readFile(`/proc/${pid}/stat`, 'latin1');
     // The second field is the command in parentheses and may hold anything, so count from behind it: field 3 follows.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '0';
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' || fields[0] === 'X' ? 'ended' : (fields[19] ?? '0');
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === 'ENOENT' || errno === 'ESRCH') return '0';

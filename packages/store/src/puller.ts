@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { assembleImage, formatReference, hostPlatform, maxDocumentBytes } from '@gantry/image-spec';
+import { assembleImage, formatReference, hostPlatform, isSchema1Type, maxDocumentBytes } from '@gantry/image-spec';
 import {
   type Credentials,
   type Descriptor,
@@ -10,9 +10,16 @@ import {
   type RegistryCallOptions,
   type RegistryClient,
 } from '@gantry/interface';
+import type { BlobGrowth } from './blob-growth.js';
 import { type BlobStore, verifyBytes } from './blob-store.js';
 import { eachLimited } from './each-limited.js';
+import { EagerUnpack } from './eager-unpack.js';
+import type { StoreFolders } from './folders.js';
+import { HeldBlobStore } from './garbage/held-blob-store.js';
+import type { Hold } from './garbage/holds.js';
+import type { LayerStore } from './layer-store.js';
 import { type FoundManifest, findManifest, requirePlatform } from './manifest-walk.js';
+import { schema1Image } from './schema1-image.js';
 import { SharedTasks, type TaskContext } from './shared-tasks.js';
 
 export interface PullRequest {
@@ -27,6 +34,12 @@ export interface FetchedImage {
   readonly top: Descriptor;
 }
 
+interface Resolution {
+  readonly found: FoundManifest;
+  readonly top: Descriptor;
+  readonly documents: readonly Document[];
+}
+
 interface Document {
   readonly descriptor: Descriptor;
   readonly bytes: Uint8Array;
@@ -35,55 +48,113 @@ interface Document {
 /** Brings the blobs of images from registries into the store. */
 export class Puller {
   readonly #registry: RegistryClient;
+  readonly #folders: StoreFolders;
   readonly #blobs: BlobStore;
   readonly #maxDownloads: number;
   readonly #downloads = new SharedTasks<void>();
 
-  constructor(registry: RegistryClient, blobs: BlobStore, maxDownloads: number) {
+  constructor(registry: RegistryClient, folders: StoreFolders, blobs: BlobStore, maxDownloads: number) {
     this.#registry = registry;
+    this.#folders = folders;
     this.#blobs = blobs;
     this.#maxDownloads = maxDownloads;
   }
 
-  /** Fetches what is missing of an image. When it resolves, everything is on disk. */
-  async fetch(request: PullRequest, context: TaskContext): Promise<FetchedImage> {
+  /**
+   * Fetches what is missing of an image, under a hold that the pull's reference is covered by; with `layers`, unpacks it too.
+   * When it resolves, all blobs are on disk.
+   */
+  async fetch(
+    request: PullRequest,
+    hold: Hold,
+    layers: LayerStore | undefined,
+    context: TaskContext,
+  ): Promise<FetchedImage> {
     const name = formatReference(request.reference);
+    const what = `pull of ${name}`;
     context.onProgress({ type: 'resolving', reference: name });
+    const { found, top, documents } = await this.#resolve(request, hold, context);
+    const { config, layers: blobs } = found.manifest;
+    context.onProgress({ type: 'resolved', reference: name, digest: found.descriptor.digest, layers: blobs });
+
+    const everything = [config, ...blobs, ...documents.map((document) => document.descriptor)];
+    await hold.cover({ blobs: everything.map((blob) => blob.digest) });
+    await this.#blobs.prepare(everything);
+    const failed = new AbortController();
+    const stop = AbortSignal.any([context.signal, failed.signal]);
+    const configured = withResolvers<Image>();
+    const eager = layers && new EagerUnpack(layers, configured.promise, { ...context, signal: stop });
+    // The config goes first: what is no image, or none for the platform, is found out before its layers have come.
+    const jobs: ((signal: AbortSignal) => Promise<void>)[] = [
+      async (signal) => {
+        await this.#fetchBlob(request, config, { ...context, signal }, (blob) => this.#hasDocument(blob));
+        const image = await this.#assemble(request, name, found);
+        await hold.cover({ layers: image.layers.map((layer) => layer.chainId) });
+        configured.resolve(image);
+      },
+      ...distinct(blobs).map((layer) => async (signal: AbortSignal) => {
+        const download = (growth?: BlobGrowth) =>
+          this.#fetchBlob(request, layer, { ...context, signal }, (blob) => this.#blobs.has(blob), growth);
+        await (eager ? eager.during(layer, download) : download());
+      }),
+      ...documents.map(({ descriptor, bytes }) => async (signal: AbortSignal) => {
+        if (!(await this.#hasDocument(descriptor))) await this.#blobs.write(descriptor, [bytes], { signal });
+      }),
+    ];
+    try {
+      await eachLimited(jobs, this.#maxDownloads, what, context.signal, (job, signal) => job(signal));
+      // Also what was there before: its name may be another process's, and not on disk yet.
+      await this.#blobs.sync(everything);
+    } catch (error) {
+      failed.abort(error);
+      configured.reject(error);
+      throw error;
+    } finally {
+      await eager?.settle();
+    }
+    const image = await configured.promise;
+    await layers?.complete(image.layers, what, context);
+    return { image, top };
+  }
+
+  /** From the reference to the platform's manifest, with all documents on the way. */
+  async #resolve(request: PullRequest, hold: Hold, context: TaskContext): Promise<Resolution> {
     const documents: Document[] = [];
-    const top = await this.#resolve(request, context);
+    const given = await this.#loadTop(request, context);
+    const isSchema1 = isSchema1Type(given.descriptor.mediaType);
+    const top = isSchema1 ? await this.#convert(request, given, hold, context) : given;
     const found = await findManifest(top.descriptor, request.platform ?? hostPlatform(), async (descriptor) => {
       const bytes = descriptor === top.descriptor ? top.bytes : await this.#loadManifest(request, descriptor, context);
       documents.push({ descriptor, bytes });
       return bytes;
     });
     if (!found) throw missing(top.descriptor);
-    const { config, layers } = found.manifest;
-    context.onProgress({ type: 'resolved', reference: name, digest: found.descriptor.digest, layers });
-
-    let image: Image | undefined;
-    // The config goes first: what is no image, or none for the platform, is found out before its layers have come.
-    const jobs: ((signal: AbortSignal) => Promise<void>)[] = [
-      async (signal) => {
-        await this.#fetchBlob(request, config, { ...context, signal }, (blob) => this.#hasDocument(blob));
-        image = await this.#assemble(request, name, found);
-      },
-      ...distinct(layers).map((layer) => async (signal: AbortSignal) => {
-        await this.#fetchBlob(request, layer, { ...context, signal }, (blob) => this.#blobs.has(blob));
-      }),
-      ...documents.map(({ descriptor, bytes }) => async (signal: AbortSignal) => {
-        if (!(await this.#hasDocument(descriptor))) await this.#blobs.write(descriptor, [bytes], { signal });
-      }),
-    ];
-    const everything = [config, ...layers, ...documents.map((document) => document.descriptor)];
-    await this.#blobs.prepare(everything);
-    await eachLimited(jobs, this.#maxDownloads, `pull of ${name}`, context.signal, (job, signal) => job(signal));
-    if (!image) throw missing(config);
-    // Also what was there before: its name may be another process's, and not on disk yet.
-    await this.#blobs.sync(everything);
-    return { image, top: top.descriptor };
+    return { found, top: top.descriptor, documents };
   }
 
-  async #resolve(request: PullRequest, context: TaskContext): Promise<Document> {
+  /** What a schema 1 manifest stands for, in a form that everything else understands. */
+  #convert(request: PullRequest, given: Document, hold: Hold, context: TaskContext): Promise<Document> {
+    const blobs = new HeldBlobStore(this.#folders, hold);
+    const what = `pull of ${formatReference(request.reference)}`;
+    return schema1Image(given, {
+      blobs,
+      signal: context.signal,
+      sizeOf: (digest) => this.#registry.blobSize(request.reference, digest, callOptions(request, context)),
+      fetch: async (layers) => {
+        await blobs.prepare(layers);
+        await eachLimited(distinct(layers), this.#maxDownloads, what, context.signal, (layer, signal) =>
+          this.#fetchBlob(request, layer, { ...context, signal }, (blob) => blobs.has(blob)),
+        );
+      },
+    });
+  }
+
+  /** Asks the registry whether this login may pull the reference. */
+  async checkAccess(request: PullRequest, context: TaskContext): Promise<void> {
+    await this.#registry.getManifest(request.reference, callOptions(request, context));
+  }
+
+  async #loadTop(request: PullRequest, context: TaskContext): Promise<Document> {
     const { reference } = request;
     const { descriptor, bytes } = await this.#registry.getManifest(reference, callOptions(request, context));
     const { mediaType, size } = descriptor;
@@ -110,6 +181,7 @@ export class Puller {
     blob: Descriptor,
     context: TaskContext,
     isPresent: (blob: Descriptor) => Promise<boolean>,
+    observer?: BlobGrowth,
   ): Promise<void> {
     const { registry, repository } = request.reference;
     // Without `urls`: content comes from the registry that was asked, never from where a manifest points.
@@ -118,13 +190,14 @@ export class Puller {
     return this.#downloads.join(key, `blob ${digest}`, context, async (download) => {
       const cached = await isPresent(blob);
       if (!cached) {
-        const content = this.#registry.getBlob(
-          request.reference,
-          { mediaType, digest, size },
-          callOptions(request, download),
-        );
+        const expected = { mediaType, digest, size };
+        // The store trusts its own verification only, and one is enough.
+        const options = { ...callOptions(request, download), verify: false };
+        const content = this.#registry.getBlob(request.reference, expected, options);
         const onBytes = (current: number) => download.onProgress({ type: 'fetching', digest, current, total: size });
-        await this.#blobs.write(blob, content, { signal: download.signal, onBytes });
+        const { signal } = download;
+        const isLent = content.lent !== undefined;
+        await this.#blobs.write(blob, content.lent?.() ?? content, { signal, onBytes, observer, isLent });
       }
       download.onProgress({ type: 'fetched', digest, total: size, cached });
     });
@@ -148,9 +221,9 @@ export class Puller {
 /** Stands for credentials in the key of a shared task, so that a pull never rides on another caller's login. */
 export function credentialsKey(credentials: Credentials | undefined): string {
   if (!credentials) return '';
-  const { username, password, identityToken } = credentials;
+  const { username, password, identityToken, registryToken } = credentials;
   return createHash('sha256')
-    .update(JSON.stringify([username, password, identityToken]))
+    .update(JSON.stringify([username, password, identityToken, registryToken]))
     .digest('base64');
 }
 
@@ -163,6 +236,18 @@ function callOptions({ credentials }: PullRequest, { signal, onProgress }: TaskC
     },
     ...(credentials && { credentials }),
   };
+}
+
+/** A promise and how to settle it; one that nobody waits for may be rejected. */
+function withResolvers<T>() {
+  let resolve: (value: T) => void = () => undefined;
+  let reject: (error: unknown) => void = () => undefined;
+  const promise = new Promise<T>((onValue, onError) => {
+    resolve = onValue;
+    reject = onError;
+  });
+  promise.catch(() => undefined);
+  return { promise, resolve, reject };
 }
 
 function distinct(layers: readonly Descriptor[]): Descriptor[] {

@@ -1,13 +1,23 @@
 import { createHash } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { lstatSync, utimesSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDigest } from '@gantry/image-spec';
 import { type Descriptor, errnoOf } from '@gantry/interface';
-import { readSmallFile, writeFileAtomic } from './durable.js';
+import { moveFile, putBack, syncFolder, writeFileAtomic } from './durable.js';
+import { namesIn } from './folder-names.js';
 import type { StoreFolders } from './folders.js';
+import type { Retirement } from './garbage/retirement.js';
+import { fieldsOf, readRecord } from './json-record.js';
+import { ownedName } from './owned-name.js';
+import { Turns } from './turns.js';
 
 const version = 1;
 const maxRecordBytes = 64 * 1024;
+
+/** Use of a reference is recorded at most this often, and for this many references at once. */
+const touchEveryMs = 60_000;
+const maxTouched = 1024;
 
 /** What a reference stood for when it was pulled last. */
 export interface ReferenceRecord {
@@ -19,17 +29,28 @@ export interface ReferenceRecord {
   readonly time: string;
 }
 
-/** One file a reference, named by its hash, so that pulls of different images never write the same file. */
+/**
+ * One file a reference, named by its hash, so that pulls of different images never write the same file. The time of its
+ * last modification is that of the last use.
+ */
 export class ReferenceStore {
   readonly #folders: StoreFolders;
+  readonly #touched = new Map<string, number>();
 
   constructor(folders: StoreFolders) {
     this.#folders = folders;
   }
 
-  /** Undefined for a reference that was never pulled. A record that cannot be read counts as absent: a pull writes it anew. */
-  async read(reference: string): Promise<ReferenceRecord | undefined> {
-    const record = await this.#readFile(fileName(reference));
+  path(reference: string): string {
+    return join(this.#folders.references, fileName(reference));
+  }
+
+  /**
+   * Undefined for a reference that was never pulled. A record that cannot be read counts as absent: a pull writes it
+   * anew. Synchronous for the reason that `BlobStore.has` gives.
+   */
+  read(reference: string): ReferenceRecord | undefined {
+    const record = this.#readFile(fileName(reference));
     return record?.reference === reference ? record : undefined;
   }
 
@@ -37,31 +58,84 @@ export class ReferenceStore {
     const { mediaType, digest, size } = record.descriptor;
     const { reference, time } = record;
     const content = JSON.stringify({ version, reference, descriptor: { mediaType, digest, size }, time });
-    await writeFileAtomic(join(this.#folders.references, fileName(reference)), `${content}\n`, this.#folders.ingest);
+    await writeFileAtomic(this.path(reference), `${content}\n`, this.#folders.ingest);
+  }
+
+  /** False if there was none. Durable when it resolves. */
+  async remove(reference: string): Promise<boolean> {
+    try {
+      await rm(this.path(reference));
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return false;
+      throw error;
+    }
+    await this.sync();
+    return true;
+  }
+
+  /** As {@link remove}, in a phase of garbage collection; not durable before {@link sync}. */
+  async retire(reference: string, retirement: Retirement): Promise<boolean> {
+    const aside = join(this.#folders.ingest, await ownedName());
+    if (!(await retirement.move(this.path(reference), aside, 'file'))) return false;
+    await rm(aside, { force: true });
+    return true;
+  }
+
+  /** Removes the files that hold no record; their names. */
+  async removeUnreadable(): Promise<readonly string[]> {
+    const removed: string[] = [];
+    for (const name of await namesIn(this.#folders.references)) {
+      if (this.#readFile(name)) continue;
+      const [path, aside] = [join(this.#folders.references, name), join(this.#folders.ingest, await ownedName())];
+      if (!(await moveFile(path, aside))) continue;
+      // A pull may have written it anew in the meantime.
+      const record = readRecord(aside, maxRecordBytes);
+      if (record && parseRecord(record)) await putBack(aside, path);
+      else removed.push(name);
+      await rm(aside, { recursive: true, force: true });
+    }
+    return removed;
+  }
+
+  /** Makes removals durable. */
+  sync(): Promise<void> {
+    return syncFolder(this.#folders.references);
+  }
+
+  /** Records that the reference is being used. */
+  touch(reference: string): void {
+    const now = performance.now();
+    if (now - (this.#touched.get(reference) ?? Number.NEGATIVE_INFINITY) < touchEveryMs) return;
+    if (this.#touched.size >= maxTouched) this.#touched.clear();
+    this.#touched.set(reference, now);
+    const time = Date.now() / 1000;
+    try {
+      utimesSync(this.path(reference), time, time);
+    } catch {
+      // It is gone, or the store is read-only, and then nothing collects in it either: what is asked for works as well.
+    }
+  }
+
+  /** When the reference was pulled or used last, in milliseconds of the epoch; undefined if it is gone. */
+  lastUse(reference: string): number | undefined {
+    return lstatSync(this.path(reference), { throwIfNoEntry: false })?.mtimeMs;
   }
 
   /** All records, in order of their references. */
   async list(): Promise<readonly ReferenceRecord[]> {
     const records: ReferenceRecord[] = [];
-    for (const name of await this.#names()) {
-      const record = await this.#readFile(name);
+    const turns = new Turns();
+    for (const name of await namesIn(this.#folders.references)) {
+      await turns.pause();
+      const record = this.#readFile(name);
       if (record && fileName(record.reference) === name) records.push(record);
     }
     return records.sort((a, b) => (a.reference < b.reference ? -1 : 1));
   }
 
-  async #names(): Promise<readonly string[]> {
-    try {
-      return await readdir(this.#folders.references);
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return [];
-      throw error;
-    }
-  }
-
-  async #readFile(name: string): Promise<ReferenceRecord | undefined> {
-    const bytes = readSmallFile(join(this.#folders.references, name), maxRecordBytes);
-    return bytes && parseRecord(bytes);
+  #readFile(name: string): ReferenceRecord | undefined {
+    const record = readRecord(join(this.#folders.references, name), maxRecordBytes);
+    return record && parseRecord(record);
   }
 }
 
@@ -69,14 +143,7 @@ function fileName(reference: string): string {
   return `${createHash('sha256').update(reference).digest('hex')}.json`;
 }
 
-function parseRecord(bytes: Uint8Array): ReferenceRecord | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return undefined;
-  }
-  const record = fieldsOf(value);
+function parseRecord(record: Readonly<Record<string, unknown>>): ReferenceRecord | undefined {
   const descriptor = fieldsOf(record['descriptor']);
   const { reference, time } = record;
   const { mediaType, digest, size } = descriptor;
@@ -84,8 +151,4 @@ function parseRecord(bytes: Uint8Array): ReferenceRecord | undefined {
   if (typeof mediaType !== 'string' || typeof digest !== 'string' || !isDigest(digest)) return undefined;
   if (typeof size !== 'number' || !Number.isSafeInteger(size)) return undefined;
   return { reference, descriptor: { mediaType, digest, size }, time };
-}
-
-function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }

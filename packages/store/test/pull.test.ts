@@ -7,6 +7,7 @@ import type { Digest, ImageStore, ProgressEvent, RegistryClient } from '@gantry/
 import { createRegistryClient } from '@gantry/registry-client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createImageStore } from '../src/index.js';
+import { collect } from './collect.js';
 import { readLayout } from './layout-check.js';
 import { RegistryServer } from './registry-server.js';
 import { makeImage, makeIndex } from './test-image.js';
@@ -31,12 +32,6 @@ afterEach(async () => {
 
 function blobPath(digest: string): string {
   return join(store.layoutPath, 'blobs', ...digest.split(':'));
-}
-
-async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = [];
-  for await (const item of items) all.push(item);
-  return all;
 }
 
 const amd64 = { os: 'linux', architecture: 'amd64' };
@@ -185,6 +180,7 @@ describe('a registry that lies', () => {
       getManifest: (...rest) => client.getManifest(...rest),
       getBlob: (...rest) => client.getBlob(...rest),
       hasBlob: (...rest) => client.hasBlob(...rest),
+      blobSize: (...rest) => client.blobSize(...rest),
       putBlob: (...rest) => client.putBlob(...rest),
       putManifest: (...rest) => client.putManifest(...rest),
       ...change,

@@ -11,10 +11,13 @@ export class RegistryServer implements AsyncDisposable {
   /** If set, blobs stop after this many bytes, and the rest waits for {@link onRest}. */
   firstBytes = Number.POSITIVE_INFINITY;
   onRest: () => Promise<void> = async () => undefined;
+  /** Called for a request whose connection was closed before its answer was complete. */
+  onBroken: (path: string) => void = () => undefined;
   readonly #documents = new Map<string, { readonly mediaType: string; readonly bytes: Uint8Array }>();
   readonly #server = createServer((request, response) => {
     const path = (request.url ?? '').replace(/^\/v2\//, '');
     if (request.method === 'GET') this.gets.set(path, (this.gets.get(path) ?? 0) + 1);
+    response.once('close', () => response.writableFinished || this.onBroken(path));
     this.#answer(path, response).catch((error: unknown) => response.destroy(error as Error));
   });
 
@@ -46,6 +49,11 @@ export class RegistryServer implements AsyncDisposable {
     this.#documents.set(`${repository}/blobs/${digest}`, { mediaType: 'application/octet-stream', bytes });
   }
 
+  /** Forgets a tag. */
+  remove(repository: string, tag: string): void {
+    this.#documents.delete(`${repository}/manifests/${tag}`);
+  }
+
   removeBlob(repository: string, digest: string): void {
     this.#documents.delete(`${repository}/blobs/${digest}`);
   }
@@ -71,7 +79,7 @@ export class RegistryServer implements AsyncDisposable {
     if (path.includes('/blobs/') && bytes.byteLength > this.firstBytes) {
       response.write(bytes.subarray(0, this.firstBytes));
       await this.onRest();
-      response.end(bytes.subarray(this.firstBytes));
+      if (!response.destroyed) response.end(bytes.subarray(this.firstBytes));
     } else response.end(bytes);
   }
 }

@@ -3,9 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ImageStore, ProgressEvent } from '@gantry/interface';
 import { createRegistryClient } from '@gantry/registry-client';
+import { startRegistry } from '@gantry/testkit';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createImageStore } from '../src/index.js';
+import { makeGate } from './gate.js';
 import { RegistryServer } from './registry-server.js';
+import { blobRequests, serveImage } from './serve-image.js';
 import { makeImage } from './test-image.js';
 
 // Flushes to disk take what they take on a busy machine.
@@ -25,32 +28,6 @@ afterEach(async () => {
   await server[Symbol.asyncDispose]();
   await rm(root, { recursive: true });
 });
-
-interface Gate {
-  /** Resolves once somebody waits at the gate. */
-  readonly reached: Promise<void>;
-  readonly pass: () => Promise<void>;
-  readonly open: () => void;
-}
-
-function makeGate(): Gate {
-  let open = () => {};
-  let reach = () => {};
-  const opened = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  const reached = new Promise<void>((resolve) => {
-    reach = resolve;
-  });
-  return {
-    reached,
-    open,
-    pass: () => {
-      reach();
-      return opened;
-    },
-  };
-}
 
 describe('one pull for many callers', () => {
   it('fetches everything once for a hundred at once, and tells each of them', async () => {
@@ -102,6 +79,55 @@ describe('one pull for many callers', () => {
     gate.open();
   });
 
+  it('closes the connection when the last of a hundred leaves, and none before', async () => {
+    const gate = makeGate();
+    const reference = server.add('library/app', '1', makeImage());
+    server.firstBytes = 1000;
+    server.onRest = gate.pass;
+    const broken: string[] = [];
+    const closed = makeGate();
+    server.onBroken = (path) => {
+      broken.push(path);
+      void closed.pass();
+    };
+    const controllers = Array.from({ length: 100 }, () => new AbortController());
+    const pulls = controllers.map(({ signal }) => store.pull(reference, { signal }));
+    const settled = Promise.allSettled(pulls);
+    await gate.reached;
+    for (const controller of controllers.slice(1)) controller.abort();
+    await Promise.allSettled(pulls.slice(1));
+    expect(broken).toEqual([]);
+    controllers[0]?.abort();
+    await settled;
+    await closed.reached;
+    for (const folder of ['ingest', 'holds']) expect(await readdir(join(root, folder))).toEqual([]);
+    expect(Math.max(...server.blobGets())).toBe(1);
+  });
+
+  it('downloads each blob once for a hundred, half of whom leave, as a registry counts', async () => {
+    await using registry = await startRegistry();
+    const image = makeImage();
+    const reference = await serveImage(registry, 'library/app', image);
+    using _slow = registry.fault({ path: /\/blobs\// }, { type: 'drip', bytes: 20_000, intervalMs: 20 });
+    const controllers = Array.from({ length: 100 }, () => new AbortController());
+    let isComing = false;
+    const pulls = controllers.map(({ signal }, position) =>
+      store.pull(reference, {
+        signal,
+        onProgress: (event) => {
+          if (isComing || position > 0 || event.type !== 'resolved') return;
+          isComing = true;
+          for (const controller of controllers.slice(50)) controller.abort();
+        },
+      }),
+    );
+    const results = await Promise.allSettled(pulls);
+    expect(results.slice(0, 50).every(({ status }) => status === 'fulfilled')).toBe(true);
+    expect(results.slice(50).every(({ status }) => status === 'rejected')).toBe(true);
+    expect(blobRequests(registry)).toEqual(new Map([...image.blobs.keys()].map((digest) => [digest, 1])));
+    expect(registry.requests.filter(({ path }) => path.endsWith('/manifests/1'))).toHaveLength(1);
+  });
+
   it('starts nothing for a caller who has left already', async () => {
     const reference = server.add('library/app', '1', makeImage());
     await expect(store.pull(reference, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'ABORTED' });
@@ -122,6 +148,21 @@ describe('one pull for many callers', () => {
     await Promise.all([early, late]);
     expect(Math.max(...server.blobGets())).toBe(1);
   });
+
+  it.each(['username', 'password', 'identityToken', 'registryToken'])(
+    'tells logins apart by their %s',
+    async (field) => {
+      const gate = makeGate();
+      server.onBlob = gate.pass;
+      const reference = server.add('library/app', '1', makeImage());
+      const logins = ['a', 'b'].map((value) => ({ username: 'u', password: 'p', [field]: value }));
+      const pulls = logins.map((credentials) => store.pull(reference, { credentials }));
+      await gate.reached;
+      gate.open();
+      await Promise.allSettled(pulls);
+      expect(server.gets.get('library/app/manifests/1')).toBe(2);
+    },
+  );
 
   it('does not ride on the login of another', async () => {
     const gate = makeGate();

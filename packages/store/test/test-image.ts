@@ -21,6 +21,8 @@ export interface TestImage {
 export interface TestImageOptions {
   /** Uncompressed layers; default three that are no archives but random bytes. */
   readonly layers?: readonly Uint8Array[];
+  /** What the config says that the layers are; default the truth. */
+  readonly diffIds?: readonly Digest[];
   readonly platform?: Platform;
   readonly docker?: boolean;
   readonly algorithm?: 'sha256' | 'sha512';
@@ -37,7 +39,7 @@ export function makeImage(options: TestImageOptions = {}): TestImage {
   const config = json({
     ...platform,
     config: { Cmd: ['/bin/sh'] },
-    rootfs: { type: 'layers', diff_ids: layers.map((layer) => sha256(layer)) },
+    rootfs: { type: 'layers', diff_ids: options.diffIds ?? layers.map((layer) => sha256(layer)) },
     history: [{ created_by: randomBytes(8).toString('hex') }],
   });
   const packed = layers.map((layer) => gzipSync(layer, { level: 1 }));

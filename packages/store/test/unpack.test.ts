@@ -7,6 +7,7 @@ import { createRegistryClient } from '@gantry/registry-client';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createImageStore } from '../src/index.js';
 import { RegistryServer } from './registry-server.js';
+import { archive, run } from './tar.js';
 import { makeImage } from './test-image.js';
 
 // Flushes to disk take what they take on a busy machine.
@@ -26,19 +27,6 @@ afterEach(async () => {
   await server[Symbol.asyncDispose]();
   await rm(root, { recursive: true });
 });
-
-function run(program: string, args: readonly string[]): Buffer {
-  const { status, stdout, stderr } = spawnSync(program, args, { maxBuffer: 64 * 1024 * 1024 });
-  if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${stderr}`);
-  return stdout;
-}
-
-/** An archive, by GNU tar, of what a shell script makes in an empty folder. */
-async function archive(script: string): Promise<Buffer> {
-  const folder = await mkdtemp(join(root, 'archive-'));
-  run('sh', ['-ec', `cd ${folder}; ${script}`]);
-  return run('tar', ['-C', folder, '-c', ...(await readdir(folder))]);
-}
 
 async function pullThree() {
   const layers = await Promise.all([

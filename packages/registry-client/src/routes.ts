@@ -1,0 +1,60 @@
+import { createHash } from 'node:crypto';
+import type http from 'node:http';
+import type https from 'node:https';
+import { HttpAgent, HttpsAgent } from './agents.js';
+import type { CertificateSource, RegistryCertificates } from './certificates.js';
+import type { ProxyChoice } from './proxies.js';
+import { TunnelAgent } from './tunnel-agent.js';
+
+export interface RouteOptions {
+  /** PEM certificates of authorities, trusted instead of Node.js's own. */
+  readonly ca?: readonly (string | Buffer)[] | undefined;
+  readonly certificates?: CertificateSource | undefined;
+  readonly proxyFor: ProxyChoice;
+  readonly connectMs: number;
+}
+
+/** Over which connections a request goes. */
+export interface Route {
+  readonly httpAgent: http.Agent;
+  readonly httpsAgent: https.Agent;
+  /** For a plain request, which is given to the proxy whole; an HTTPS one goes through a tunnel of its agent. */
+  readonly forwardProxy: URL | undefined;
+}
+
+const mostAgents = 100;
+
+/** The agents of a transport: one for plain HTTP, and one for each proxy and set of certificates. */
+export class Routes {
+  readonly #options: RouteOptions;
+  readonly #http = new HttpAgent();
+  readonly #https = new Map<string, https.Agent>();
+
+  constructor(options: RouteOptions) {
+    this.#options = options;
+  }
+
+  /** Fails as the source of certificates does. */
+  async to(url: URL): Promise<Route> {
+    const secure = url.protocol === 'https:';
+    const proxy = this.#options.proxyFor(url);
+    const certificates = secure ? await this.#options.certificates?.(url.host) : undefined;
+    const httpsAgent = this.#agent(secure ? proxy : undefined, certificates ?? {});
+    return { httpAgent: this.#http, httpsAgent, forwardProxy: secure ? undefined : proxy };
+  }
+
+  #agent(proxy: URL | undefined, { ca, cert, key }: RegistryCertificates): https.Agent {
+    // As a hash: a client's key is not to live on in a name.
+    const name = createHash('sha256')
+      .update(JSON.stringify([proxy?.href, ca, cert, key]))
+      .digest('hex');
+    const known = this.#https.get(name);
+    if (known) return known;
+    const tls = { ca: (ca ?? this.#options.ca) as (string | Buffer)[] | undefined, cert, key };
+    const agent = proxy ? new TunnelAgent({ ...tls, proxy, connectMs: this.#options.connectMs }) : new HttpsAgent(tls);
+    const [oldest] = this.#https.keys();
+    if (this.#https.size >= mostAgents && oldest !== undefined) this.#https.delete(oldest);
+    this.#https.set(name, agent);
+    return agent;
+  }
+}

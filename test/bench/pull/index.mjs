@@ -1,0 +1,3 @@
+export { contenderNames } from './contenders.mjs';
+export { registryContent } from './content.mjs';
+export { openSession } from './session.mjs';
