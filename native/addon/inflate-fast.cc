@@ -103,7 +103,7 @@ struct Bits {
   in.Refill();
   Entry entry = literals[in.bits & literalMask];
   do {
-    // 56 bits are there. Three literals of the root table take 33, a length with its extra bits 20.
+    // 56 bits are there. Two literals of the root table take 22, a length with its extra bits 20.
     if (entry & kLiteral) {
       out = in.TakeLiteral(entry, out);
       entry = literals[in.bits & literalMask];
@@ -111,12 +111,8 @@ struct Bits {
         out = in.TakeLiteral(entry, out);
         entry = literals[in.bits & literalMask];
         if (entry & kLiteral) {
-          out = in.TakeLiteral(entry, out);
-          entry = literals[in.bits & literalMask];
-          if (entry & kLiteral) {
-            in.Refill();
-            continue;
-          }
+          in.Refill();
+          continue;
         }
       }
     }
@@ -138,7 +134,7 @@ struct Bits {
     }
     const size_t length = in.ConsumeValue(entry);
     // A distance takes 28 bits with its extra ones.
-    in.Refill();
+    if (static_cast<uint8_t>(in.count) < 28) in.Refill();
     entry = distances[in.bits & distanceMask];
     if (entry & kSpecial) [[unlikely]] {
       if (entry & kLink) entry = FollowLink(in, distances, entry, kDistanceRootBits);

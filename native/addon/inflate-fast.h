@@ -9,7 +9,7 @@ enum class FastEnd { kMargin, kEndOfBlock, kInvalidCode, kTooFarBack };
 
 // A step reads at most three words of input, of 8 bytes and 7 bytes apart.
 constexpr size_t kFastInput = 32;
-// A step writes at most four literals, or three and a match of 258 bytes, and 29 bytes behind that.
+// A step writes at most two literals and a match of 258 bytes, and 29 bytes behind that.
 constexpr size_t kFastOutput = 304;
 
 // Decodes symbols while at least that much input and output is left.

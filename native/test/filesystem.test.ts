@@ -45,6 +45,32 @@ describe.skipIf(process.geteuid?.() !== 0)(
       expect((await lstat(path('a'))).mode & 0o7777).toBe(0o755);
     });
 
+    it('sets owner and mode whatever the umask and the folder would make of them', async () => {
+      root.folder(bytes('d'), { ...plain, mode: 0o2777, gid: 56 });
+      const modes = [0, 0o111, 0o600, 0o644, 0o666, 0o777, 0o1777, 0o2755, 0o4711];
+      const before = process.umask(0o077);
+      try {
+        for (const mode of modes) root.file(bytes(`d/${mode}`), bytes('x'), { ...plain, mode });
+        root.symlink(bytes('d/l'), bytes('t'), plain);
+        root.folder(bytes('d/e'), { ...plain, mode: 0o777 });
+        root.fifo(bytes('d/p'), { ...plain, mode: 0o666 });
+      } finally {
+        process.umask(before);
+      }
+      for (const mode of modes) {
+        const status = await lstat(path('d', String(mode)));
+        expect([status.mode & 0o7777, status.uid, status.gid]).toEqual([mode, 0, 0]);
+      }
+      for (const [name, mode] of [
+        ['l', 0o777],
+        ['e', 0o777],
+        ['p', 0o666],
+      ] as const) {
+        const status = await lstat(path('d', name));
+        expect([status.mode & 0o7777, status.uid, status.gid]).toEqual([mode, 0, 0]);
+      }
+    });
+
     it('writes a file in pieces, with holes', async () => {
       root.beginFile(bytes('f'));
       root.writeFile(bytes('one'), 0);

@@ -1,10 +1,10 @@
 import { GantryError } from '@gantry/interface';
 
-/** What of a {@link GrowingBlob} goes to {@link applyLayer}, and on to its thread. */
+/** What of a {@link GrowingBlob} goes to `applyLayer`, and on to its thread. */
 export interface GrowingBlobHandle {
   /** Bytes that the whole blob is to have. */
   readonly size: number;
-  /** One 64-bit cell, see {@link GrowingBlobReader}. */
+  /** One 64-bit integer: how many bytes can be read, 2^62 more at the end, -1 after a failure. */
   readonly cell: SharedArrayBuffer;
 }
 
@@ -59,7 +59,7 @@ export interface Extent {
   readonly isComplete: boolean;
 }
 
-/** The reading side, for a worker thread: the cell holds the bytes available, 2^62 more at the end, -1 after a failure. */
+/** The reading side, for a worker thread. */
 export class GrowingBlobReader {
   readonly #cell: BigInt64Array;
 

@@ -3,7 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { GantryError } from '@gantry/interface';
 import { addon, type BlobReader } from '@gantry/native';
 import { detectCompression } from './compression.js';
-import { decode } from './decompress.js';
+import { decode } from './decode.js';
 import { invalidArchive } from './errors.js';
 import { type Extent, type GrowingBlobHandle, GrowingBlobReader } from './growing-blob.js';
 

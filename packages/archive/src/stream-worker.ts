@@ -1,7 +1,7 @@
 /** The thread that does one stream's work, given as its `workerData`: packs a tree, or decodes what is sent to it. */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { toGantryError } from '@gantry/interface';
-import { decode } from './decompress.js';
+import { decode } from './decode.js';
 import type { StreamJob, StreamRequest, StreamResponse } from './stream-thread.js';
 import { packError } from './worker-messages.js';
 import { writeTar } from './write-tar.js';

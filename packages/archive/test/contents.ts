@@ -17,11 +17,25 @@ export function noise(size: number): Buffer {
   return Buffer.from(Array.from({ length: size }, (_, i) => Math.imul(i + 1, 2654435761) >>> 24));
 }
 
+/** Noise, and then pieces from one of three distances back by turns: what makes encoders say "as far back as the last time but one". */
+export function echoes(count: number): Buffer {
+  const bytes = Buffer.concat([noise(2000), Buffer.alloc(count * 10)]);
+  let seed = 7;
+  for (let at = 2000; at < bytes.length; at += 10) {
+    seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
+    const distance = [510, 900, 1310][(seed >>> 16) % 3] ?? 0;
+    bytes.copy(bytes, at, at - distance, at - distance + 9);
+    bytes.writeUInt8(seed >>> 24, at + 9);
+  }
+  return bytes;
+}
+
 /** By name: content that makes encoders choose in different ways. */
 export const contents: ReadonlyMap<string, Buffer> = new Map([
   ['empty', Buffer.alloc(0)],
   ['short', Buffer.from('hello')],
   ['zeros', Buffer.alloc(300_000)],
   ['prose', prose(6000)],
+  ['echoes', echoes(300)],
   ['blocks', Buffer.concat([prose(2500), Buffer.alloc(140_000, 'ab'), prose(2500), noise(1200)])],
 ]);

@@ -19,10 +19,18 @@ const name = fc
   .uint8Array({ minLength: 1, maxLength: 300 })
   .map((bytes) => Buffer.from(bytes.map((byte) => (byte === 0 ? 0x61 : byte))))
   .map((bytes) => (bytes.at(-1) === 0x2f ? Buffer.concat([bytes, Buffer.from('x')]) : bytes));
-const xattr = fc.record({ name: name.map((bytes) => Buffer.concat([Buffer.from('user.'), bytes])), value: name });
+const anyName = fc.oneof(
+  name,
+  fc.integer({ min: 1, max: 300 }).map((length) => Buffer.alloc(length, 'name')),
+);
+const xattrName = fc.oneof(
+  name,
+  fc.constantFrom('a=b', '100%', '%3D', '%25', '%253D', '=%').map((text) => Buffer.from(text)),
+);
+const xattr = fc.record({ name: xattrName.map((bytes) => Buffer.concat([Buffer.from('user.'), bytes])), value: name });
 const wholeNumber = (min: number, max: number) => fc.oneof(fc.integer({ min, max }), fc.constantFrom(min, max));
 const common = {
-  name,
+  name: anyName,
   mode: wholeNumber(0, 0o7777),
   uid: wholeNumber(0, 2 ** 32 - 2),
   gid: wholeNumber(0, 2 ** 32 - 2),
@@ -33,7 +41,7 @@ const common = {
 const entry: fc.Arbitrary<TarInput> = fc.oneof(
   fc.record({ ...common, type: fc.constant('file' as const), body: fc.uint8Array({ maxLength: 2000 }) }),
   fc.record({ ...common, type: fc.constantFrom('directory' as const, 'fifo' as const) }),
-  fc.record({ ...common, type: fc.constantFrom('symlink' as const, 'hardlink' as const), linkName: name }),
+  fc.record({ ...common, type: fc.constantFrom('symlink' as const, 'hardlink' as const), linkName: anyName }),
   fc.record({
     ...common,
     type: fc.constantFrom('character' as const, 'block' as const),

@@ -18,6 +18,14 @@ const decode = (bytes: Buffer, chunk?: number) => collect(decodeZstd(inChunks(by
 
 const skippable = Buffer.concat([Buffer.from('5f2a4d1804000000', 'hex'), Buffer.from('skip')]);
 
+/** A block of one match of three bytes, from 1021 to 2044 bytes back. */
+function matchBlock(offset: number, isLast = true): Buffer {
+  // No literals; one sequence, whose three codes are single symbols; the bits of the offset below the mark of the stream's start.
+  const body = Buffer.from([0, 1, 0x54, 0, 10, 0, 0, 0]);
+  body.writeUInt16LE(offset + 3, 6);
+  return zstdBlock(2, body.length, body, isLast);
+}
+
 describe('zstd in JavaScript', { timeout: 30_000 }, () => {
   it('has samples', () => {
     expect(samples.length).toBeGreaterThan(8);
@@ -40,6 +48,21 @@ describe('zstd in JavaScript', { timeout: 30_000 }, () => {
     const decoded = await decode(zstdFrame(10, ...blocks));
     expect(decoded.length).toBe(9000 * 1024);
     for (let i = 0; i < 9000; i++) expect(decoded[i * 1024 + 1023]).toBe(i & 0xff);
+  });
+
+  it('reaches back just as far as the window, wherever its memory has moved to', async () => {
+    const parts: Buffer[] = [];
+    const blocks: Buffer[] = [];
+    for (let i = 0; i < 3000; i++) {
+      const part = Buffer.alloc(1024, `${i} `);
+      blocks.push(zstdBlock(0, part.length, part, false), matchBlock(1024, i === 2999));
+      parts.push(part, part.subarray(0, 3));
+    }
+    expect((await decode(zstdFrame(10, ...blocks))).equals(Buffer.concat(parts))).toBe(true);
+    const first = zstdBlock(0, 1024, Buffer.alloc(1024, 'a'), false);
+    expect(await decode(zstdFrame(10, first, matchBlock(1024)))).toHaveLength(1027);
+    await expectError(decode(zstdFrame(10, first, first, matchBlock(1025))), 'INVALID_ARCHIVE', /window/);
+    await expectError(decode(zstdFrame(11, first, matchBlock(1025))), 'INVALID_ARCHIVE', /window/);
   });
 
   it('takes a window of 2^27 without taking the memory, and refuses one above', async () => {

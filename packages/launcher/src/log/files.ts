@@ -35,9 +35,12 @@ interface NamedInode {
 
 async function listNewestFirst(stateDir: string): Promise<readonly NamedInode[]> {
   const found: NamedInode[] = [];
-  for (let number = 0, highest = await highestNumber(stateDir); number <= highest + 1; number++) {
+  const highest = await highestNumber(stateDir);
+  // Any number of rotations may push files on while we look. Within one, a single name at a time is nobody's.
+  for (let number = 0, absent = 0; number <= highest || absent < 2; number++) {
     const path = join(stateDir, number === 0 ? stateFiles.log : `${stateFiles.log}.${number}`);
     const inode = await inodeOf(path);
+    absent = inode === undefined ? absent + 1 : 0;
     if (inode !== undefined && !found.some((other) => other.inode === inode)) found.push({ path, inode });
   }
   return found;
