@@ -42,6 +42,9 @@ export async function inspect(folder: StateFolder, root: StateRoot, parts: Conta
   if (termination) return { type: 'ended', record, termination };
   const owner = await adopt(folder.path, root.owner);
   const foreign = owner.instance !== root.owner.instance;
+  // First: a shim that has written it answers for another moment, but there is nothing left to take over.
+  const exit = await parts.launcher.readExit(folder.path);
+  if (exit && !foreign) return { type: 'gone', record, exit };
   const handle = record.bootId === readBootId() ? await parts.launcher.connect(folder.id, folder.path) : undefined;
   if (handle?.released) return { type: 'running', record, handle, foreign };
   if (foreign) {
@@ -53,8 +56,9 @@ export async function inspect(folder: StateFolder, root: StateRoot, parts: Conta
     await handle[Symbol.asyncDispose]();
     return { type: 'gone', record, failure: halfLaunched(folder.id) };
   }
-  const exit = await parts.launcher.readExit(folder.path);
-  if (exit) return { type: 'gone', record, exit };
+  // It may have been written since.
+  const late = await parts.launcher.readExit(folder.path);
+  if (late) return { type: 'gone', record, exit: late };
   const process = await folder.readProcess();
   if (!process) return { type: 'gone', record, failure: halfLaunched(folder.id) };
   await parts.launcher.killOrphan(process);
