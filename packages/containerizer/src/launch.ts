@@ -104,7 +104,9 @@ async function pullImage(
 ): Promise<Image | undefined> {
   const { image, pull } = container.spec;
   if (image === undefined) return undefined;
-  return parts.store.pull(image, { ...pull, ...options, unpack: true });
+  // Unpacking is asked for next: only a pull has anything to gain from hearing of it now.
+  const present = pull?.force ? undefined : await parts.store.get(image, pull);
+  return present ?? parts.store.pull(image, { ...pull, ...options, unpack: true });
 }
 
 function recordOf(container: Container): NonNullable<Container['record']> {

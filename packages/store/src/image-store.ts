@@ -180,7 +180,7 @@ class FolderImageStore implements ImageStore {
   async release(id: string): Promise<boolean> {
     checkLeaseId(id);
     const released = await orTyped(this.#parts.leases.remove(id), `lease ${id}`);
-    await this.#parts.imageHolds.released(id);
+    this.#parts.imageHolds.released(id);
     return released;
   }
 

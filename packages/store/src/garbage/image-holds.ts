@@ -12,6 +12,9 @@ interface Lingering {
   timer: NodeJS.Timeout | undefined;
 }
 
+/** After a lease's release: an image whose containers come one after the other is then not held anew for each. */
+const releaseLingerMs = 1_000;
+
 /**
  * Holds on images that outlast the call they are for by a while, for what its caller does next with them. Calls for an
  * image within that time share one hold, so that all but the first cost nothing. With the release of a lease the wait is over.
@@ -61,12 +64,14 @@ export class ImageHolds {
     }
   }
 
-  /** Ends the holds on a lease's images that only outlast their calls. */
-  async released(id: string): Promise<void> {
+  /** Has the holds on a lease's images that only outlast their calls end soon. */
+  released(id: string): void {
     for (const { digest } of this.#unlist(id)) {
       const entry = this.#lingering.get(digest);
       const isIdle = entry?.users === 0 && entry.neededUntil <= performance.now();
-      if (isIdle && !this.#leasedBy.has(digest)) await this.#end(entry);
+      if (!isIdle || this.#leasedBy.has(digest)) continue;
+      clearTimeout(entry.timer);
+      entry.timer = setTimeout(() => void this.#end(entry), Math.min(this.#lingerMs, releaseLingerMs)).unref();
     }
   }
 
