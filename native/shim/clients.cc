@@ -83,13 +83,15 @@ bool Clients::Accept(const Frame& hello) {
 
 int Clients::FreePlace() const {
   for (int client = kLauncher + 1; client < kMost; client++) {
-    if (!Connected(client) && !held_[client]) return client;
+    if (!clients_[client].socket.valid() && !held_[client]) return client;
   }
   return -1;
 }
 
 void Clients::Receive(int client) {
   Client& from = clients_[client];
+  // What a finished client has yet to say is passed over.
+  if (from.finished) from.size = 0;
   bool entering = from.enter.mapped() && from.enter.missing() > 0;
   ssize_t size = entering ? ReceiveInto(from, from.enter.room(), from.enter.missing())
                           : ReceiveInto(from, from.bytes + from.size, sizeof from.bytes - from.size);
@@ -159,6 +161,26 @@ bool Clients::NextEnter(int client, uint32_t length, Request* out) {
   from.size = 0;
   out->code = HostMessage::kEnter;
   return true;
+}
+
+void Clients::Finish(int client) {
+  if (!Connected(client)) return;
+  if (shutdown(clients_[client].socket.get(), SHUT_WR) != 0) return Drop(client);
+  clients_[client].finished = true;
+}
+
+void Clients::FinishAll() {
+  for (int client = 0; client < kMost; client++) Finish(client);
+  for (;;) {
+    pollfd events[1 + kMost];
+    Poll(events, false);
+    bool waiting = false;
+    for (const Client& client : clients_) waiting = waiting || client.socket.valid();
+    if (!waiting || poll(events, 1 + kMost, kMostLinger) <= 0) return;
+    for (int client = 0; client < kMost; client++) {
+      if (events[1 + client].revents != 0) Receive(client);
+    }
+  }
 }
 
 void Clients::Send(int client, const Frame& frame) {

@@ -21,6 +21,7 @@ class Clients {
  public:
   static constexpr int kLauncher = 0;
   static constexpr int kMost = 17;
+  static constexpr int kMostLinger = 1000;  // ms
 
   explicit Clients(Fd launcher);
 
@@ -32,12 +33,17 @@ class Clients {
   // Takes one waiting connection and sends it the frame. False if there is none.
   bool Accept(const Frame& hello);
 
-  bool Connected(int client) const { return clients_[client].socket.valid(); }
+  bool Connected(int client) const { return clients_[client].socket.valid() && !clients_[client].finished; }
   // Receives what the client has sent. A client that has closed, or sends what is no message, is dropped.
   void Receive(int client);
   // Takes the next whole message that was received.
   bool Next(int client, Request* out);
   void Drop(int client) { clients_[client] = {}; }
+  // Says that nothing more comes, and drops the client once it has closed: one that is just sending would else lose, by
+  // the failure to send, what it has yet to receive.
+  void Finish(int client);
+  // Finishes all, and waits for them to close, but not for one that does nothing for `kMostLinger`.
+  void FinishAll();
 
   // Of a client whose message is `enter`: the message, and the descriptors that came with it, which go with the call.
   const FrameMemory& EnterFrame(int client) const { return clients_[client].enter; }
@@ -57,6 +63,7 @@ class Clients {
  private:
   struct Client {
     Fd socket;
+    bool finished = false;
     uint8_t bytes[64];
     uint32_t size = 0;
     // An `enter` message is too long for `bytes`; it is a client's only one.

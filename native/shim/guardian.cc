@@ -95,6 +95,7 @@ void Guardian::Watch() {
     }
     if (events[kListener].revents != 0) clients_.Accept(MakeFrame(Hello()));
     if (events[kSignals].revents != 0) OnChildren();
+    EndAbandoned();
   }
 }
 
@@ -105,6 +106,8 @@ bool Guardian::ReadChannel() {
     uint8_t frame[sizeof Frame::bytes];
   } packet;
   ssize_t size = recv(container_.channel.get(), &packet, sizeof packet, MSG_DONTWAIT);
+  // It ended without having read all that it was sent, which is told once, before what it sent itself.
+  if (size < 0 && errno == ECONNRESET) return true;
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return false;
   if (size <= 0) {
     OnChannelEnd();
@@ -160,13 +163,16 @@ void Guardian::OnChildren() {
 }
 
 void Guardian::OnClient(int client) {
-  if (!clients_.Connected(client)) return;
   clients_.Receive(client);
   Request request;
   while (clients_.Next(client, &request)) Answer(client, request);
-  EnteredProcess& entered = entered_[client];
-  // It ends with its client; SIGCHLD tells when.
-  if (!clients_.Connected(client) && entered.pid > 0) PidfdSendSignal(entered.pidfd.get(), SIGKILL);
+}
+
+void Guardian::EndAbandoned() {
+  for (int client = 0; client < Clients::kMost; client++) {
+    EnteredProcess& entered = entered_[client];
+    if (entered.pid > 0 && !clients_.Connected(client)) PidfdSendSignal(entered.pidfd.get(), SIGKILL);
+  }
 }
 
 void Guardian::Answer(int client, const Request& request) {
@@ -209,7 +215,7 @@ void Guardian::Enter(int client) {
   clients_.ForgetEnter(client);
   if (result.ok()) return clients_.Hold(client, true);
   clients_.Send(client, FailedFrame(kNoStep, "enter", result));
-  clients_.Drop(client);
+  clients_.Finish(client);
 }
 
 bool Guardian::ReadEnteredChannel(int client) {
@@ -226,7 +232,7 @@ bool Guardian::ReadEnteredChannel(int client) {
     failed.size = static_cast<uint32_t>(size - 1);
     memcpy(failed.bytes, packet.frame, failed.size);
     clients_.Send(client, failed);
-    clients_.Drop(client);
+    clients_.Finish(client);
     entered.executing = false;
   }
   if (size > 0) return true;
@@ -237,7 +243,7 @@ bool Guardian::ReadEnteredChannel(int client) {
     if (clients_.Connected(client)) {
       clients_.Send(client, FailedFrame(kNoStep, "enter", Failure(ESRCH, "the process was killed")));
     }
-    clients_.Drop(client);
+    clients_.Finish(client);
     clients_.Hold(client, false);
   }
   if (!entered.running) return false;
@@ -256,7 +262,7 @@ void Guardian::ConcludeEntered(int client, int status) {
   } else if (clients_.Connected(client)) {
     clients_.Send(client, FailedFrame(kNoStep, "enter", Failure(ESRCH, "the process was killed")));
   }
-  clients_.Drop(client);
+  clients_.Finish(client);
   clients_.Hold(client, false);
   entered = {};
 }
@@ -302,6 +308,7 @@ void Guardian::Abandon(const Frame* failed) {
   clients_.Remove();
   log_.Remove();
   if (failed != nullptr) clients_.SendAll(*failed);
+  clients_.FinishAll();
   _exit(1);
 }
 
@@ -320,7 +327,7 @@ void Guardian::Conclude(int status) {
   while (clients_.Accept(MakeFrame(Hello()))) {
   }
   clients_.SendAll(MakeFrame(exited));
-  for (int client = 0; client < Clients::kMost; client++) OnClient(client);
+  clients_.FinishAll();
   _exit(0);
 }
 

@@ -37,6 +37,8 @@ class Guardian {
   bool ReadEnteredChannel(int client);
   // Tells the client how its process ended, and lets it go.
   void ConcludeEntered(int client, int status);
+  // Ends those whose clients have gone, or could not be sent to; SIGCHLD tells when they have.
+  void EndAbandoned();
   // Ends those that are left, and waits for them.
   void EndEntered();
   void Release(int client);

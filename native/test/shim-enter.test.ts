@@ -25,9 +25,20 @@ const message = (changes: Partial<EnterMessage> = {}): EnterMessage => ({
   ...changes,
 });
 
-/** Connects and sends the message with three pipes, of which the process has the other ends. */
-async function enter(folder: string, what = message()) {
+/** Connects, and gives what sends a message with three pipes, of which the process has the other ends. */
+async function connectClient(folder: string) {
   const fd = addon().connectUnix(join(folder, stateFiles.socket));
+  const client = new ShimSocket(new Socket({ fd }));
+  await client.expect('hello');
+  return { client, send: (what: EnterMessage) => sendEnter(client, fd, what) };
+}
+
+async function enter(folder: string, what = message()) {
+  const { client, send } = await connectClient(folder);
+  return { shim: client, ...send(what) };
+}
+
+function sendEnter(client: ShimSocket, fd: number, what: EnterMessage) {
   const [input, output, errors] = [addon().pipe(), addon().pipe(), addon().pipe()];
   const theirs = [input.read, output.write, errors.write];
   const frame = encodeFrame(what);
@@ -35,11 +46,8 @@ async function enter(folder: string, what = message()) {
   const sent = addon().sendDescriptors(fd, frame.subarray(0, 40), theirs);
   for (const end of theirs) addon().closeFd(end);
   addon().closeFd(errors.read);
-  const shim = new ShimSocket(new Socket({ fd }));
-  shim.sendBytes(frame.subarray(sent));
-  await shim.expect('hello');
+  client.sendBytes(frame.subarray(sent));
   return {
-    shim,
     stdin: new Socket({ fd: input.write, readable: false, writable: true }),
     stdout: new Socket({ fd: output.read, readable: true, writable: false }),
   };
@@ -66,6 +74,21 @@ describe('a process that enters', () => {
     const pid = await new Promise<number>((resolve) => stdout.once('data', (chunk) => resolve(Number(chunk))));
     client.close();
     await processGone(pid);
+    shim.send({ op: 'signal', request: 1, signal: SIGKILL });
+    await shim.expect('done');
+    await shim.expect('exited');
+  });
+
+  it('ends with a client that has gone by the time the shim would tell it of the start', async () => {
+    const { shim, hello, folder } = await start(exec('/bin/sleep', '1000'));
+    const clients = await Promise.all(Array.from({ length: 8 }, () => connectClient(folder)));
+    process.kill(hello.shimPid, 'SIGSTOP');
+    const outputs = clients.map(({ send }) => send(message({ steps: shell('echo $$; exec sleep 1000') })));
+    for (const { client } of clients) client.close();
+    process.kill(hello.shimPid, 'SIGCONT');
+    // Those that got as far as their first word; the others are gone as well.
+    for (const { stdout } of outputs)
+      for (const pid of (await text(stdout)).split('\n')) if (pid) await processGone(Number(pid));
     shim.send({ op: 'signal', request: 1, signal: SIGKILL });
     await shim.expect('done');
     await shim.expect('exited');

@@ -138,6 +138,17 @@ describe('a launch that cannot be', () => {
     await shim.expect('exited');
   });
 
+  it('says why also if what the host has yet to send comes too late', async () => {
+    for (let turns = 0; turns < 40; turns++) {
+      const shim = await startShim();
+      shim.send(cloneMessage({ cgroup: '/no/such/group' }));
+      for (let turn = 0; turn < turns * turns; turn++) await setImmediate();
+      shim.send({ op: 'release' });
+      expect(await shim.expect('failed')).toMatchObject({ name: 'shim: open', errno: ENOENT });
+      await shim.closed();
+    }
+  });
+
   it('is refused without a barrier or an exec', async () => {
     expect(await fail([{ op: 'exec', argv: ['/bin/true'], env: [] }])).toMatchObject({ step: 0, errno: EPROTO });
     expect(await fail([{ op: 'ready' }])).toMatchObject({ step: noStep, errno: EPROTO });

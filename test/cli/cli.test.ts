@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { Readable, Writable } from 'node:stream';
 import { runCommand } from '@gantry/cli';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -8,12 +9,17 @@ class Collected extends Writable {
   text = '';
   override _write(chunk: Buffer, _: string, done: () => void): void {
     this.text += chunk.toString();
+    this.emit('written');
     done();
   }
 }
 
-async function gantry(argv: readonly string[], signal = new AbortController().signal, input: string[] = []) {
-  const stdout = new Collected();
+async function gantry(
+  argv: readonly string[],
+  signal = new AbortController().signal,
+  input: string[] = [],
+  stdout = new Collected(),
+) {
   const stderr = new Collected();
   const status = await runCommand(argv, { stdin: Readable.from(input), stdout, stderr, interactive: false }, signal);
   return { status, stdout: stdout.text, stderr: stderr.text };
@@ -101,10 +107,15 @@ requires({ root: true })('the gantry command', () => {
     const absent = await gantry([...places, 'exec', 'host', 'no-such-program']);
     expect(absent).toMatchObject({ status: 125, stderr: expect.stringContaining('LAUNCH_FAILED') });
     const interrupt = new AbortController();
-    const sleeping = gantry([...places, 'exec', 'host', '/bin/sleep', '5555'], interrupt.signal);
-    while (!(await gantry([...places, 'exec', 'host', '/bin/ps'])).stdout.includes('5555'));
+    const stdout = new Collected();
+    const said = once(stdout, 'written');
+    const asleep = ['exec', 'host', '/bin/sh', '-c', 'echo asleep; exec sleep 5555'];
+    const sleeping = gantry([...places, ...asleep], interrupt.signal, [], stdout);
+    await said;
     interrupt.abort();
     expect((await sleeping).status).toBe(137);
+    expect((await gantry([...places, 'exec', 'host', '/bin/ps'])).stdout).not.toContain('5555');
+    expect(await gantry([...places, ...asleep], AbortSignal.abort())).toEqual({ status: 130, stdout: '', stderr: '' });
     expect((await gantry([...places, 'kill', 'host'])).status).toBe(0);
   });
 

@@ -1,5 +1,6 @@
 // System calls under their C names. None of the headers that declare them is included: arguments go to the kernel as
 // they came, and it takes from each register what the call has, so one shape serves all.
+#include <linux/time_types.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -72,6 +73,7 @@ SAME(sethostname, SYS_sethostname)
 SAME(setresgid, SYS_setresgid)
 SAME(setresuid, SYS_setresuid)
 SAME(setsid, SYS_setsid)
+SAME(shutdown, SYS_shutdown)
 SAME(socket, SYS_socket)
 SAME(socketpair, SYS_socketpair)
 SAME(symlinkat, SYS_symlinkat)
@@ -101,10 +103,9 @@ long sigprocmask(long how, long set, long old) { return Call(SYS_rt_sigprocmask,
 long unlink(long path) { return Call(SYS_unlinkat, kCurrentFolder, path, 0); }
 long waitpid(long pid, long status, long options) { return Call(SYS_wait4, pid, status, options); }
 
-// Waits for as long as it takes.
 long poll(long events, long count, int timeout) {
-  if (timeout >= 0) return errno = EINVAL, -1;
-  return Call(SYS_ppoll, events, count);
+  __kernel_timespec time{timeout / 1000, timeout % 1000 * 1000000LL};
+  return Call(SYS_ppoll, events, count, timeout < 0 ? 0 : reinterpret_cast<long>(&time));
 }
 
 // Only to SIG_DFL and SIG_IGN: a handler would need a way back.

@@ -15,7 +15,8 @@ const collect = (value: string, all: readonly string[]): string[] => [...all, va
 
 /**
  * Runs one command line (without node and script) and resolves with its exit status: 0, the container's own for
- * `run` and `exec`, 125 for a failure of Gantry's, 2 for a command line that is wrong.
+ * `run` and `exec`, 125 for a failure of Gantry's, 130 if it was interrupted before there was a process to interrupt, 2 for a
+ * command line that is wrong.
  */
 export async function runCommand(argv: readonly string[], console: Console, signal: AbortSignal): Promise<number> {
   let status = 0;
@@ -29,6 +30,7 @@ export async function runCommand(argv: readonly string[], console: Console, sign
   } catch (error) {
     if (error instanceof InvalidArgumentError) console.stderr.write(`gantry: ${error.message}\n`);
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (signal.aborted && isGantryError(error, 'ABORTED')) return 130;
     const code = isGantryError(error) ? ` [${error.code}]` : '';
     console.stderr.write(`gantry: ${error instanceof Error ? error.message : String(error)}${code}\n`);
     return 125;
