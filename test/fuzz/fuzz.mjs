@@ -15,16 +15,17 @@ const maxSilence = 60_000;
 /**
  * Feeds mutated archives, compressed streams and documents to everything that reads such, for some seconds or so many trials.
  *
- * @param {{ seed: number, seconds?: number, first?: number, count?: number }} options
+ * @param {{ seed: number, seconds?: number, first?: number, count?: number, onMinute?: (trials: number) => void }} options
  * @returns {Promise<FuzzResult>}
  */
-export async function fuzz({ seed, seconds = 2 ** 31, first = 0, count = 2 ** 31 }) {
+export async function fuzz({ seed, seconds = 2 ** 31, first = 0, count = 2 ** 31, onMinute }) {
   const progress = new SharedArrayBuffer(4);
   const current = new Int32Array(progress);
   const workerData = { seed, first, count, until: Date.now() + seconds * 1000, progress };
   const worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData });
   let last = -1;
   let since = Date.now();
+  let ticks = 0;
   /** @type {NodeJS.Timeout | undefined} */
   let watchdog;
   try {
@@ -33,6 +34,7 @@ export async function fuzz({ seed, seconds = 2 ** 31, first = 0, count = 2 ** 31
       worker.once('error', reject);
       watchdog = setInterval(() => {
         const number = Atomics.load(current, 0);
+        if (++ticks % 60 === 0) onMinute?.(number - first);
         if (number !== last) [last, since] = [number, Date.now()];
         else if (Date.now() - since > maxSilence) {
           resolve({ verdicts: new Map(), failure: { number, target: '', bytes: '', message: 'it comes to no end' } });

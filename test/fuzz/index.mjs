@@ -16,6 +16,7 @@ const { values } = parseArgs({
 const [seconds, seed, first, count] = [values.seconds, values.seed, values.first, values.count].map(Number);
 const { verdicts, failure } = await fuzz({
   seed: seed ?? 1,
+  onMinute: (trials) => console.error(`${trials} trials so far`),
   ...(seconds && { seconds }),
   ...(first && { first }),
   ...(count && { count }),

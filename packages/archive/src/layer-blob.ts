@@ -9,7 +9,7 @@ import { type Extent, type GrowingBlobHandle, GrowingBlobReader } from './growin
 
 /** Bytes of compressed input at a time, where node:zlib decompresses. */
 const readSize = 256 * 1024;
-const magicSize = 4;
+const magicSize = 6;
 
 /** A layer blob that is open for reading, whole or still growing. Waiting for it to grow holds the thread. */
 export class LayerBlob {

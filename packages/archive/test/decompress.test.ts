@@ -183,6 +183,40 @@ describe.each([
   });
 });
 
+describe('decompressing in a worker thread', { timeout: 30_000 }, () => {
+  it('gives what is decoded, or what went wrong', async () => {
+    const bytes = python('bz2.compress(d)', prose(2_000_000));
+    expect((await collect(decompress('bzip2', inChunks(bytes, 10_000)))).equals(prose(2_000_000))).toBe(true);
+    await expectError(
+      collect(decompress('bzip2', inChunks(bytes.subarray(0, 50_000)))),
+      'INVALID_ARCHIVE',
+      /cut short/,
+    );
+    expect((await collect(decompress('none', inChunks(bytes)))).equals(bytes)).toBe(true);
+  });
+
+  it('passes on what the source throws, and closes it when the reader stops early', async () => {
+    const bytes = python('bz2.compress(d, 1)', prose(1_000_000));
+    const fault = new Error('network down');
+    let closed = 0;
+    async function* source(isFailing: boolean) {
+      try {
+        yield bytes;
+        if (isFailing) throw fault;
+        for (;;) yield bytes;
+      } finally {
+        closed++;
+      }
+    }
+    await expect(collect(decompress('bzip2', source(true)))).rejects.toBe(fault);
+    for await (const piece of decompress('bzip2', source(false))) {
+      expect(piece.length).toBeGreaterThan(0);
+      break;
+    }
+    expect(closed).toBe(2);
+  });
+});
+
 describe('limits of bzip2 and xz', () => {
   it('an xz dictionary over 128 MiB is refused, and one of 128 MiB costs no memory by itself', async () => {
     const xz = (size: number) =>

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const program = fileURLToPath(new URL('gantry-program.mjs', import.meta.url));
+const pathOf = (/** @type {string} */ name) => fileURLToPath(new URL(name, import.meta.url));
 
 /**
  * What the program answers.
@@ -20,26 +20,47 @@ export const gantry = (name = 'gantry', references = (reference) => [reference])
   name,
   commands: [],
   async start({ folder, reference, sandbox }) {
-    const host = sandbox.start(process.execPath, [program, join(folder, 'store')]);
-    const lines = host.lines[Symbol.asyncIterator]();
-    const answer = async () => {
-      const { value, done } = await lines.next();
-      if (done) await host.ended();
-      return JSON.parse(value);
-    };
+    const host = dialogue(sandbox.start(process.execPath, [pathOf('gantry-program.mjs'), join(folder, 'store')]));
+    const idle = dialogue(sandbox.start(process.execPath, [pathOf('idle-program.mjs')]));
     /** @type {readonly string[]} */
     let layers = [];
-    await answer();
+    await host.hear();
+    await idle.ask('start');
     return {
       async pull() {
-        host.input.write(`${JSON.stringify(references(reference))}\n`);
         /** @type {Answer} */
-        const { figures, layers: all } = await answer();
+        const { figures, layers: all } = await host.ask(JSON.stringify(references(reference)));
         layers = all[0] ?? [];
-        return new Map(Object.entries(figures));
+        return new Map([...Object.entries(figures), ['idle loop max', await idle.ask('stop')]]);
       },
       layers: async () => layers,
-      close: () => host.close(),
+      async close() {
+        await idle.close();
+        await host.close();
+      },
     };
   },
 });
+
+/**
+ * Talks with a program that answers lines by lines of JSON.
+ * @param {import('./sandbox.mjs').Program} program
+ */
+function dialogue(program) {
+  const lines = program.lines[Symbol.asyncIterator]();
+  const hear = async () => {
+    const { value, done } = await lines.next();
+    if (!done) return JSON.parse(value);
+    await program.ended();
+    throw new Error(`${program.name} ended before its answer`);
+  };
+  return {
+    hear,
+    /** @param {string} line */
+    ask(line) {
+      program.input.write(`${line}\n`);
+      return hear();
+    },
+    close: () => program.close(),
+  };
+}

@@ -53,11 +53,13 @@ const columns = /** @type {const} */ ([
   ['done', 'done s', 2, middle],
   ['loop p99', 'loop p99 ms', 1, middle],
   ['loop max', 'loop max ms', 1, worst],
+  ['idle loop max', 'idle ms', 1, worst],
   ['memory', 'memory MiB', 0, worst],
 ]);
 
 /**
- * When the last event of each kind came, how long the event loop was held, and the peak of memory over what there was before.
+ * When the last event of each kind came, how late the event loop ran, in an idle program too, and the peak of memory over what
+ * there was before.
  * @param {Figures} figures
  * @param {readonly string[]} names Of the pullers that are Gantry.
  */
@@ -86,8 +88,10 @@ export function missedPullGoals(figures, times) {
     missed.push(`a pull is ${times} times as fast as the fastest of ${programs.join(', ')}`);
   }
   if (bare < ours) missed.push('a pull is quicker than curl, igzip and tar');
-  if ((summaryOf(figures, 'gantry', 'loop max', worst) ?? 0) > 10)
-    missed.push('the event loop is held for 10 ms at most');
+  const idle = summaryOf(figures, 'gantry', 'idle loop max', worst) ?? 0;
+  if ((summaryOf(figures, 'gantry', 'loop max', worst) ?? 0) > Math.max(10, idle)) {
+    missed.push('the event loop runs at most 10 ms late, or no later than that of an idle program');
+  }
   if ((summaryOf(figures, 'gantry', 'memory', worst) ?? 0) > 150) missed.push('a pull takes 150 MiB of memory at most');
   return missed;
 }
