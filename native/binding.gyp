@@ -4,6 +4,7 @@
       "target_name": "gantry",
       "sources": [
         "addon/addon.cc",
+        "addon/archive-digest.cc",
         "addon/blob-reader.cc",
         "addon/blob.cc",
         "addon/crc32.cc",

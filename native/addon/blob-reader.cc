@@ -19,36 +19,47 @@ constexpr auto kLongestWait = std::chrono::milliseconds(20);
 
 }  // namespace
 
-int BlobReader::Start() {
-  memory_.reset(static_cast<uint8_t*>(malloc(kMemorySize)), free);
-  if (compression_ == Compression::kGzip) inputMemory_.reset(new (std::nothrow) uint8_t[kInputSize]);
-  if (!memory_ || (compression_ == Compression::kGzip && !inputMemory_)) return ENOMEM;
-
+int BlobReader::Thread::Start(BlobReader& reader, void (BlobReader::*run)()) {
+  reader_ = &reader;
+  run_ = run;
   // Signals are for the threads of the host program.
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   const int error = pthread_create(
       &thread_, nullptr,
-      [](void* self) -> void* {
-        static_cast<BlobReader*>(self)->Work();
+      [](void* argument) -> void* {
+        auto* self = static_cast<Thread*>(argument);
+        (self->reader_->*self->run_)();
         return nullptr;
       },
       this);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  isStarted_ = error == 0;
+  if (error != 0) reader_ = nullptr;
   return error;
 }
 
+void BlobReader::Thread::Join() {
+  if (reader_ != nullptr) pthread_join(thread_, nullptr);
+  reader_ = nullptr;
+}
+
+int BlobReader::Start() {
+  memory_.reset(static_cast<uint8_t*>(malloc(kMemorySize)), free);
+  if (compression_ == Compression::kGzip) inputMemory_.reset(new (std::nothrow) uint8_t[kInputSize]);
+  if (!memory_ || (compression_ == Compression::kGzip && !inputMemory_)) return ENOMEM;
+  const int error = inflating_.Start(*this, &BlobReader::Inflate);
+  return error != 0 ? error : hashing_.Start(*this, &BlobReader::Hash);
+}
+
 void BlobReader::Stop() {
-  if (!isStarted_) return;
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;
   }
   changed_.notify_all();
-  pthread_join(thread_, nullptr);
-  isStarted_ = false;
+  inflating_.Join();
+  hashing_.Join();
 }
 
 void BlobReader::Allow(uint64_t bytes, bool isComplete) {
@@ -68,17 +79,18 @@ BlobReader::Found BlobReader::Next(Piece& piece) {
     released_++;
     changed_.notify_all();
   }
-  changed_.wait_for(lock, kLongestWait,
-                    [this] { return released_ < filled_ || last_ != Fill::kGoesOn || starved_ || stop_; });
+  changed_.wait_for(lock, kLongestWait, [this] {
+    const bool isOver = last_ == Fill::kEnd ? isHashed_ : last_ != Fill::kGoesOn;
+    return released_ < filled_ || isOver || starved_ || stop_;
+  });
   if (released_ < filled_) {
-    const unsigned index = released_ % kPieces;
-    piece = {index * (inflate::kWindowSize + kPieceSize) + inflate::kWindowSize, sizes_[index]};
+    piece = PieceAt(released_);
     isTaken_ = true;
     return Found::kPiece;
   }
   switch (last_) {
     case Fill::kEnd:
-      return Found::kEnd;
+      return isHashed_ ? Found::kEnd : Found::kNothing;
     case Fill::kMalformed:
       return Found::kMalformed;
     case Fill::kSystemError:
@@ -93,7 +105,7 @@ uint64_t BlobReader::position() {
   return position_;
 }
 
-void BlobReader::Work() {
+void BlobReader::Inflate() {
   const uint8_t* previousEnd = nullptr;
   for (unsigned index = 0; AwaitFreePiece(); index = (index + 1) % kPieces) {
     uint8_t* const floor = memory_.get() + index * (inflate::kWindowSize + kPieceSize);
@@ -108,10 +120,41 @@ void BlobReader::Work() {
   }
 }
 
+void BlobReader::Hash() {
+  for (Piece piece; AwaitFilledPiece(piece);) {
+    digest_.Update(memory_.get() + piece.offset, piece.size);
+    {
+      const std::lock_guard lock(mutex_);
+      hashed_++;
+    }
+    changed_.notify_all();
+  }
+  std::vector<uint8_t> finished = digest_.Finish();
+  {
+    const std::lock_guard lock(mutex_);
+    finished_ = std::move(finished);
+    isHashed_ = true;
+  }
+  changed_.notify_all();
+}
+
+bool BlobReader::AwaitFilledPiece(Piece& piece) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return hashed_ < filled_ || last_ != Fill::kGoesOn || stop_; });
+  if (hashed_ == filled_ || stop_) return false;
+  piece = PieceAt(hashed_);
+  return true;
+}
+
 bool BlobReader::AwaitFreePiece() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return filled_ - released_ < kPieces || stop_; });
+  changed_.wait(lock, [this] { return filled_ - std::min(hashed_, released_) < kPieces || stop_; });
   return !stop_;
+}
+
+BlobReader::Piece BlobReader::PieceAt(uint64_t number) const {
+  const unsigned index = number % kPieces;
+  return {index * (inflate::kWindowSize + kPieceSize) + inflate::kWindowSize, sizes_[index]};
 }
 
 // What came before a fault is handed over like the rest.

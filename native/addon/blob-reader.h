@@ -1,5 +1,5 @@
-// Reads a layer blob in a thread of its own, and decompresses it there: while one thread does so, another uses what came
-// before. The thread makes no system call but pread, and is joined before the reader goes.
+// Reads and decompresses a layer blob in a thread of its own, and hashes it in another: meanwhile the caller uses what came
+// before. The threads make no system call but pread, and are joined before the reader goes.
 #pragma once
 
 #include <pthread.h>
@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 
+#include "archive-digest.h"
 #include "gzip.h"
 #include "system.h"
 
@@ -27,20 +28,21 @@ class BlobReader {
     size_t size;
   };
 
-  // Pieces fit a processor's cache; of some, one is filled and one is used at any time.
+  // Pieces fit a processor's cache; of some, one is filled, one is hashed and one is used at any time.
   static constexpr size_t kPieceSize = 512 * 1024;
   static constexpr unsigned kPieces = 4;
   static constexpr size_t kMemorySize = kPieces * (inflate::kWindowSize + kPieceSize);
 
-  BlobReader(Fd file, Compression compression) : file_(std::move(file)), compression_(compression) {}
+  BlobReader(Fd file, Compression compression, ArchiveDigest digest)
+      : file_(std::move(file)), compression_(compression), digest_(std::move(digest)) {}
   BlobReader(const BlobReader&) = delete;
   BlobReader& operator=(const BlobReader&) = delete;
   ~BlobReader() { Stop(); }
 
-  // Starts the thread. Returns an errno.
+  // Starts the threads. Returns an errno.
   int Start();
 
-  // Ends the thread. Idempotent.
+  // Ends the threads. Idempotent.
   void Stop();
 
   // That many bytes of the file may be read; no more will be if it is complete.
@@ -48,6 +50,9 @@ class BlobReader {
 
   // Gives back the piece got last, and waits for the next one, but not for long.
   Found Next(Piece& piece);
+
+  // Of all pieces, after `kEnd`; empty if it could not be had.
+  const std::vector<uint8_t>& digest() const { return finished_; }
 
   // Bytes of the file that are read.
   uint64_t position();
@@ -64,8 +69,24 @@ class BlobReader {
   // How the filling of a piece, or a part of it, came out.
   enum class Fill { kGoesOn, kEnd, kMalformed, kSystemError, kStopped };
 
-  void Work();
+  // A thread that runs a method of this object, until it returns.
+  class Thread {
+   public:
+    int Start(BlobReader& reader, void (BlobReader::*run)());
+    void Join();
+
+   private:
+    BlobReader* reader_ = nullptr;
+    void (BlobReader::*run_)() = nullptr;
+    pthread_t thread_ = {};
+  };
+
+  void Inflate();
+  void Hash();
+  // The piece that is to be hashed next; false if there will be none.
+  bool AwaitFilledPiece(Piece& piece);
   bool AwaitFreePiece();
+  Piece PieceAt(uint64_t number) const;
   void Publish(size_t size, Fill fill);
   Fill FillPiece(const uint8_t* floor, uint8_t*& out, uint8_t* end);
   Fill FillPlain(uint8_t*& out, uint8_t* end);
@@ -78,10 +99,12 @@ class BlobReader {
   const Compression compression_;
   std::shared_ptr<uint8_t> memory_;
 
-  // The thread's own.
+  // The inflating thread's own.
   std::unique_ptr<uint8_t[]> inputMemory_;
   inflate::Input input_;
   GzipDecoder gzip_;
+  // The hashing thread's own.
+  ArchiveDigest digest_;
 
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -93,16 +116,20 @@ class BlobReader {
   uint64_t allowed_ = 0;
   uint64_t position_ = 0;
   uint64_t filled_ = 0;
+  uint64_t hashed_ = 0;
   uint64_t released_ = 0;
+  bool isHashed_ = false;
   size_t sizes_[kPieces] = {};
   Fill last_ = Fill::kGoesOn;
 
   // Set before `last_`.
   const char* problem_ = "";
   int error_ = 0;
+  // Set before `isHashed_`.
+  std::vector<uint8_t> finished_;
 
-  pthread_t thread_ = {};
-  bool isStarted_ = false;
+  Thread inflating_;
+  Thread hashing_;
 };
 
 }  // namespace gantry

@@ -1,4 +1,4 @@
-// The addon's BlobReader: the bytes of a layer blob, piece by piece, decompressed in another thread.
+// The addon's BlobReader: the bytes of a layer blob, piece by piece, decompressed and hashed in other threads.
 #include <errno.h>
 #include <fcntl.h>
 
@@ -17,13 +17,17 @@ class BlobReaderObject : public Napi::ObjectWrap<BlobReaderObject> {
                        {InstanceMethod<&BlobReaderObject::Allow>("allow"),
                         InstanceMethod<&BlobReaderObject::Next>("next"),
                         InstanceMethod<&BlobReaderObject::Position>("position"),
+                        InstanceMethod<&BlobReaderObject::Digest>("digest"),
                         InstanceMethod<&BlobReaderObject::Close>("close")});
   }
 
   explicit BlobReaderObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<BlobReaderObject>(info) {
     const std::string compression = info[1].IsString() ? info[1].As<Napi::String>().Utf8Value() : "";
-    if (!info[0].IsNumber() || (compression != "gzip" && compression != "none")) {
-      Napi::TypeError::New(info.Env(), "a BlobReader takes a descriptor and 'gzip' or 'none'")
+    ArchiveDigest digest;
+    if (!info[0].IsNumber() || (compression != "gzip" && compression != "none") || !info[2].IsString() ||
+        !digest.Start(info[2].As<Napi::String>())) {
+      Napi::TypeError::New(info.Env(),
+                           "a BlobReader takes a descriptor, 'gzip' or 'none', and 'sha256' or 'sha512'")
           .ThrowAsJavaScriptException();
       return;
     }
@@ -33,8 +37,8 @@ class BlobReaderObject : public Napi::ObjectWrap<BlobReaderObject> {
       return;
     }
     using Compression = BlobReader::Compression;
-    auto reader = std::make_unique<BlobReader>(std::move(file),
-                                               compression == "gzip" ? Compression::kGzip : Compression::kNone);
+    auto reader = std::make_unique<BlobReader>(
+        std::move(file), compression == "gzip" ? Compression::kGzip : Compression::kNone, std::move(digest));
     const int error = reader->Start();
     if (error != 0) {
       SystemError(info.Env(), error, "pthread_create").ThrowAsJavaScriptException();
@@ -68,6 +72,7 @@ class BlobReaderObject : public Napi::ObjectWrap<BlobReaderObject> {
       case BlobReader::Found::kPiece:
         return Napi::Uint8Array::New(env, piece.size, memory_.Value(), piece.offset);
       case BlobReader::Found::kEnd:
+        isAtEnd_ = true;
         return Napi::String::New(env, "end");
       case BlobReader::Found::kStarved:
         return Napi::String::New(env, "starved");
@@ -89,6 +94,15 @@ class BlobReaderObject : public Napi::ObjectWrap<BlobReaderObject> {
     return Napi::Number::New(info.Env(), reader_ ? static_cast<double>(reader_->position()) : 0);
   }
 
+  Napi::Value Digest(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    if (!reader_ || !isAtEnd_ || reader_->digest().empty()) {
+      Napi::Error::New(env, "there is no digest before the end").ThrowAsJavaScriptException();
+      return env.Undefined();
+    }
+    return Napi::Buffer<uint8_t>::Copy(env, reader_->digest().data(), reader_->digest().size());
+  }
+
   Napi::Value Close(const Napi::CallbackInfo& info) {
     reader_.reset();
     memory_.Reset();
@@ -96,6 +110,7 @@ class BlobReaderObject : public Napi::ObjectWrap<BlobReaderObject> {
   }
 
   std::unique_ptr<BlobReader> reader_;
+  bool isAtEnd_ = false;
   Napi::Reference<Napi::ArrayBuffer> memory_;
 };
 

@@ -2,8 +2,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/memfd.h>
+#include <sched.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -89,23 +89,80 @@ Napi::Value SealedExecutable(const Napi::CallbackInfo& info) {
       ->Start();
 }
 
-// posix_spawn's attributes and file actions, freed with their scope.
-struct SpawnSetup {
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  SpawnSetup() {
-    posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-  }
-  SpawnSetup(const SpawnSetup&) = delete;
-  SpawnSetup& operator=(const SpawnSetup&) = delete;
-  ~SpawnSetup() {
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
-  }
-};
-
 constexpr int kChildSocket = 3;
+
+// A program that is to run as a daemon. Two clones in the memory of the thread that waits for them start it: one makes the
+// other and ends, so that nobody's child remains, and the other becomes the program.
+class DaemonStart {
+ public:
+  DaemonStart(int executable, int socket, char* const* argv)
+      : path_("/proc/self/fd/" + std::to_string(executable)), socket_(socket), argv_(argv) {}
+
+  // Returns when the program is loaded. Of a failure `failed` says which system call it was.
+  bool Run() {
+    // A handler of the host's must not run in a clone; the program is to unblock what it wants.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    // No signal tells of its end, which is for nobody but us.
+    const int pid = clone(MakeProgram, stacks_[0].end(), CLONE_VM | CLONE_VFORK, this);
+    if (pid < 0) Fail("clone");
+    while (pid >= 0 && waitpid(pid, nullptr, __WALL) < 0 && errno == EINTR) {
+    }
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return error_ == 0;
+  }
+
+  int error() const { return error_; }
+  const char* failed() const { return failed_; }
+
+ private:
+  struct alignas(16) Stack {
+    std::vector<uint8_t> bytes = std::vector<uint8_t>(32 * 1024);
+    void* end() { return bytes.data() + bytes.size(); }
+  };
+
+  static int MakeProgram(void* self) {
+    auto* start = static_cast<DaemonStart*>(self);
+    if (clone(BecomeProgram, start->stacks_[1].end(), CLONE_VM | CLONE_VFORK | SIGCHLD, self) < 0) start->Fail("clone");
+    _exit(0);
+  }
+
+  static int BecomeProgram(void* self) {
+    auto* start = static_cast<DaemonStart*>(self);
+    if (start->PlaceDescriptors()) {
+      char* environment[] = {nullptr};
+      execve(start->path_.c_str(), start->argv_, environment);
+      start->Fail("execve");
+    }
+    _exit(0);
+  }
+
+  bool PlaceDescriptors() {
+    // The socket first: it might be 0, 1 or 2 itself if the host closed those.
+    const bool placed = socket_ == kChildSocket ? fcntl(socket_, F_SETFD, 0) == 0 : dup2(socket_, kChildSocket) >= 0;
+    if (!placed) return Fail("dup2");
+    const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0) return Fail("open");
+    for (int fd = 0; fd <= 2; fd++) {
+      if (fd == null ? fcntl(fd, F_SETFD, 0) < 0 : dup2(null, fd) < 0) return Fail("dup2");
+    }
+    return true;
+  }
+
+  bool Fail(const char* syscall) {
+    error_ = errno;
+    failed_ = syscall;
+    return false;
+  }
+
+  const std::string path_;
+  const int socket_;
+  char* const* const argv_;
+  Stack stacks_[2];
+  int error_ = 0;
+  const char* failed_ = "";
+};
 
 class SpawnTask final : public Task {
  public:
@@ -115,44 +172,12 @@ class SpawnTask final : public Task {
  private:
   void Run() final {
     // Ours is closed as soon as the child has its own, so that the other end sees the child go.
-    Fd socket = std::move(socket_);
-    SpawnSetup setup;
-    // The socket first: it might be 0, 1 or 2 itself if the host closed those.
-    int error = posix_spawn_file_actions_adddup2(&setup.actions, socket.get(), kChildSocket);
-    for (int fd = 0; error == 0 && fd <= 2; fd++) {
-      error = posix_spawn_file_actions_addopen(&setup.actions, fd, "/dev/null", O_RDWR, 0);
-    }
-    if (error != 0) return Fail(error, "posix_spawn_file_actions");
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawnattr_setsigmask(&setup.attributes, &none);
-    posix_spawnattr_setsigdefault(&setup.attributes, &all);
-    posix_spawnattr_setflags(&setup.attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-
+    const Fd socket = std::move(socket_);
     std::vector<char*> argv;
     for (std::string& argument : argv_) argv.push_back(argument.data());
     argv.push_back(nullptr);
-    char* environment[] = {nullptr};
-    std::string path = "/proc/self/fd/" + std::to_string(executable_.get());
-    pid_t pid = 0;
-    error = posix_spawn(&pid, path.c_str(), &setup.actions, &setup.attributes, argv.data(), environment);
-    if (error != 0) return Fail(error, "posix_spawn");
-    socket = Fd();
-    Reap(pid);
-  }
-
-  // The child forks away at once and exits; its exit code is the errno of a fork that failed.
-  void Reap(pid_t pid) {
-    int status = 0;
-    pid_t reaped;
-    do {
-      reaped = waitpid(pid, &status, 0);
-    } while (reaped < 0 && errno == EINTR);
-    // ECHILD: the host program ignores SIGCHLD, so the kernel has reaped it.
-    if (reaped < 0 && errno != ECHILD) return Fail(errno, "waitpid");
-    if (reaped == pid && WIFEXITED(status) && WEXITSTATUS(status) != 0) return Fail(WEXITSTATUS(status), "fork");
-    if (reaped == pid && WIFSIGNALED(status)) return Fail(ECHILD, "waitpid");
+    DaemonStart start(executable_.get(), socket.get(), argv.data());
+    if (!start.Run()) Fail(start.error(), start.failed());
   }
 
   Napi::Value Result(Napi::Env env) final { return env.Undefined(); }

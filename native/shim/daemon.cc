@@ -24,9 +24,6 @@ void ResetSignals() {
 }  // namespace
 
 void Daemonise() {
-  pid_t child = fork();
-  if (child < 0) _exit(errno);
-  if (child > 0) _exit(0);
   setsid();
   ResetSignals();
   umask(0022);

@@ -6,7 +6,7 @@ namespace gantry {
 // The socket that the host gives, and the only descriptor kept beside 0, 1 and 2.
 constexpr int kHostSocket = 3;
 
-// Forks; the caller exits at once, with the errno of a fork that failed, and only the child returns.
+// For a process that is nobody's child already.
 void Daemonise();
 
 // Asks the kernel to end this process later than others when memory runs out. A host that does not permit it is fine.

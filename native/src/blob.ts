@@ -1,9 +1,9 @@
 /**
- * Reads a file from its start in a thread of its own and decompresses it there, some pieces ahead. One piece is in use at a
- * time. Takes a copy of the descriptor; the file's own position is left alone.
+ * Reads a file from its start, decompresses and hashes it in threads of its own, some pieces ahead. One piece is in use at
+ * a time. Takes a copy of the descriptor; the file's own position is left alone.
  */
 export interface BlobReader {
-  /** Lets the thread read that many bytes from the file's start, and, with `isComplete`, end there. What was allowed stays so. */
+  /** Lets the threads read that many bytes from the file's start, and, with `isComplete`, end there. What was allowed stays so. */
   allow(bytes: number, isComplete: boolean): void;
   /**
    * Gives back the piece before, whose memory is used again, and waits some milliseconds for the next. `starved`: all that
@@ -13,7 +13,9 @@ export interface BlobReader {
   next(): Uint8Array | 'end' | 'starved' | 'nothing';
   /** Bytes of the file that are read. */
   position(): number;
-  /** Ends the thread. Idempotent; garbage collection and the end of a worker close, too. */
+  /** Of all that came out, after `end`; throws before. */
+  digest(): Buffer;
+  /** Ends the threads. Idempotent; garbage collection and the end of a worker close, too. */
   close(): void;
 }
 
@@ -23,5 +25,6 @@ export interface BlobAddon {
   readonly BlobReader: new (
     fd: number,
     compression: 'gzip' | 'none',
+    algorithm: 'sha256' | 'sha512',
   ) => BlobReader;
 }

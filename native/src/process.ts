@@ -2,7 +2,7 @@
 export interface SpawnedProcess {
   /** The other end of the socket, which the caller owns. What is written before the process reads waits for it. */
   readonly socket: number;
-  /** Settles when the process has forked away, or could not be started: then the socket is at its end too. */
+  /** Settles when the program is loaded, or could not be: then the socket is at its end too. */
   readonly started: Promise<void>;
 }
 
@@ -14,8 +14,8 @@ export interface ProcessAddon {
    */
   sealedExecutable(source: string | Uint8Array): Promise<number>;
   /**
-   * Starts the executable behind a descriptor with an empty environment, default signals, /dev/null as 0, 1 and 2 and
-   * one end of a stream socket as 3, and reaps that process: it is one that forks away.
+   * Starts the executable behind a descriptor as a daemon, nobody's child, with an empty environment, all signals blocked,
+   * /dev/null as 0, 1 and 2 and one end of a stream socket as 3.
    */
   spawn(executable: number, argv: readonly string[]): SpawnedProcess;
   /** A descriptor that stands for the process and no later one of the same id; `ESRCH` if there is none. */

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -59,7 +60,7 @@ describe('BlobReader', () => {
     const path = join(folder, 'blob');
     writeFileSync(path, blob);
     const fd = openSync(path, 'r');
-    const reader = new (addon().BlobReader)(fd, compression);
+    const reader = new (addon().BlobReader)(fd, compression, 'sha512');
     closeSync(fd);
     const pieces: Buffer[] = [];
     let allowed = 0;
@@ -68,7 +69,9 @@ describe('BlobReader', () => {
         const piece = reader.next();
         if (piece === 'end') {
           expect(reader.position()).toBe(blob.length);
-          return Buffer.concat(pieces);
+          const archive = Buffer.concat(pieces);
+          expect(reader.digest()).toEqual(createHash('sha512').update(archive).digest());
+          return archive;
         }
         if (typeof piece !== 'string') pieces.push(Buffer.from(piece));
         if (piece !== 'starved') continue;
@@ -183,7 +186,7 @@ describe('BlobReader', () => {
     const path = join(folder, 'cut');
     writeFileSync(path, zlib.gzipSync(bytes).subarray(0, -8));
     const fd = openSync(path, 'r');
-    const reader = new (addon().BlobReader)(fd, 'gzip');
+    const reader = new (addon().BlobReader)(fd, 'gzip', 'sha256');
     closeSync(fd);
     reader.allow(Number.MAX_SAFE_INTEGER, true);
     const pieces: Buffer[] = [];
@@ -236,17 +239,19 @@ describe('BlobReader', () => {
 
   it('takes over no more than the addon allows, and answers for misuse', () => {
     const { BlobReader } = addon();
-    expect(() => new BlobReader(-1, 'gzip')).toThrow(expect.objectContaining({ code: 'EBADF' }));
-    expect(() => new BlobReader(0, 'bzip2' as 'gzip')).toThrow(TypeError);
-    expect(() => new BlobReader('0' as unknown as number, 'gzip')).toThrow(TypeError);
+    expect(() => new BlobReader(-1, 'gzip', 'sha256')).toThrow(expect.objectContaining({ code: 'EBADF' }));
+    expect(() => new BlobReader(0, 'bzip2' as 'gzip', 'sha256')).toThrow(TypeError);
+    expect(() => new BlobReader('0' as unknown as number, 'gzip', 'sha256')).toThrow(TypeError);
+    expect(() => new BlobReader(0, 'gzip', 'md5' as 'sha256')).toThrow(TypeError);
     const fd = openSync(folder, constants.O_RDONLY);
-    const reader = new BlobReader(fd, 'none');
+    const reader = new BlobReader(fd, 'none', 'sha512');
     expect(() => reader.allow(-1, true)).toThrow(TypeError);
     expect(() => reader.allow(1, 1 as unknown as boolean)).toThrow(TypeError);
     reader.allow(1, true);
     expect(() => {
       while (reader.next() === 'nothing');
     }).toThrow(expect.objectContaining({ code: 'EISDIR', syscall: 'pread' }));
+    expect(() => reader.digest()).toThrow('no digest');
     reader.close();
     reader.close();
     expect(() => reader.next()).toThrow(expect.objectContaining({ code: 'EBADF' }));
@@ -265,7 +270,7 @@ describe('BlobReader', () => {
       const code = \`
         const { parentPort, workerData: [packageFolder, fd, isBusy] } = require('node:worker_threads');
         const { BlobReader } = require('node-gyp-build')(packageFolder);
-        const readers = Array.from({ length: 4 }, () => new BlobReader(fd, 'gzip'));
+        const readers = Array.from({ length: 4 }, () => new BlobReader(fd, 'gzip', 'sha512'));
         for (const reader of readers) reader.allow(1e9, true);
         for (let i = 0; i < 3; i++) readers[0].next();
         parentPort.postMessage('ready');
@@ -277,11 +282,11 @@ describe('BlobReader', () => {
           const worker = new Worker(code, { eval: true, workerData: [packageFolder, fd, isBusy] });
           await new Promise((resolve) => worker.once('message', resolve));
           await worker.terminate();
-          const reader = new BlobReader(fd, 'gzip');
+          const reader = new BlobReader(fd, 'gzip', 'sha256');
           reader.allow(1e9, true);
           reader.next();
           reader.close();
-          new BlobReader(fd, 'none');
+          new BlobReader(fd, 'none', 'sha512');
         };
         const settle = async () => { for (let i = 0; i < 5; i++) { gc(); await new Promise(setImmediate); } };
         for (let i = 0; i < 3; i++) await run(false);

@@ -9,6 +9,7 @@ export { type ReadTarOptions, readTar } from './read-tar.js';
 export { type SelectTarOptions, selectTar } from './select-tar.js';
 export type { Segment } from './sparse.js';
 export type { TarEntry, TarEntryType, TarHeader, TarXattr } from './tar-entry.js';
+export { maxUnpacking } from './thread-pool.js';
 export type { UnpackResult } from './unpack-layer.js';
 export { parseWhiteout, type Whiteout } from './whiteout.js';
 export { type TarBody, type TarInput, type WriteTarOptions, writeTar } from './write-tar.js';

@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { GantryError } from '@gantry/interface';
+import { type Digest, GantryError } from '@gantry/interface';
 import { addon, type BlobReader } from '@gantry/native';
 import { detectCompression } from './compression.js';
 import { decode } from './decode.js';
@@ -11,30 +12,39 @@ import { type Extent, type GrowingBlobHandle, GrowingBlobReader } from './growin
 const readSize = 256 * 1024;
 const magicSize = 6;
 
-/** A layer blob that is open for reading, whole or still growing. Waiting for it to grow holds the thread. */
+/** What archives are hashed with. */
+export type DigestAlgorithm = 'sha256' | 'sha512';
+
+/** A layer blob that is open to be read once, whole or still growing. Waiting for it to grow holds the thread. */
 export class LayerBlob {
   /** Bytes of the whole blob. */
   readonly size: number;
   readonly #file: FileHandle;
+  readonly #algorithm: DigestAlgorithm;
   readonly #growing: GrowingBlobReader | undefined;
+  #digest: Digest | undefined;
 
-  private constructor(file: FileHandle, size: number, growing: GrowingBlobReader | undefined) {
+  private constructor(file: FileHandle, size: number, algorithm: DigestAlgorithm, growing?: GrowingBlobHandle) {
     this.#file = file;
     this.size = size;
-    this.#growing = growing;
+    this.#algorithm = algorithm;
+    this.#growing = growing && new GrowingBlobReader(growing);
   }
 
   /** Opens a regular file; without waiting where there is a FIFO, or following where there is a link. */
-  static async open(path: string, growing?: GrowingBlobHandle): Promise<LayerBlob> {
+  static async open(path: string, algorithm: DigestAlgorithm, growing?: GrowingBlobHandle): Promise<LayerBlob> {
     const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     const status = await file.stat();
-    if (status.isFile()) {
-      return new LayerBlob(file, growing?.size ?? status.size, growing && new GrowingBlobReader(growing));
-    }
+    if (status.isFile()) return new LayerBlob(file, growing?.size ?? status.size, algorithm, growing);
     await file.close();
     throw new GantryError('INVALID_ARGUMENT', `blob ${path} is not a regular file`, {
       details: { field: 'blobPath', path },
     });
+  }
+
+  /** Of the uncompressed archive; undefined before it has been read to its end. */
+  get digest(): Digest | undefined {
+    return this.#digest;
   }
 
   /**
@@ -47,7 +57,7 @@ export class LayerBlob {
     const { bytesRead } = await this.#file.read(head, 0, magicSize, 0);
     const compression = detectCompression(head.subarray(0, bytesRead));
     if (compression === 'gzip' || compression === 'none') yield* this.#pieces(compression, onRead);
-    else yield* decode(compression, this.#chunks(onRead));
+    else yield* this.#hashed(decode(compression, this.#chunks(onRead)));
   }
 
   close(): Promise<void> {
@@ -55,7 +65,7 @@ export class LayerBlob {
   }
 
   *#pieces(compression: 'gzip' | 'none', onRead: (total: number) => void): Generator<Uint8Array, void, undefined> {
-    const reader = new (addon().BlobReader)(this.#file.fd, compression);
+    const reader = new (addon().BlobReader)(this.#file.fd, compression, this.#algorithm);
     try {
       let extent = this.#allow(reader, -1);
       for (let read = 0; ; ) {
@@ -63,7 +73,10 @@ export class LayerBlob {
         const position = reader.position();
         if (position > read) onRead(position);
         read = position;
-        if (piece === 'end') return;
+        if (piece === 'end') {
+          this.#digest = `${this.#algorithm}:${reader.digest().toString('hex')}`;
+          return;
+        }
         if (typeof piece !== 'string') yield piece;
         if (!extent.isComplete) extent = this.#allow(reader, piece === 'starved' ? extent.available : -1);
       }
@@ -78,6 +91,15 @@ export class LayerBlob {
     const extent = this.#extentBeyond(beyond);
     reader.allow(extent.available, extent.isComplete);
     return extent;
+  }
+
+  async *#hashed(archive: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+    const hash = createHash(this.#algorithm);
+    for await (const piece of archive) {
+      hash.update(piece);
+      yield piece;
+    }
+    this.#digest = `${this.#algorithm}:${hash.digest('hex')}`;
   }
 
   async *#chunks(onRead: (total: number) => void): AsyncGenerator<Uint8Array, void, undefined> {

@@ -4,8 +4,11 @@ import type { UnpackResult } from './unpack-layer.js';
 import { type ThreadCall, UnpackThread } from './unpack-thread.js';
 import type { WorkerRequest } from './worker-messages.js';
 
-/** Each has another thread inflate for it, so this many keep every processor busy; and each takes some 12 MB, which bounds them. */
-const maxThreads = Math.min(6, Math.max(2, availableParallelism()));
+/**
+ * Layers that `applyLayer` unpacks at once; others wait their turn. As many as there are processors, and one for when the others
+ * wait for blobs that grow slowly; each takes some 12 MB, which bounds them.
+ */
+export const maxUnpacking = Math.min(6, Math.max(2, availableParallelism()) + 1);
 
 /** Milliseconds that a thread is kept for the next request: starting one takes some tens. */
 const idleTime = 5_000;
@@ -19,7 +22,7 @@ class ThreadPool {
   /** Rejects with `ABORTED`, or with what went wrong, once nothing of the request is under way any more. */
   async run(request: WorkerRequest, call: ThreadCall): Promise<UnpackResult> {
     throwIfAborted(call.signal, call.what);
-    if (this.#active === maxThreads) await this.#wait(call);
+    if (this.#active === maxUnpacking) await this.#wait(call);
     else this.#active++;
     try {
       const thread = this.#take();

@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { type Digest, GantryError } from '@gantry/interface';
 import { checkRatio, type UnpackBudget } from './budget.js';
 import type { GrowingBlobHandle } from './growing-blob.js';
 import { LayerApplier } from './layer-applier.js';
-import { LayerBlob } from './layer-blob.js';
+import { type DigestAlgorithm, LayerBlob } from './layer-blob.js';
 import { TarParser } from './tar-parser.js';
 
 /** What a worker is asked to unpack. */
@@ -30,33 +29,30 @@ export async function unpackLayer(
   onProgress: (current: number, total: number) => void,
 ): Promise<UnpackResult> {
   await checkEmpty(job.target);
-  const blob = await LayerBlob.open(job.blobPath, job.growing);
+  const blob = await LayerBlob.open(job.blobPath, algorithmOf(job.diffId), job.growing);
   try {
-    const archive = blob.archive((current) => onProgress(current, blob.size));
-    return await applyArchive(job, archive, blob.size);
+    return await applyArchive(job, blob, (current) => onProgress(current, blob.size));
   } finally {
     await blob.close();
   }
 }
 
-/** Hashes, parses and applies an uncompressed archive. */
+/** Parses and applies the archive, and checks its digest. */
 async function applyArchive(
   { diffId, target, budget }: UnpackJob,
-  archive: AsyncIterable<Uint8Array>,
-  compressedSize: number,
+  blob: LayerBlob,
+  onRead: (total: number) => void,
 ): Promise<UnpackResult> {
-  const hash = createHash(diffId.slice(0, diffId.indexOf(':')));
   const applier = new LayerApplier(target, budget);
   const parser = new TarParser(applier, budget);
   let uncompressed = 0;
   try {
-    for await (const chunk of archive) {
+    for await (const chunk of blob.archive(onRead)) {
       uncompressed += chunk.length;
-      checkRatio(budget, uncompressed, compressedSize);
-      hash.update(chunk);
+      checkRatio(budget, uncompressed, blob.size);
       parser.write(chunk);
     }
-    checkDigest(diffId, `${diffId.slice(0, diffId.indexOf(':'))}:${hash.digest('hex')}`);
+    checkDigest(diffId, blob.digest);
     parser.finish();
     applier.finish();
     return { entries: applier.entries, bytes: applier.bytes };
@@ -67,7 +63,11 @@ async function applyArchive(
   }
 }
 
-function checkDigest(expected: Digest, actual: string): void {
+function algorithmOf(digest: Digest): DigestAlgorithm {
+  return digest.startsWith('sha512:') ? 'sha512' : 'sha256';
+}
+
+function checkDigest(expected: Digest, actual: Digest | undefined): void {
   if (actual === expected) return;
   throw new GantryError('DIGEST_MISMATCH', `layer ${expected}: the uncompressed archive is ${actual}`, {
     details: { expected, actual },

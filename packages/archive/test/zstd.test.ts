@@ -26,6 +26,12 @@ function matchBlock(offset: number, isLast = true): Buffer {
   return zstdBlock(2, body.length, body, isLast);
 }
 
+/** No literals, and 98 303 sequences of one match of 65 539 bytes or more, whose codes are single symbols: no state takes bits. */
+const endlessMatches = Buffer.from([0, 0xff, 0xff, 0xff, 0x54, 0, 0, 52, 1]);
+
+/** Five literals by a prefix code whose weights come from a table of a single symbol: no weight takes bits. */
+const endlessWeights = Buffer.from('52800104f03fffff0100', 'hex');
+
 describe('zstd in JavaScript', { timeout: 30_000 }, () => {
   it('has samples', () => {
     expect(samples.length).toBeGreaterThan(8);
@@ -101,6 +107,8 @@ describe('zstd in JavaScript', { timeout: 30_000 }, () => {
     ['a block without sequences', zstdFrame(10, zstdBlock(2, 1, Buffer.of(0)))],
     ['sequences that refer to no table', zstdFrame(10, zstdBlock(2, 5, Buffer.from([0, 1, 0xfc, 1, 1])))],
     ['treeless literals without a tree', zstdFrame(10, zstdBlock(2, 5, Buffer.from([0x13, 0x40, 0, 1, 0])))],
+    ['matches far longer than their block', zstdFrame(17, zstdBlock(2, endlessMatches.length, endlessMatches))],
+    ['a prefix code whose weights never end', zstdFrame(10, zstdBlock(2, endlessWeights.length, endlessWeights))],
     ['no last block', zstdFrame(10, zstdBlock(1, 1, Buffer.of(1), false))],
     ['a wrong size', Buffer.concat([zstdMagic, Buffer.from([0x20, 4]), zstdBlock(1, 3, Buffer.of(1))])],
   ])('refuses %s', async (_, bytes) => {

@@ -83,8 +83,8 @@ export interface Launcher {
 export interface PendingLaunch extends AsyncDisposable {
   /**
    * Says what `launch` will be asked for, the same object, so that the process and its namespaces are made while the
-   * host still makes what the steps need. Optional; once. Resolves without waiting for any of that. Rejects with what
-   * `compile` throws; everything else is told by `launch`.
+   * host still makes what the steps need; they may have been by the habit of launches before. Optional; once. Resolves
+   * without waiting for any of that. Rejects with what `compile` throws; everything else is told by `launch`.
    * On cgroup v2 nothing happens yet: a process is made inside its group, which need not exist before `launch`.
    */
   announce(request: LaunchRequest): Promise<void>;

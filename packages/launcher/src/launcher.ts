@@ -3,7 +3,7 @@ import { compilePlan } from './compile/plan.js';
 import { readLog } from './log/reader.js';
 import { connectContainer } from './shim/connect.js';
 import { readExitRecord } from './shim/exit-record.js';
-import { type LogLimits, ShimLaunch } from './shim/launch.js';
+import { type CloneHabit, type LogLimits, ShimLaunch } from './shim/launch.js';
 import { killProcess } from './shim/process-identity.js';
 
 /** How a launcher keeps the logs of its containers. */
@@ -23,11 +23,12 @@ export function createLauncher(options: LauncherOptions = {}): Launcher {
     maxBytes: whole(4096, Number.MAX_SAFE_INTEGER, options.logMaxBytes ?? 10 * 2 ** 20, 'logMaxBytes'),
     maxFiles: whole(1, 1000, options.logMaxFiles ?? 5, 'logMaxFiles'),
   };
+  const habit: CloneHabit = {};
   return {
     compile: compilePlan,
-    begin: (id) => new ShimLaunch(id, log),
+    begin: (id) => new ShimLaunch(id, log, habit),
     async launch(request, call = {}) {
-      await using pending = new ShimLaunch(request.id, log);
+      await using pending = new ShimLaunch(request.id, log, {});
       return await pending.launch(request, call);
     },
     connect: (id, stateDir, call = {}) => connectContainer(id, stateDir, call),

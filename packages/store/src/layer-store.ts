@@ -1,8 +1,7 @@
 import { lstatSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { applyLayer, type GrowingBlobHandle, removeTree } from '@gantry/archive';
+import { applyLayer, type GrowingBlobHandle, maxUnpacking, removeTree } from '@gantry/archive';
 import {
   type CallOptions,
   type Digest,
@@ -25,10 +24,7 @@ import { Turns } from './turns.js';
 
 const contentFaults: ReadonlySet<ErrorCode> = new Set(['INVALID_ARCHIVE', 'DIGEST_MISMATCH', 'SIZE_MISMATCH']);
 
-/** Layers unpacked at once. */
-const maxUnpacking = Math.max(2, availableParallelism());
-
-/** Of those, layers whose blobs are still coming: a slow registry must not occupy every thread. */
+/** Layers unpacked at once whose blobs are still coming: a slow registry must not occupy every thread. */
 const maxGrowing = maxUnpacking - 1;
 
 /** What a tree is made from. */

@@ -15,6 +15,8 @@ const endMark = [0x177245, 0x385090];
 
 /**
  * Decodes bzip2 in JavaScript: all streams, one behind the other, with their checksums verified. Takes about 8 MiB.
+ * The packages for it are not used, since unbzip2-stream takes over 2 GiB where a block stands for one long run, and seek-bzip wants
+ * the whole stream in memory.
  *
  * @throws `INVALID_ARCHIVE` for what is malformed or cut short, and for bytes behind the end.
  */

@@ -25,7 +25,8 @@ type BlockSizes = readonly [unpadded: number, decoded: number];
 
 /**
  * Decodes xz in JavaScript: all streams, one behind the other, with checks and index verified. Takes as much memory as the
- * dictionary and a quarter. The .xz file format, version 1.2.1.
+ * dictionary and a quarter. The .xz file format, version 1.2.1. The package xz-decompress is not used, since it takes neither
+ * dictionaries over 64 MiB nor SHA-256 as the check.
  *
  * @throws `INVALID_ARCHIVE` for what is malformed or cut short, for bytes behind the end, for a dictionary of over 128 MiB, and for filters
  * other than LZMA2, which are for executables and not in use for archives.

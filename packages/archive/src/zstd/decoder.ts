@@ -28,7 +28,8 @@ export function isSkippableFrame(magic: number): boolean {
 /**
  * Decodes zstd in JavaScript, for versions of Node.js whose zlib does not: all frames, passing over skippable ones. RFC 8878. Takes
  * as much memory as the largest frame's window and a quarter. Checksums of frames are passed over: what is decoded here
- * has a digest.
+ * has a digest. The package fzstd is not used, since it takes matches from before the window, and some streams of 20 bytes hold
+ * it for ever.
  *
  * @throws `INVALID_ARCHIVE` for what is malformed, cut short, needs a dictionary, or a window of over 128 MiB.
  */

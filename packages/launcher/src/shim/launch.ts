@@ -12,7 +12,7 @@ import {
 } from '@gantry/interface';
 import { addon } from '@gantry/native';
 import { compilePlan, type ShimPlan } from '../compile/plan.js';
-import { encodeFrame } from '../protocol.generated.js';
+import { encodeFrame, protocolVersion, type Step } from '../protocol.generated.js';
 import { ShimContainer } from './container.js';
 import { shimExecutable } from './executable.js';
 import { hangUp } from './hang-up.js';
@@ -27,18 +27,31 @@ export interface LogLimits {
   readonly maxFiles: number;
 }
 
+/**
+ * How the last process of a launcher was cloned on cgroup v1. The next one will be cloned the same way, as a rule, and so can
+ * be before anything is known of it.
+ */
+export interface CloneHabit {
+  cloneFlags?: number;
+}
+
 /** A shim that has been started and waits for what it is to launch. */
 export class ShimLaunch implements PendingLaunch {
   readonly #id: ContainerId;
   readonly #log: LogLimits;
-  readonly #shim: Promise<StartedShim>;
-  #announced: { readonly request: LaunchRequest; readonly plan: ShimPlan } | undefined;
+  readonly #habit: CloneHabit;
+  #shim: Promise<StartedShim>;
+  /** How the process that waits was cloned; undefined while there is none. */
+  #cloneFlags: number | undefined;
+  #announced: Announced | undefined;
   #launched = false;
 
-  constructor(id: ContainerId, log: LogLimits) {
+  constructor(id: ContainerId, log: LogLimits, habit: CloneHabit) {
     this.#id = id;
     this.#log = log;
-    this.#shim = startShim(id);
+    this.#habit = habit;
+    this.#cloneFlags = habit.cloneFlags;
+    this.#shim = startShim(id, habit.cloneFlags);
     // Told by `launch`; one that is never called wants to know nothing.
     this.#shim.catch(() => undefined);
   }
@@ -47,24 +60,25 @@ export class ShimLaunch implements PendingLaunch {
     const plan = this.#check(request);
     if (this.#announced) throw new GantryError('WRONG_STATE', `container ${this.#id}: it was announced already`);
     if (request.cgroupVersion !== 'v1') return;
-    this.#announced = { request, plan };
-    const shim = await this.#shim.catch(() => undefined);
-    shim?.session.write(cloneFrame(plan));
+    this.#announced = { request, plan, done: this.#clone(plan) };
+    this.#habit.cloneFlags = plan.cloneFlags;
+    await this.#announced.done;
   }
 
   async launch(request: LaunchRequest, { signal, release = false }: LaunchOptions = {}): Promise<LaunchedContainer> {
     const id = this.#id;
     const what = `launching container ${id}`;
     throwIfAborted(signal, what);
-    const frames = this.#frames(request, release);
+    const { plan, done } = this.#planOf(request);
     this.#launched = true;
+    const frame = launchFrame(request, plan.steps.slice(await done), this.#log, release);
     const { session, started } = await this.#shim;
     // A shim that is to release by itself does not take the end of its launcher for the end of the container.
     const abort = () => (release ? session.kill() : session.end());
     signal?.addEventListener('abort', abort, { once: true });
     try {
       if (signal?.aborted) abort();
-      else session.write(frames);
+      else session.write(frame);
       const hello = await session.hello;
       if (signal?.aborted) await session.closed;
       throwIfAborted(signal, what);
@@ -84,21 +98,37 @@ export class ShimLaunch implements PendingLaunch {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#launched) return;
     this.#launched = true;
+    await this.#end();
+  }
+
+  #planOf(request: LaunchRequest): Announced {
+    if (!this.#announced) {
+      const plan = this.#check(request);
+      return { request, plan, done: this.#clone(plan) };
+    }
+    if (this.#announced.request !== request) throw invalidRequest('request', 'it is not the one that was announced');
+    if (this.#launched) throw launchedAlready(this.#id);
+    return this.#announced;
+  }
+
+  /** Sees to a process that is cloned as the plan wants it. Resolves with how many steps it has got with that. */
+  async #clone(plan: ShimPlan): Promise<number> {
+    if (this.#cloneFlags === plan.cloneFlags && plan.cgroup === '') return 0;
+    if (this.#cloneFlags !== undefined) {
+      await this.#end();
+      this.#shim = startShim(this.#id);
+      this.#shim.catch(() => undefined);
+    }
+    this.#cloneFlags = plan.cloneFlags;
+    const shim = await this.#shim.catch(() => undefined);
+    shim?.session.write(cloneFrame(plan));
+    return plan.early;
+  }
+
+  async #end(): Promise<void> {
     const shim = await this.#shim.catch(() => undefined);
     shim?.session.end();
     await shim?.session.closed;
-  }
-
-  /** What the shim has yet to be sent for the launch. */
-  #frames(request: LaunchRequest, release: boolean): Uint8Array {
-    const announced = this.#announced;
-    if (!announced) {
-      const plan = this.#check(request);
-      return Buffer.concat([cloneFrame(plan), launchFrame(request, plan, this.#log, release)]);
-    }
-    if (announced.request !== request) throw invalidRequest('request', 'it is not the one that was announced');
-    if (this.#launched) throw launchedAlready(this.#id);
-    return launchFrame(request, announced.plan, this.#log, release);
   }
 
   #check(request: LaunchRequest): ShimPlan {
@@ -112,13 +142,21 @@ export class ShimLaunch implements PendingLaunch {
   }
 }
 
+interface Announced {
+  readonly request: LaunchRequest;
+  readonly plan: ShimPlan;
+  /** How many of the steps the process has been given. */
+  readonly done: Promise<number>;
+}
+
 interface StartedShim {
   readonly session: ShimSession;
   /** Rejects if there is no shim at the other end. */
   readonly started: Promise<void>;
 }
 
-async function startShim(id: ContainerId): Promise<StartedShim> {
+/** With `cloneFlags`, the shim clones a first process at once. */
+async function startShim(id: ContainerId, cloneFlags?: number): Promise<StartedShim> {
   const executable = await shimExecutable();
   const explain = (error: unknown): never => {
     throw toGantryError(error, `starting the shim of container ${id}`);
@@ -126,6 +164,7 @@ async function startShim(id: ContainerId): Promise<StartedShim> {
   try {
     const { socket, started } = addon().spawn(executable, ['gantry-shim', id]);
     const session = new ShimSession(id, new Socket({ fd: socket, readable: true, writable: true }));
+    if (cloneFlags !== undefined) session.write(cloneFrame({ cloneFlags, cgroup: '', steps: [], early: 0 }));
     const explained = started.catch(explain);
     explained.catch(() => undefined);
     return { session, started: explained };
@@ -134,13 +173,13 @@ async function startShim(id: ContainerId): Promise<StartedShim> {
   }
 }
 
-function cloneFrame({ version, cloneFlags, cgroup, steps, early }: ShimPlan): Uint8Array {
-  return encodeFrame({ op: 'clone', version, cloneFlags, cgroup, steps: steps.slice(0, early) });
+function cloneFrame({ cloneFlags, cgroup, steps, early }: Omit<ShimPlan, 'version'>): Uint8Array {
+  return encodeFrame({ op: 'clone', version: protocolVersion, cloneFlags, cgroup, steps: steps.slice(0, early) });
 }
 
 function launchFrame(
   { stateDir }: LaunchRequest,
-  { steps, early }: ShimPlan,
+  steps: readonly Step[],
   { maxBytes, maxFiles }: LogLimits,
   release: boolean,
 ): Uint8Array {
@@ -150,7 +189,7 @@ function launchFrame(
     logMaxBytes: maxBytes,
     logMaxFiles: maxFiles,
     release: release ? 1 : 0,
-    steps: steps.slice(early),
+    steps,
   });
 }
 
