@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createLauncher } from '../src/index.js';
-import { Host, skipNote, skipReason } from './support/host.js';
+import { Host, processesCalled, skipNote, skipReason } from './support/host.js';
 
 /** Where the version 2 tree is mounted, be it alone or beside the version 1 controllers. */
 const unified = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified'].find(
@@ -34,6 +34,30 @@ describe.skipIf(skipReason !== '')(`a launched container${skipNote}`, () => {
     expect(exit).toMatchObject(status);
     expect(exit.at).toBeGreaterThanOrEqual(before - 1);
     expect(exit.at).toBeLessThanOrEqual(Date.now() + 1);
+  });
+
+  it('has the namespaces that its document asks for, whichever the launches before had', async () => {
+    const launcher = createLauncher();
+    const hostLink = readlinkSync('/proc/self/ns/ipc');
+    for (const types of [['ipc', 'uts'], ['ipc', 'uts'], ['uts'], ['uts'], ['ipc'], ['ipc', 'uts']]) {
+      const request = host.request(shell('readlink /proc/$$/ns/ipc'), (config) => {
+        config.linux.namespaces = config.linux.namespaces.filter(
+          ({ type }) => type === 'mount' || types.includes(type),
+        );
+      });
+      await using pending = launcher.begin(request.id);
+      await pending.announce(request);
+      await using container = await pending.launch(request, { release: true });
+      expect(await container.exit).toMatchObject({ type: 'exited', code: 0 });
+      const { stdout } = await host.output(request.stateDir);
+      expect(stdout.trim() === hostLink).toBe(!types.includes('ipc'));
+      // A shim that was begun for nothing is gone as well.
+      await expect.poll(() => processesCalled(request.id)).toEqual([]);
+    }
+    const unused = launcher.begin('box-unused');
+    while (processesCalled('box-unused').length < 2) await new Promise((resolve) => setImmediate(resolve));
+    await unused[Symbol.asyncDispose]();
+    expect(processesCalled('box-unused')).toEqual([]);
   });
 
   it('is process 1 of its own namespaces, with the identity that the document gives it', async () => {
