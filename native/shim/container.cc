@@ -45,7 +45,7 @@ Result ReadStartTime(pid_t pid, uint64_t* out) {
 
 Result StartContainer(const CloneMessage& clone, const FrameMemory& launch, Container* out) {
   if ((clone.cloneFlags & ~kNamespaces) != 0) return Failure(EINVAL, "cloneFlags");
-  FirstProcessSetup setup{clone.steps, launch, {}, {}};
+  FirstProcessSetup setup{launch, {}, {}};
   if (Result result = MakePipe(&out->output, &setup.streams.fds[1]); !result.ok()) return result;
   if (Result result = MakePipe(&out->errors, &setup.streams.fds[2]); !result.ok()) return result;
   int pair[2];

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -39,7 +40,7 @@ Result OpenProcfs(Fd* out) {
 namespace {
 
 // Own session, own descriptors, nothing taken from the mask: modes are then exactly what the steps ask for.
-Result Prepare(FirstProcess& process, Streams& streams) {
+Result Detach(Streams& streams) {
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return CallFailure("prctl");
   setsid();
   umask(0);
@@ -49,8 +50,20 @@ Result Prepare(FirstProcess& process, Streams& streams) {
     if (dup2(stream.get(), fd) < 0) return CallFailure("dup2");
     stream.Close();
   }
-  process.root = Fd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  return process.root.valid() ? kOk : CallFailure("open", "/");
+  return kOk;
+}
+
+Result OpenRoot(Fd* out) {
+  *out = Fd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  return out->valid() ? kOk : CallFailure("open", "/");
+}
+
+// A mount namespace is a copy of what is mounted at its making, so it is made no sooner than now.
+Result MakeNamespaces(FirstProcess& process, uint64_t namespaces) {
+  if ((namespaces & ~uint64_t{CLONE_NEWNS}) != 0) return Failure(EINVAL, "unshare");
+  if (namespaces != 0 && unshare(static_cast<int>(namespaces)) != 0) return CallFailure("unshare");
+  if (Result result = OpenRoot(&process.root); !result.ok()) return result;
+  return OpenProcfs(&process.procfs);
 }
 
 // Waits for the launch frame, which the shim has checked.
@@ -67,8 +80,7 @@ Result AwaitLaunch(const FirstProcess& process, const FrameMemory& frame, Launch
   return fields.Read(&code) && Read(fields, out) ? kOk : Failure(EBADMSG, "fields of the launch message");
 }
 
-// Performs steps; `first` is the number of the first one.
-void PerformAll(FirstProcess& process, const StepList& list, uint32_t first) {
+void PerformAll(FirstProcess& process, const StepList& list) {
   FieldReader steps(list);
   for (uint32_t index = 0; index < list.count; index++) {
     FieldReader fields = steps.Block();
@@ -78,7 +90,7 @@ void PerformAll(FirstProcess& process, const StepList& list, uint32_t first) {
     bool known =
         VisitStep(StepCode{code}, fields, [&](const auto& step) { result = Perform(process, step); });
     if (!known) result = Failure(EBADMSG, "fields");
-    if (!result.ok()) ReportAndExit(process, first + index, StepName(StepCode{code}), result);
+    if (!result.ok()) ReportAndExit(process, index, StepName(StepCode{code}), result);
   }
 }
 
@@ -87,24 +99,23 @@ void PerformAll(FirstProcess& process, const StepList& list, uint32_t first) {
 void RunFirstProcess(FirstProcessSetup setup) {
   FirstProcess process;
   process.channel = static_cast<Fd&&>(setup.channel);
-  Result prepared = Prepare(process, setup.streams);
-  if (prepared.ok()) prepared = OpenProcfs(&process.procfs);
-  if (!prepared.ok()) ReportAndExit(process, kNoStep, "shim", prepared);
-  PerformAll(process, setup.steps, 0);
   LaunchMessage launch;
-  if (Result result = AwaitLaunch(process, setup.launch, &launch); !result.ok()) {
-    ReportAndExit(process, kNoStep, "shim", result);
-  }
+  Result result = Detach(setup.streams);
+  if (result.ok()) result = AwaitLaunch(process, setup.launch, &launch);
+  if (result.ok()) result = MakeNamespaces(process, launch.unshare);
+  if (!result.ok()) ReportAndExit(process, kNoStep, "shim", result);
   process.released = launch.release != 0;
-  PerformAll(process, launch.steps, setup.steps.count);
+  PerformAll(process, launch.steps);
   ReportAndExit(process, kNoStep, "shim", Failure(EPROTO, "the plan has no exec"));
 }
 
 void RunEnteredProcess(FirstProcess process, Streams streams, const StepList& steps) {
-  if (Result result = Prepare(process, streams); !result.ok()) ReportAndExit(process, kNoStep, "shim", result);
+  Result result = Detach(streams);
+  if (result.ok()) result = OpenRoot(&process.root);
+  if (!result.ok()) ReportAndExit(process, kNoStep, "shim", result);
   // There is nothing that it would have to wait for.
   process.released = true;
-  PerformAll(process, steps, 0);
+  PerformAll(process, steps);
   ReportAndExit(process, kNoStep, "shim", Failure(EPROTO, "the plan has no exec"));
 }
 

@@ -33,15 +33,13 @@ struct FirstProcess {
 
 // What the shim gives its clone.
 struct FirstProcessSetup {
-  // The steps to perform at once.
-  StepList steps;
-  // Where the launch frame with the others will lie.
+  // Where the launch frame with the steps will lie.
   const FrameMemory& launch;
   Fd channel;
   Streams streams;
 };
 
-// Performs the steps; never returns. A step that fails is reported, then the process exits.
+// Waits for the launch frame and performs its steps; never returns. A step that fails is reported, then the process exits.
 [[noreturn]] void RunFirstProcess(FirstProcessSetup setup);
 
 // As `RunFirstProcess`, of a process that is in its namespaces already. `process` has its channel and procfs.

@@ -52,6 +52,9 @@ Result Guardian::Launch(FieldReader fields) {
   if (!fields.Read(&code) || HostMessage{code} != HostMessage::kLaunch || !Read(fields, &launch)) {
     return Failure(EBADMSG, "fields of the launch message");
   }
+  size_t room = strlen(title_);
+  memset(title_, 0, room);
+  memcpy(title_, launch.id.data, launch.id.size < room ? launch.id.size : room);
   if (chdir(launch.stateDir.data) != 0) return CallFailure("chdir", launch.stateDir.data);
   releasesItself_ = launch.release != 0;
   // First, so that the rest is done while the first process performs its steps. If it has died, its SIGCHLD tells.

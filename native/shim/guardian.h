@@ -12,7 +12,8 @@ namespace gantry {
 
 class Guardian {
  public:
-  explicit Guardian(Fd host) : clients_(static_cast<Fd&&>(host)) {}
+  // `title` is the argument of the process, which comes to show the id of its container as far as there is room.
+  Guardian(Fd host, char* title) : clients_(static_cast<Fd&&>(host)), title_(title) {}
 
   // Serves until the container has ended or its launch has failed.
   [[noreturn]] void Run(int host);
@@ -53,6 +54,7 @@ class Guardian {
   [[noreturn]] void Conclude(int status);
 
   Clients clients_;
+  char* const title_;
   Container container_;
   // By the client that each belongs to.
   EnteredProcess entered_[Clients::kMost];

@@ -1,5 +1,5 @@
-// gantry-shim: started by a host program with the launch socket as descriptor 3 and the container's id as its argument,
-// which is for people who look at the list of processes.
+// gantry-shim: started by a host program with the launch socket as descriptor 3 and room for the container's id as its
+// argument, which is for people who look at the list of processes.
 #include <new>
 
 #include "daemon.h"
@@ -8,8 +8,9 @@
 // Not on the stack, of which the kernel would then hold every page that its buffers pass over.
 alignas(gantry::Guardian) static char place[sizeof(gantry::Guardian)];
 
-int main() {
+int main(int argc, char** argv) {
   gantry::Daemonise();
-  auto* guardian = new (place) gantry::Guardian(gantry::Fd(gantry::kHostSocket));
+  char none[] = "";
+  auto* guardian = new (place) gantry::Guardian(gantry::Fd(gantry::kHostSocket), argc > 1 ? argv[1] : none);
   guardian->Run(gantry::kHostSocket);
 }

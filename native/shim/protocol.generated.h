@@ -125,21 +125,21 @@ inline const char* StepName(StepCode code) {
 }
 
 // The first frame on the socket that the shim inherits, its version the first field in every version: make the
-// first process, have it perform the steps that need nothing else of the host, then wait; `cgroup` is the v2 folder
-// to clone it into, or empty.
+// first process, which waits for the second; `cgroup` is the v2 folder to clone it into, or empty.
 struct CloneMessage {
   uint32_t version{};
   uint64_t cloneFlags{};
   Text cgroup{};
-  StepList steps{};
 };
 
-// The second frame: where the container's files are, and the other steps, numbered on from the first ones; with
-// `release` the first process does not wait at `ready`.
+// The second frame: whose the shim is, where the container's files are, the namespaces (CLONE_NEW*) that the first
+// process makes of what the host has now, and its steps; with `release` it does not wait at `ready`.
 struct LaunchMessage {
+  Text id{};
   Text stateDir{};
   uint64_t logMaxBytes{};
   uint32_t logMaxFiles{};
+  uint64_t unshare{};
   uint8_t release{};
   StepList steps{};
 };
@@ -173,14 +173,15 @@ inline bool Read(FieldReader& in, CloneMessage* out) {
   return in.Read(&out->version) &&
          in.Read(&out->cloneFlags) &&
          in.Read(&out->cgroup) &&
-         in.Read(&out->steps) &&
          in.AtEnd();
 }
 
 inline bool Read(FieldReader& in, LaunchMessage* out) {
-  return in.Read(&out->stateDir) &&
+  return in.Read(&out->id) &&
+         in.Read(&out->stateDir) &&
          in.Read(&out->logMaxBytes) &&
          in.Read(&out->logMaxFiles) &&
+         in.Read(&out->unshare) &&
          in.Read(&out->release) &&
          in.Read(&out->steps) &&
          in.AtEnd();

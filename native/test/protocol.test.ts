@@ -35,9 +35,11 @@ describe('encodeFrame', () => {
   const launch = (argument: string, logMaxBytes = 0) =>
     encodeFrame({
       op: 'launch',
+      id: '',
       stateDir: '/',
       logMaxBytes,
       logMaxFiles: 1,
+      unshare: 0,
       release: 0,
       steps: [{ op: 'exec', argv: [argument], env: [] }],
     });

@@ -1,4 +1,5 @@
-import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -6,7 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { noStep, protocolVersion, type Step } from '../../packages/launcher/src/protocol.generated.js';
 import { addon } from '../src/addon.js';
 import { processesCalled, processGone } from './support/process.js';
-import { exec, fail, run, shell, start } from './support/run.js';
+import { exec, fail, logEntries, run, shell, start } from './support/run.js';
 import { attach, cloneMessage, launch, removeStateDirs, startShim, stateDir } from './support/shim-session.js';
 
 const CLONE_NEWNS = 0x20000;
@@ -184,26 +185,54 @@ describe('a launch that cannot be', () => {
 });
 
 describe('the first process before its launch message', () => {
-  // Told from the host's side by a file that its first steps write, and by the names that processes have.
-  it('performs the first steps, and ends with the host', async () => {
-    const folder = stateDir();
-    const shim = await startShim(folder);
-    shim.send(cloneMessage({ steps: [{ op: 'symlink', target: 'done', path: join(folder, 'step') }] }));
-    while (!existsSync(folder) || !readdirSync(folder).includes('step')) await setImmediate();
-    const pids = processesCalled(folder);
-    expect(pids).toHaveLength(2);
+  it('is there, and ends with the host', async () => {
+    const shim = await startShim('waiting');
+    shim.send(cloneMessage());
+    while (processesCalled('waiting').length < 2) await setImmediate();
+    const pids = processesCalled('waiting');
     shim.close();
     for (const pid of pids) await processGone(pid);
   });
 
-  it('numbers the other steps on from the first ones, and tells which of any failed', async () => {
-    const missing: Step = { op: 'bind', source: '/no/such', target: '/mnt', recursive: 0, attributes: 0 };
-    const propagation: Step = { op: 'setPropagation', flags: MS_REC_PRIVATE };
-    const cloneFlags = CLONE_NEWNS;
-    const early = await fail(exec('/bin/true'), { cloneFlags, first: [propagation, missing] });
-    expect(early).toMatchObject({ step: 1, name: 'bind: open', errno: ENOENT });
-    const late = await fail([missing, ...exec('/bin/true')], { cloneFlags, first: [propagation] });
-    expect(late).toMatchObject({ step: 1, name: 'bind: open', errno: ENOENT });
+  it.skipIf(process.getuid?.() !== 0)(
+    'has a mount namespace of what is mounted when it comes (needs root)',
+    async () => {
+      const shim = await startShim();
+      shim.send(cloneMessage());
+      const mounted = stateDir();
+      expect(spawnSync('mount', ['-t', 'tmpfs', 'tmpfs', mounted]).status).toBe(0);
+      try {
+        writeFileSync(join(mounted, 'file'), 'mounted meanwhile');
+        const propagation: Step = { op: 'setPropagation', flags: MS_REC_PRIVATE };
+        const folder = stateDir();
+        const steps = [propagation, ...exec('cat', join(mounted, 'file'))];
+        const message = { id: 'test', stateDir: folder, logMaxBytes: 0, logMaxFiles: 1, release: 1, steps };
+        shim.send({ op: 'launch', unshare: CLONE_NEWNS, ...message });
+        await shim.expect('hello');
+        await shim.expect('started');
+        expect(await shim.expect('exited')).toMatchObject({ type: 0, value: 0 });
+        expect(logEntries(join(folder, 'log')).map(({ text }) => text)).toEqual(['mounted meanwhile']);
+      } finally {
+        spawnSync('umount', [mounted]);
+      }
+    },
+  );
+
+  it('shows the id of its container once the shim knows it, as far as there is room', async () => {
+    for (const [title, shown] of [
+      ['    ', 'test'],
+      ['   ', 'tes'],
+      ['      ', 'test\0\0'],
+    ] as const) {
+      const shim = await startShim(title);
+      shim.send(cloneMessage());
+      const message = { stateDir: stateDir(), logMaxBytes: 0, logMaxFiles: 1, unshare: 0, release: 1 };
+      shim.send({ op: 'launch', id: 'test', ...message, steps: exec('/bin/true') });
+      const { shimPid } = await shim.expect('hello');
+      expect(readFileSync(`/proc/${shimPid}/cmdline`, 'utf8')).toBe(`gantry-shim\0${shown}\0`);
+      shim.close();
+      await processGone(shimPid);
+    }
   });
 });
 

@@ -5,7 +5,7 @@
 
 #include "call.h"
 
-int main();
+int main(int argc, char** argv);
 
 extern "C" {
 
@@ -20,7 +20,8 @@ uintptr_t __stack_chk_guard = 0;
   for (next++; next[0] != AT_NULL; next += 2) {
     if (next[0] == AT_RANDOM) __stack_chk_guard = *reinterpret_cast<const uintptr_t*>(next[1]);
   }
-  gantry::Call(SYS_exit_group, main());
+  auto* arguments = reinterpret_cast<char**>(const_cast<uintptr_t*>(stack + 1));
+  gantry::Call(SYS_exit_group, main(static_cast<int>(stack[0]), arguments));
   __builtin_unreachable();
 }
 

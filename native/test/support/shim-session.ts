@@ -102,14 +102,11 @@ export function removeStateDirs(): void {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 }
 
-export type LaunchOptions = Partial<Omit<CloneMessage, 'op' | 'steps'> & Omit<LaunchMessage, 'op' | 'steps'>> & {
-  /** The steps of the clone message. */
-  readonly first?: readonly Step[];
-};
+export type LaunchOptions = Partial<Omit<CloneMessage, 'op'> & Omit<LaunchMessage, 'op' | 'steps'>>;
 
-/** The first message of a launch, with no steps of its own unless given. */
+/** The first message of a launch. */
 export function cloneMessage(message: Partial<Omit<CloneMessage, 'op'>> = {}): CloneMessage {
-  return { op: 'clone', version: protocolVersion, cloneFlags: 0, cgroup: '', steps: [], ...message };
+  return { op: 'clone', version: protocolVersion, cloneFlags: 0, cgroup: '', ...message };
 }
 
 /** Starts a shim and sends it the messages of a launch; `stateDir` is a fresh one unless given. */
@@ -119,10 +116,10 @@ export async function launch(
 ): Promise<{ shim: ShimSocket; folder: string }> {
   const folder = options.stateDir ?? stateDir();
   const shim = await startShim();
-  const { version = protocolVersion, cloneFlags = 0, cgroup = '', first = [] } = options;
-  const { logMaxBytes = 0, logMaxFiles = 1, release = 0 } = options;
-  shim.send(cloneMessage({ version, cloneFlags, cgroup, steps: first }));
-  shim.send({ op: 'launch', stateDir: folder, logMaxBytes, logMaxFiles, release, steps });
+  const { version = protocolVersion, cloneFlags = 0, cgroup = '' } = options;
+  const { id = 'test', logMaxBytes = 0, logMaxFiles = 1, unshare = 0, release = 0 } = options;
+  shim.send(cloneMessage({ version, cloneFlags, cgroup }));
+  shim.send({ op: 'launch', id, stateDir: folder, logMaxBytes, logMaxFiles, unshare, release, steps });
   return { shim, folder };
 }
 

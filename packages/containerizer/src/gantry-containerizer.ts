@@ -230,7 +230,7 @@ export class GantryContainerizer implements Containerizer {
     }
     this.#containers.clear();
     try {
-      await Promise.all(this.#parts.isolators.map((isolator) => isolator.close?.()));
+      await Promise.all([...this.#parts.isolators, this.#parts.launcher].map((part) => part.close?.()));
     } finally {
       retireOwner(this.#root.owner);
     }

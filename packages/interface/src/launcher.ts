@@ -74,6 +74,8 @@ export interface Launcher {
   readLog(stateDir: string, options?: LogOptions): AsyncIterable<LogEntry>;
   /** Ends, with SIGKILL, a first process whose shim is gone; true if it was there. A pid that is now another process's is never touched. */
   killOrphan(process: ProcessIdentity): Promise<boolean>;
+  /** Ends what is kept ready for launches to come; containers go on. A later launch works as any other. */
+  close?(): Promise<void>;
 }
 
 /**
@@ -83,8 +85,9 @@ export interface Launcher {
 export interface PendingLaunch extends AsyncDisposable {
   /**
    * Says what `launch` will be asked for, the same object, so that the process and its namespaces are made while the
-   * host still makes what the steps need; they may have been by the habit of launches before. Optional; once. Resolves
-   * without waiting for any of that. Rejects with what `compile` throws; everything else is told by `launch`.
+   * host still makes what the steps need, if the launches before have not shown how. Optional; once. Resolves without
+   * waiting for any of that. Rejects with what `compile` throws; everything else is told by `launch`. What is mounted on
+   * the host until `launch` is called is there for the container.
    * On cgroup v2 nothing happens yet: a process is made inside its group, which need not exist before `launch`.
    */
   announce(request: LaunchRequest): Promise<void>;

@@ -242,21 +242,22 @@ export type Step =
   | ChdirStep
   | ExecStep;
 
-/** The first frame on the socket that the shim inherits, its version the first field in every version: make the first process, have it perform the steps that need nothing else of the host, then wait; `cgroup` is the v2 folder to clone it into, or empty. */
+/** The first frame on the socket that the shim inherits, its version the first field in every version: make the first process, which waits for the second; `cgroup` is the v2 folder to clone it into, or empty. */
 export type CloneMessage = {
   readonly op: 'clone';
   readonly version: number;
   readonly cloneFlags: number;
   readonly cgroup: string;
-  readonly steps: readonly Step[];
 };
 
-/** The second frame: where the container's files are, and the other steps, numbered on from the first ones; with `release` the first process does not wait at `ready`. */
+/** The second frame: whose the shim is, where the container's files are, the namespaces (CLONE_NEW*) that the first process makes of what the host has now, and its steps; with `release` it does not wait at `ready`. */
 export type LaunchMessage = {
   readonly op: 'launch';
+  readonly id: string;
   readonly stateDir: string;
   readonly logMaxBytes: number;
   readonly logMaxFiles: number;
+  readonly unshare: number;
   readonly release: number;
   readonly steps: readonly Step[];
 };
@@ -609,13 +610,14 @@ export function encodeFrame(message: HostMessage): Uint8Array {
       writer.u32(message.version, 'clone.version');
       writer.u64(message.cloneFlags, 'clone.cloneFlags');
       writer.str(message.cgroup, 'clone.cgroup');
-      encodeSteps(writer, message.steps);
       break;
     case 'launch':
       writer.u8(5);
+      writer.str(message.id, 'launch.id');
       writer.str(message.stateDir, 'launch.stateDir');
       writer.u64(message.logMaxBytes, 'launch.logMaxBytes');
       writer.u32(message.logMaxFiles, 'launch.logMaxFiles');
+      writer.u64(message.unshare, 'launch.unshare');
       writer.u8(message.release, 'launch.release');
       encodeSteps(writer, message.steps);
       break;

@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Launcher, OciSpec } from '@gantry/interface';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createLauncher } from '../src/index.js';
 import { Host, processesCalled, skipNote, skipReason } from './support/host.js';
@@ -36,28 +38,80 @@ describe.skipIf(skipReason !== '')(`a launched container${skipNote}`, () => {
     expect(exit.at).toBeLessThanOrEqual(Date.now() + 1);
   });
 
-  it('has the namespaces that its document asks for, whichever the launches before had', async () => {
-    const launcher = createLauncher();
+  /** Launches as a containerizer does, to the end. */
+  async function launchAhead(launcher: Launcher, edit?: (config: OciSpec) => unknown) {
+    const request = host.request(shell('readlink /proc/$$/ns/ipc'), edit);
+    await using pending = launcher.begin(request.id);
+    await pending.announce(request);
+    await using container = await pending.launch(request, { release: true });
+    const { shimPid } = container;
+    const title = readFileSync(`/proc/${shimPid}/cmdline`, 'utf8').split('\0')[1];
+    expect(await container.exit).toMatchObject({ type: 'exited', code: 0 });
+    expect(title).toBe(request.id);
+    await expect.poll(() => processesCalled(request.id)).toEqual([]);
+    const { stdout } = await host.output(request.stateDir);
+    return { shimPid, ipc: stdout.trim() };
+  }
+
+  it.each([true, false])('has the namespaces that its document asks for, with spare: %s', async (spareShim) => {
+    const launcher = createLauncher({ spareShim });
     const hostLink = readlinkSync('/proc/self/ns/ipc');
     for (const types of [['ipc', 'uts'], ['ipc', 'uts'], ['uts'], ['uts'], ['ipc'], ['ipc', 'uts']]) {
-      const request = host.request(shell('readlink /proc/$$/ns/ipc'), (config) => {
+      const { ipc } = await launchAhead(launcher, (config) => {
         config.linux.namespaces = config.linux.namespaces.filter(
           ({ type }) => type === 'mount' || types.includes(type),
         );
       });
-      await using pending = launcher.begin(request.id);
-      await pending.announce(request);
-      await using container = await pending.launch(request, { release: true });
-      expect(await container.exit).toMatchObject({ type: 'exited', code: 0 });
-      const { stdout } = await host.output(request.stateDir);
-      expect(stdout.trim() === hostLink).toBe(!types.includes('ipc'));
-      // A shim that was begun for nothing is gone as well.
-      await expect.poll(() => processesCalled(request.id)).toEqual([]);
+      expect(ipc === hostLink).toBe(!types.includes('ipc'));
     }
+    await launcher.close?.();
+    await expect.poll(spares).toEqual([]);
+  });
+
+  const spares = () => processesCalled('spare'.padEnd(64));
+
+  it('comes of a spare, if there was a launch lately, that ends with the launcher and when it is not wanted', async () => {
+    const launcher = createLauncher();
+    await launchAhead(launcher);
+    await expect.poll(() => spares().length).toBe(2);
+    const first = spares();
+    expect(first).toContain((await launchAhead(launcher)).shimPid);
+    await expect.poll(() => spares().length).toBe(2);
+    const second = spares();
+    // One that was ended by somebody else is not missed.
+    for (const pid of second) process.kill(pid, 'SIGKILL');
+    await expect.poll(spares).toEqual([]);
+    expect(second).not.toContain((await launchAhead(launcher)).shimPid);
+    await expect.poll(() => spares().length).toBe(2);
     const unused = launcher.begin('box-unused');
-    while (processesCalled('box-unused').length < 2) await new Promise((resolve) => setImmediate(resolve));
     await unused[Symbol.asyncDispose]();
-    expect(processesCalled('box-unused')).toEqual([]);
+    expect(spares()).toEqual([]);
+    await launchAhead(launcher);
+    await expect.poll(() => spares().length).toBe(2);
+    await launcher.close?.();
+    expect(spares()).toEqual([]);
+  });
+
+  it('does not keep a program alive by its spare, which ends with the program', async () => {
+    const request = host.request(['true']);
+    const script = `
+      import { createLauncher } from '@gantry/launcher';
+      const request = JSON.parse(process.argv[1]);
+      const launcher = createLauncher();
+      const pending = launcher.begin(request.id);
+      await pending.announce(request);
+      const container = await pending.launch(request, { release: true });
+      await container.exit;
+      await container[Symbol.asyncDispose]();
+      await new Promise((resolve) => setTimeout(resolve, 50));`;
+    const args = ['--input-type=module', '-e', script, JSON.stringify(request)];
+    const { status, stderr } = spawnSync(process.execPath, args, {
+      cwd: import.meta.dirname,
+      encoding: 'utf8',
+      timeout: 5000,
+    });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    await expect.poll(spares).toEqual([]);
   });
 
   it('is process 1 of its own namespaces, with the identity that the document gives it', async () => {

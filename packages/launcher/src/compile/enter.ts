@@ -13,10 +13,10 @@ const cgroupNamespace = 0x02000000;
  */
 export function compileEnter(request: LaunchRequest, oomScoreAdj: number): EnterMessage {
   const { config, cgroups, cgroupVersion, clampedRlimits } = request;
-  const { types, flags } = compileNamespaces(config.linux.namespaces);
+  const { types, cloneFlags, unshareFlags } = compileNamespaces(config.linux.namespaces);
   return {
     op: 'enter',
-    namespaces: flags + (types.has('cgroup') ? cgroupNamespace : 0),
+    namespaces: cloneFlags + unshareFlags + (types.has('cgroup') ? cgroupNamespace : 0),
     cgroups: cgroupVersion === 'v1' ? cgroups : [],
     cgroup: cgroupVersion === 'v2' ? (cgroups[0] ?? '') : '',
     steps: [{ op: 'oomScoreAdj', value: oomScoreAdj }, ...compileProcess(config.process, clampedRlimits)],

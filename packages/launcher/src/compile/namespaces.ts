@@ -1,9 +1,12 @@
 import type { OciNamespace, OciNamespaceType } from '@gantry/interface';
 import { invalid, unsupported } from './refusal.js';
 
-/** `CLONE_NEW*` of linux/sched.h, of the namespaces that the shim makes. */
-const cloneFlags: ReadonlyMap<OciNamespaceType, number> = new Map([
-  ['mount', 0x00020000],
+const CLONE_NEWNS = 0x00020000;
+
+/** `CLONE_NEW*` of linux/sched.h, of the namespaces that a process is cloned into. */
+const cloneFlagsOf: ReadonlyMap<OciNamespaceType, number> = new Map([
+  // Made by the process itself: it is a copy of what the host has mounted at that moment.
+  ['mount', 0],
   // Made by a step, once the container's own groups, which are to be its root, have been joined.
   ['cgroup', 0],
   ['uts', 0x04000000],
@@ -16,21 +19,23 @@ const cloneFlags: ReadonlyMap<OciNamespaceType, number> = new Map([
 export interface NewNamespaces {
   readonly types: ReadonlySet<OciNamespaceType>;
   /** For clone3(2). */
-  readonly flags: number;
+  readonly cloneFlags: number;
+  /** For unshare(2), by the process. */
+  readonly unshareFlags: number;
 }
 
 export function compileNamespaces(namespaces: readonly OciNamespace[]): NewNamespaces {
   const types = new Set<OciNamespaceType>();
-  let flags = 0;
+  let cloneFlags = 0;
   namespaces.forEach(({ type, path }, index) => {
     const field = `linux.namespaces[${index}]`;
     if (types.has(type)) throw invalid(`${field}.type`, `a second ${type} namespace`);
     if (path !== undefined)
       throw unsupported(`${field}.path`, `joining the ${type} namespace ${path} is not supported`);
-    const flag = cloneFlags.get(type);
+    const flag = cloneFlagsOf.get(type);
     if (flag === undefined) throw unsupported(`${field}.type`, `a ${type} namespace is not supported`);
     types.add(type);
-    flags += flag;
+    cloneFlags += flag;
   });
   if (!types.has('mount')) {
     throw unsupported(
@@ -38,5 +43,5 @@ export function compileNamespaces(namespaces: readonly OciNamespace[]): NewNames
       'a container without a mount namespace of its own would change the host root',
     );
   }
-  return { types, flags };
+  return { types, cloneFlags, unshareFlags: CLONE_NEWNS };
 }

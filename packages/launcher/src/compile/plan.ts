@@ -10,13 +10,13 @@ import { compileSysctls } from './sysctls.js';
 
 /** A launch plan with what the shim needs to know before the first step: how to clone the process that performs it. */
 export interface ShimPlan extends LaunchPlan {
-  /** `CLONE_NEW*` bits of the namespaces that are the container's own. */
+  /** `CLONE_NEW*` bits of the namespaces that the process is cloned into. */
   readonly cloneFlags: number;
+  /** `CLONE_NEW*` bits of those that it makes itself, just before the first step. */
+  readonly unshareFlags: number;
   /** The cgroup v2 folder into which the process is cloned; empty for the shim's own. */
   readonly cgroup: string;
   readonly steps: readonly Step[];
-  /** How many of the steps, from the first, need nothing of the host but the namespaces. */
-  readonly early: number;
 }
 
 /**
@@ -35,14 +35,11 @@ export function compilePlan(request: LaunchRequest): ShimPlan {
   const namespaces = compileNamespaces(config.linux.namespaces);
   const mounts = compileMounts(config, cgroupVersion);
   const root = absolutePath(config.root.path, 'root.path');
-  const early: Step[] = [
+  const steps: Step[] = [
     mounts.propagation,
     ...compileHostname(config.hostname, namespaces),
     ...(namespaces.types.has('network') ? [{ op: 'loopbackUp' } as const] : []),
     ...compileSysctls(config.linux.sysctl ?? {}, namespaces),
-  ];
-  const steps: Step[] = [
-    ...early,
     ...joinCgroups(request, namespaces),
     ...compileOomScore(config.process.oomScoreAdj),
     ...compileRoot(request.rootfs, root),
@@ -56,7 +53,8 @@ export function compilePlan(request: LaunchRequest): ShimPlan {
     ...compileProcess(config.process, request.clampedRlimits),
   ];
   const cgroup = cloneCgroup(request);
-  return { version: protocolVersion, cloneFlags: namespaces.flags, cgroup, steps, early: early.length };
+  const { cloneFlags, unshareFlags } = namespaces;
+  return { version: protocolVersion, cloneFlags, unshareFlags, cgroup, steps };
 }
 
 /** A read-only folder is so from the first: what later steps would create in it belongs to others. */

@@ -1,4 +1,3 @@
-import { Socket } from 'node:net';
 import {
   abortedError,
   type ContainerId,
@@ -8,15 +7,13 @@ import {
   type LaunchRequest,
   type PendingLaunch,
   throwIfAborted,
-  toGantryError,
 } from '@gantry/interface';
-import { addon } from '@gantry/native';
 import { compilePlan, type ShimPlan } from '../compile/plan.js';
-import { encodeFrame, protocolVersion, type Step } from '../protocol.generated.js';
+import { encodeFrame } from '../protocol.generated.js';
 import { ShimContainer } from './container.js';
-import { shimExecutable } from './executable.js';
 import { hangUp } from './hang-up.js';
-import { ShimSession } from './session.js';
+import { cloneFrame, startShim } from './spawn.js';
+import type { BegunShim, ShimSupply } from './supply.js';
 import { checkVersion } from './version.js';
 
 /** How the shim keeps the log of a container. */
@@ -27,52 +24,39 @@ export interface LogLimits {
   readonly maxFiles: number;
 }
 
-/**
- * How the last process of a launcher was cloned on cgroup v1. The next one will be cloned the same way, as a rule, and so can
- * be before anything is known of it.
- */
-export interface CloneHabit {
-  cloneFlags?: number;
-}
-
-/** A shim that has been started and waits for what it is to launch. */
+/** A shim that has been begun and waits for what it is to launch. */
 export class ShimLaunch implements PendingLaunch {
   readonly #id: ContainerId;
   readonly #log: LogLimits;
-  readonly #habit: CloneHabit;
-  #shim: Promise<StartedShim>;
-  /** How the process that waits was cloned; undefined while there is none. */
-  #cloneFlags: number | undefined;
+  readonly #supply: ShimSupply;
+  #begun: BegunShim;
   #announced: Announced | undefined;
   #launched = false;
 
-  constructor(id: ContainerId, log: LogLimits, habit: CloneHabit) {
+  constructor(id: ContainerId, log: LogLimits, supply: ShimSupply) {
     this.#id = id;
     this.#log = log;
-    this.#habit = habit;
-    this.#cloneFlags = habit.cloneFlags;
-    this.#shim = startShim(id, habit.cloneFlags);
-    // Told by `launch`; one that is never called wants to know nothing.
-    this.#shim.catch(() => undefined);
+    this.#supply = supply;
+    this.#begun = supply.begin(id);
   }
 
   async announce(request: LaunchRequest): Promise<void> {
     const plan = this.#check(request);
     if (this.#announced) throw new GantryError('WRONG_STATE', `container ${this.#id}: it was announced already`);
     if (request.cgroupVersion !== 'v1') return;
-    this.#announced = { request, plan, done: this.#clone(plan) };
-    this.#habit.cloneFlags = plan.cloneFlags;
-    await this.#announced.done;
+    this.#announced = { request, plan, cloned: this.#clone(plan) };
+    await this.#announced.cloned;
   }
 
   async launch(request: LaunchRequest, { signal, release = false }: LaunchOptions = {}): Promise<LaunchedContainer> {
     const id = this.#id;
     const what = `launching container ${id}`;
     throwIfAborted(signal, what);
-    const { plan, done } = this.#planOf(request);
+    const { plan, cloned } = this.#planOf(request);
     this.#launched = true;
-    const frame = launchFrame(request, plan.steps.slice(await done), this.#log, release);
-    const { session, started } = await this.#shim;
+    const frame = launchFrame(request, plan, this.#log, release);
+    await cloned;
+    const { session, started } = await this.#begun.shim;
     // A shim that is to release by itself does not take the end of its launcher for the end of the container.
     const abort = () => (release ? session.kill() : session.end());
     signal?.addEventListener('abort', abort, { once: true });
@@ -83,6 +67,7 @@ export class ShimLaunch implements PendingLaunch {
       if (signal?.aborted) await session.closed;
       throwIfAborted(signal, what);
       checkVersion(hello, id);
+      this.#supply.learn(request.cgroupVersion === 'v1' ? plan.cloneFlags : undefined);
       return new ShimContainer({ id, stateDir: request.stateDir, launcher: true }, session, hello, release);
     } catch (error) {
       if (release) session.kill();
@@ -104,29 +89,27 @@ export class ShimLaunch implements PendingLaunch {
   #planOf(request: LaunchRequest): Announced {
     if (!this.#announced) {
       const plan = this.#check(request);
-      return { request, plan, done: this.#clone(plan) };
+      return { request, plan, cloned: this.#clone(plan) };
     }
     if (this.#announced.request !== request) throw invalidRequest('request', 'it is not the one that was announced');
     if (this.#launched) throw launchedAlready(this.#id);
     return this.#announced;
   }
 
-  /** Sees to a process that is cloned as the plan wants it. Resolves with how many steps it has got with that. */
-  async #clone(plan: ShimPlan): Promise<number> {
-    if (this.#cloneFlags === plan.cloneFlags && plan.cgroup === '') return 0;
-    if (this.#cloneFlags !== undefined) {
+  /** Sees to a first process that is cloned as the plan wants it. */
+  async #clone(plan: ShimPlan): Promise<void> {
+    const { cloneFlags } = this.#begun;
+    if (cloneFlags === plan.cloneFlags && plan.cgroup === '') return;
+    if (cloneFlags !== undefined) {
       await this.#end();
-      this.#shim = startShim(this.#id);
-      this.#shim.catch(() => undefined);
+      this.#begun = { shim: startShim(this.#id, this.#id), cloneFlags: undefined };
     }
-    this.#cloneFlags = plan.cloneFlags;
-    const shim = await this.#shim.catch(() => undefined);
+    const shim = await this.#begun.shim.catch(() => undefined);
     shim?.session.write(cloneFrame(plan));
-    return plan.early;
   }
 
   async #end(): Promise<void> {
-    const shim = await this.#shim.catch(() => undefined);
+    const shim = await this.#begun.shim.catch(() => undefined);
     shim?.session.end();
     await shim?.session.closed;
   }
@@ -145,49 +128,23 @@ export class ShimLaunch implements PendingLaunch {
 interface Announced {
   readonly request: LaunchRequest;
   readonly plan: ShimPlan;
-  /** How many of the steps the process has been given. */
-  readonly done: Promise<number>;
-}
-
-interface StartedShim {
-  readonly session: ShimSession;
-  /** Rejects if there is no shim at the other end. */
-  readonly started: Promise<void>;
-}
-
-/** With `cloneFlags`, the shim clones a first process at once. */
-async function startShim(id: ContainerId, cloneFlags?: number): Promise<StartedShim> {
-  const executable = await shimExecutable();
-  const explain = (error: unknown): never => {
-    throw toGantryError(error, `starting the shim of container ${id}`);
-  };
-  try {
-    const { socket, started } = addon().spawn(executable, ['gantry-shim', id]);
-    const session = new ShimSession(id, new Socket({ fd: socket, readable: true, writable: true }));
-    if (cloneFlags !== undefined) session.write(cloneFrame({ cloneFlags, cgroup: '', steps: [], early: 0 }));
-    const explained = started.catch(explain);
-    explained.catch(() => undefined);
-    return { session, started: explained };
-  } catch (error) {
-    return explain(error);
-  }
-}
-
-function cloneFrame({ cloneFlags, cgroup, steps, early }: Omit<ShimPlan, 'version'>): Uint8Array {
-  return encodeFrame({ op: 'clone', version: protocolVersion, cloneFlags, cgroup, steps: steps.slice(0, early) });
+  /** Resolves when the first process has been asked for, or is there. */
+  readonly cloned: Promise<void>;
 }
 
 function launchFrame(
-  { stateDir }: LaunchRequest,
-  steps: readonly Step[],
+  { id, stateDir }: LaunchRequest,
+  { steps, unshareFlags }: ShimPlan,
   { maxBytes, maxFiles }: LogLimits,
   release: boolean,
 ): Uint8Array {
   return encodeFrame({
     op: 'launch',
+    id,
     stateDir,
     logMaxBytes: maxBytes,
     logMaxFiles: maxFiles,
+    unshare: unshareFlags,
     release: release ? 1 : 0,
     steps,
   });

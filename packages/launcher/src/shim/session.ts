@@ -19,7 +19,7 @@ const { SIGKILL } = constants.signals;
  * launch fail knows that the shim is through with it. An open session keeps the host's event loop alive.
  */
 export class ShimSession {
-  readonly #id: ContainerId;
+  #id: ContainerId;
   readonly #socket: Socket;
   readonly #decoder = new FrameDecoder();
   readonly #hello = new Deferred<HelloMessage>();
@@ -59,6 +59,21 @@ export class ShimSession {
   /** Resolves when both ends are closed, whatever the reason. */
   get closed(): Promise<void> {
     return this.#closed.promise;
+  }
+
+  get hasClosed(): boolean {
+    return this.#closed.settled;
+  }
+
+  /** Lets the host's event loop end although the session is open. */
+  unref(): void {
+    this.#socket.unref();
+  }
+
+  /** From now on the session is about this container, and keeps the event loop alive. */
+  adopt(id: ContainerId): void {
+    this.#id = id;
+    this.#socket.ref();
   }
 
   /** What went wrong, once something has. */

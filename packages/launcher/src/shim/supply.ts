@@ -1,0 +1,106 @@
+import type { ContainerId } from '@gantry/interface';
+import { type StartedShim, startShim } from './spawn.js';
+
+/** Milliseconds after a launch before a spare is made: the launch's own program goes first. */
+const spareDelay = 5;
+
+/** Milliseconds that a spare is kept. */
+const spareTime = 10_000;
+
+/** Room for the id of a container, which a spare does not know yet. */
+const spareTitle = 'spare'.padEnd(64);
+
+/** A shim, begun for a launch. */
+export interface BegunShim {
+  readonly shim: Promise<StartedShim>;
+  /** How its first process was cloned on cgroup v1; undefined while there is none. */
+  readonly cloneFlags: number | undefined;
+}
+
+/**
+ * Shims for launches, made ahead of what is known of these: containers of one host program have the same namespaces, as a rule. A
+ * launch gets a shim with a first process of the last one's kind, which it need not take. If there was a launch lately that
+ * shim has even been there before: a spare, one at most, that ends with the host program, and after 10 s.
+ */
+export class ShimSupply {
+  readonly #keepsSpare: boolean;
+  /** Of the last launch; undefined before the first, and where a process cannot be cloned ahead. */
+  #cloneFlags: number | undefined;
+  #spare: Spare | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(keepsSpare: boolean) {
+    this.#keepsSpare = keepsSpare;
+  }
+
+  begin(id: ContainerId): BegunShim {
+    const cloneFlags = this.#cloneFlags;
+    const shim = this.#takeSpare(id) ?? startShim(id, id, cloneOptions(cloneFlags));
+    // Told by the launch; one that comes to nothing wants to know nothing.
+    shim.catch(() => undefined);
+    return { shim, cloneFlags };
+  }
+
+  /** How a launch that goes well has its process cloned, which the next one's will be, too; undefined if that has to wait for it. */
+  learn(cloneFlags: number | undefined): void {
+    if (cloneFlags !== this.#cloneFlags) this.#drop();
+    this.#cloneFlags = cloneFlags;
+    if (!this.#keepsSpare || this.#spare) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#makeSpare(), spareDelay).unref();
+  }
+
+  /** Ends the spare; a launch may make another one. */
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.#drop();
+  }
+
+  #makeSpare(): void {
+    const shim = startShim('spare', spareTitle, cloneOptions(this.#cloneFlags)).then((started) => {
+      started.session.unref();
+      return started;
+    });
+    shim.catch(() => undefined);
+    this.#spare = { shim, user: userOf() };
+    this.#timer = setTimeout(() => void this.#drop(), spareTime).unref();
+  }
+
+  #takeSpare(id: ContainerId): Promise<StartedShim> | undefined {
+    const spare = this.#spare;
+    if (!spare) return undefined;
+    // A host program that has changed its user since is not to start anything as the user before.
+    if (spare.user !== userOf()) {
+      void this.#drop();
+      return undefined;
+    }
+    clearTimeout(this.#timer);
+    this.#spare = undefined;
+    return spare.shim.then(async ({ session, started }) => {
+      if (session.hasClosed) return startShim(id, id, cloneOptions(this.#cloneFlags));
+      session.adopt(id);
+      return { session, started };
+    });
+  }
+
+  async #drop(): Promise<void> {
+    const spare = this.#spare;
+    this.#spare = undefined;
+    const shim = await spare?.shim.catch(() => undefined);
+    shim?.session.end();
+    await shim?.session.closed;
+  }
+}
+
+interface Spare {
+  readonly shim: Promise<StartedShim>;
+  readonly user: string;
+}
+
+function userOf(): string {
+  return [process.geteuid?.(), process.getegid?.(), ...(process.getgroups?.() ?? [])].join();
+}
+
+function cloneOptions(cloneFlags: number | undefined) {
+  return cloneFlags === undefined ? undefined : { cloneFlags, cgroup: '' };
+}
