@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import type { ExecSpec } from '@gantry/interface';
 import type { Console } from '../console.js';
 import { exitCode } from '../exit-code.js';
@@ -27,8 +28,10 @@ export async function exec(
   };
   await using containerizer = await openContainerizer(options, (line) => console.stderr.write(`gantry: ${line}\n`));
   await using entered = await containerizer.exec(id, spec, { signal });
-  const end = () => void entered[Symbol.asyncDispose]();
-  signal.addEventListener('abort', end, { once: true });
+  // Its streams are then read to their end. If there is nobody to be asked, the exit says so.
+  const end = () => void entered.signal(constants.signals.SIGKILL).catch(() => undefined);
+  if (signal.aborted) end();
+  else signal.addEventListener('abort', end, { once: true });
   if (options.interactive) console.stdin.pipe(entered.stdin);
   else entered.stdin.end();
   const copy = async (name: 'stdout' | 'stderr') => {
