@@ -19,47 +19,36 @@ constexpr auto kLongestWait = std::chrono::milliseconds(20);
 
 }  // namespace
 
-int BlobReader::Thread::Start(BlobReader& reader, void (BlobReader::*run)()) {
-  reader_ = &reader;
-  run_ = run;
+int BlobReader::Start() {
+  memory_.reset(static_cast<uint8_t*>(malloc(kMemorySize)), free);
+  if (compression_ == Compression::kGzip) inputMemory_.reset(new (std::nothrow) uint8_t[kInputSize]);
+  if (!memory_ || (compression_ == Compression::kGzip && !inputMemory_)) return ENOMEM;
+
   // Signals are for the threads of the host program.
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   const int error = pthread_create(
       &thread_, nullptr,
-      [](void* argument) -> void* {
-        auto* self = static_cast<Thread*>(argument);
-        (self->reader_->*self->run_)();
+      [](void* self) -> void* {
+        static_cast<BlobReader*>(self)->Work();
         return nullptr;
       },
       this);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (error != 0) reader_ = nullptr;
+  isStarted_ = error == 0;
   return error;
 }
 
-void BlobReader::Thread::Join() {
-  if (reader_ != nullptr) pthread_join(thread_, nullptr);
-  reader_ = nullptr;
-}
-
-int BlobReader::Start() {
-  memory_.reset(static_cast<uint8_t*>(malloc(kMemorySize)), free);
-  if (compression_ == Compression::kGzip) inputMemory_.reset(new (std::nothrow) uint8_t[kInputSize]);
-  if (!memory_ || (compression_ == Compression::kGzip && !inputMemory_)) return ENOMEM;
-  const int error = inflating_.Start(*this, &BlobReader::Inflate);
-  return error != 0 ? error : hashing_.Start(*this, &BlobReader::Hash);
-}
-
 void BlobReader::Stop() {
+  if (!isStarted_) return;
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;
   }
   changed_.notify_all();
-  inflating_.Join();
-  hashing_.Join();
+  pthread_join(thread_, nullptr);
+  isStarted_ = false;
 }
 
 void BlobReader::Allow(uint64_t bytes, bool isComplete) {
@@ -79,10 +68,10 @@ BlobReader::Found BlobReader::Next(Piece& piece) {
     released_++;
     changed_.notify_all();
   }
-  changed_.wait_for(lock, kLongestWait, [this] {
-    const bool isOver = last_ == Fill::kEnd ? isHashed_ : last_ != Fill::kGoesOn;
-    return released_ < filled_ || isOver || starved_ || stop_;
-  });
+  const auto isNews = [this] { return released_ < filled_ || last_ != Fill::kGoesOn || starved_ || stop_; };
+  while (!isNews() && HashPiece(lock)) {
+  }
+  changed_.wait_for(lock, kLongestWait, isNews);
   if (released_ < filled_) {
     piece = PieceAt(released_);
     isTaken_ = true;
@@ -90,7 +79,7 @@ BlobReader::Found BlobReader::Next(Piece& piece) {
   }
   switch (last_) {
     case Fill::kEnd:
-      return isHashed_ ? Found::kEnd : Found::kNothing;
+      return Found::kEnd;
     case Fill::kMalformed:
       return Found::kMalformed;
     case Fill::kSystemError:
@@ -105,7 +94,7 @@ uint64_t BlobReader::position() {
   return position_;
 }
 
-void BlobReader::Inflate() {
+void BlobReader::Work() {
   const uint8_t* previousEnd = nullptr;
   for (unsigned index = 0; AwaitFreePiece(); index = (index + 1) % kPieces) {
     uint8_t* const floor = memory_.get() + index * (inflate::kWindowSize + kPieceSize);
@@ -120,36 +109,26 @@ void BlobReader::Inflate() {
   }
 }
 
-void BlobReader::Hash() {
-  for (Piece piece; AwaitFilledPiece(piece);) {
-    digest_.Update(memory_.get() + piece.offset, piece.size);
-    {
-      const std::lock_guard lock(mutex_);
-      hashed_++;
-    }
-    changed_.notify_all();
-  }
-  std::vector<uint8_t> finished = digest_.Finish();
-  {
-    const std::lock_guard lock(mutex_);
-    finished_ = std::move(finished);
-    isHashed_ = true;
-  }
-  changed_.notify_all();
-}
-
-bool BlobReader::AwaitFilledPiece(Piece& piece) {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return hashed_ < filled_ || last_ != Fill::kGoesOn || stop_; });
-  if (hashed_ == filled_ || stop_) return false;
-  piece = PieceAt(hashed_);
-  return true;
-}
-
 bool BlobReader::AwaitFreePiece() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return filled_ - std::min(hashed_, released_) < kPieces || stop_; });
+  const auto isFree = [this] { return filled_ - std::min(hashed_, released_) < kPieces || stop_; };
+  while (!isFree() && HashPiece(lock)) {
+  }
+  changed_.wait(lock, isFree);
   return !stop_;
+}
+
+bool BlobReader::HashPiece(std::unique_lock<std::mutex>& lock) {
+  if (isHashing_ || hashed_ == filled_) return false;
+  isHashing_ = true;
+  const Piece piece = PieceAt(hashed_);
+  lock.unlock();
+  digest_.Update(memory_.get() + piece.offset, piece.size);
+  lock.lock();
+  hashed_++;
+  isHashing_ = false;
+  changed_.notify_all();
+  return true;
 }
 
 BlobReader::Piece BlobReader::PieceAt(uint64_t number) const {
@@ -159,11 +138,16 @@ BlobReader::Piece BlobReader::PieceAt(uint64_t number) const {
 
 // What came before a fault is handed over like the rest.
 void BlobReader::Publish(size_t size, Fill fill) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (size > 0) sizes_[filled_++ % kPieces] = size;
-    last_ = fill;
+  std::unique_lock lock(mutex_);
+  if (size > 0) sizes_[filled_++ % kPieces] = size;
+  if (fill == Fill::kEnd) {
+    changed_.notify_all();
+    while (hashed_ < filled_ && !stop_) {
+      if (!HashPiece(lock)) changed_.wait(lock);
+    }
+    finished_ = digest_.Finish();
   }
+  last_ = fill;
   changed_.notify_all();
 }
 

@@ -1,5 +1,5 @@
-// Reads and decompresses a layer blob in a thread of its own, and hashes it in another: meanwhile the caller uses what came
-// before. The threads make no system call but pread, and are joined before the reader goes.
+// Reads and decompresses a layer blob in a thread of its own: meanwhile the caller uses what came before. Whoever of the two has
+// to wait for the other hashes. The thread makes no system call but pread, and is joined before the reader goes.
 #pragma once
 
 #include <pthread.h>
@@ -29,8 +29,8 @@ class BlobReader {
   };
 
   // Pieces fit a processor's cache; of some, one is filled, one is hashed and one is used at any time.
-  static constexpr size_t kPieceSize = 512 * 1024;
-  static constexpr unsigned kPieces = 4;
+  static constexpr size_t kPieceSize = 256 * 1024;
+  static constexpr unsigned kPieces = 8;
   static constexpr size_t kMemorySize = kPieces * (inflate::kWindowSize + kPieceSize);
 
   BlobReader(Fd file, Compression compression, ArchiveDigest digest)
@@ -39,10 +39,10 @@ class BlobReader {
   BlobReader& operator=(const BlobReader&) = delete;
   ~BlobReader() { Stop(); }
 
-  // Starts the threads. Returns an errno.
+  // Starts the thread. Returns an errno.
   int Start();
 
-  // Ends the threads. Idempotent.
+  // Ends the thread. Idempotent.
   void Stop();
 
   // That many bytes of the file may be read; no more will be if it is complete.
@@ -69,23 +69,11 @@ class BlobReader {
   // How the filling of a piece, or a part of it, came out.
   enum class Fill { kGoesOn, kEnd, kMalformed, kSystemError, kStopped };
 
-  // A thread that runs a method of this object, until it returns.
-  class Thread {
-   public:
-    int Start(BlobReader& reader, void (BlobReader::*run)());
-    void Join();
-
-   private:
-    BlobReader* reader_ = nullptr;
-    void (BlobReader::*run_)() = nullptr;
-    pthread_t thread_ = {};
-  };
-
-  void Inflate();
-  void Hash();
-  // The piece that is to be hashed next; false if there will be none.
-  bool AwaitFilledPiece(Piece& piece);
+  void Work();
+  // Hashes pieces meanwhile; false if the thread is to end.
   bool AwaitFreePiece();
+  // Hashes the next piece if there is one that nobody is hashing; the lock is open meanwhile.
+  bool HashPiece(std::unique_lock<std::mutex>& lock);
   Piece PieceAt(uint64_t number) const;
   void Publish(size_t size, Fill fill);
   Fill FillPiece(const uint8_t* floor, uint8_t*& out, uint8_t* end);
@@ -99,12 +87,10 @@ class BlobReader {
   const Compression compression_;
   std::shared_ptr<uint8_t> memory_;
 
-  // The inflating thread's own.
+  // The thread's own.
   std::unique_ptr<uint8_t[]> inputMemory_;
   inflate::Input input_;
   GzipDecoder gzip_;
-  // The hashing thread's own.
-  ArchiveDigest digest_;
 
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -118,18 +104,20 @@ class BlobReader {
   uint64_t filled_ = 0;
   uint64_t hashed_ = 0;
   uint64_t released_ = 0;
-  bool isHashed_ = false;
+  bool isHashing_ = false;
   size_t sizes_[kPieces] = {};
   Fill last_ = Fill::kGoesOn;
 
   // Set before `last_`.
   const char* problem_ = "";
   int error_ = 0;
-  // Set before `isHashed_`.
   std::vector<uint8_t> finished_;
 
-  Thread inflating_;
-  Thread hashing_;
+  // Used by who has set `isHashing_`.
+  ArchiveDigest digest_;
+
+  pthread_t thread_ = {};
+  bool isStarted_ = false;
 };
 
 }  // namespace gantry

@@ -1,4 +1,4 @@
-// The addon's BlobReader: the bytes of a layer blob, piece by piece, decompressed and hashed in other threads.
+// The addon's BlobReader: the bytes of a layer blob, piece by piece, decompressed and hashed in another thread.
 #include <errno.h>
 #include <fcntl.h>
 

@@ -1,10 +1,9 @@
-// Processes and descriptors for the host: sealed executables, spawning, pidfds, advisory locks.
+// Processes and descriptors for the host: sealed executables, spawning, pidfds.
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/memfd.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -208,33 +207,6 @@ Napi::Value Spawn(const Napi::CallbackInfo& info) {
   return spawned;
 }
 
-class FlockTask final : public Task {
- public:
-  FlockTask(Napi::Env env, int fd, int operation) : Task(env), fd_(fd), operation_(operation) {}
-
- private:
-  void Run() final {
-    int result;
-    do {
-      result = flock(fd_, operation_);
-    } while (result != 0 && errno == EINTR);
-    taken_ = result == 0;
-    if (!taken_ && errno != EWOULDBLOCK) Fail(errno, "flock");
-  }
-  Napi::Value Result(Napi::Env env) final { return Napi::Boolean::New(env, taken_); }
-
-  int fd_;
-  int operation_;
-  bool taken_ = false;
-};
-
-Napi::Value Flock(const Napi::CallbackInfo& info) {
-  std::string mode = info[1].ToString().Utf8Value();
-  int operation = mode == "exclusive" ? LOCK_EX : mode == "shared" ? LOCK_SH : LOCK_UN;
-  if (info[2].ToBoolean()) operation |= LOCK_NB;
-  return (new FlockTask(info.Env(), info[0].As<Napi::Number>().Int32Value(), operation))->Start();
-}
-
 Napi::Value PidfdOpen(const Napi::CallbackInfo& info) {
   long fd = syscall(SYS_pidfd_open, info[0].As<Napi::Number>().Int32Value(), 0);
   if (fd < 0) SystemError(info.Env(), errno, "pidfd_open").ThrowAsJavaScriptException();
@@ -260,7 +232,6 @@ void CloseFd(const Napi::CallbackInfo& info) {
 void InitProcess(Napi::Env env, Napi::Object exports) {
   exports.Set("sealedExecutable", Napi::Function::New(env, SealedExecutable));
   exports.Set("spawn", Napi::Function::New(env, Spawn));
-  exports.Set("flock", Napi::Function::New(env, Flock));
   exports.Set("pidfdOpen", Napi::Function::New(env, PidfdOpen));
   exports.Set("pidfdSendSignal", Napi::Function::New(env, PidfdSendSignal));
   exports.Set("closeFd", Napi::Function::New(env, CloseFd));

@@ -1,9 +1,9 @@
 /**
- * Reads a file from its start, decompresses and hashes it in threads of its own, some pieces ahead. One piece is in use at
+ * Reads a file from its start in a thread of its own, decompresses and hashes it, some pieces ahead. One piece is in use at
  * a time. Takes a copy of the descriptor; the file's own position is left alone.
  */
 export interface BlobReader {
-  /** Lets the threads read that many bytes from the file's start, and, with `isComplete`, end there. What was allowed stays so. */
+  /** Lets the thread read that many bytes from the file's start, and, with `isComplete`, end there. What was allowed stays so. */
   allow(bytes: number, isComplete: boolean): void;
   /**
    * Gives back the piece before, whose memory is used again, and waits some milliseconds for the next. `starved`: all that
@@ -15,7 +15,7 @@ export interface BlobReader {
   position(): number;
   /** Of all that came out, after `end`; throws before. */
   digest(): Buffer;
-  /** Ends the threads. Idempotent; garbage collection and the end of a worker close, too. */
+  /** Ends the thread. Idempotent; garbage collection and the end of a worker close, too. */
   close(): void;
 }
 

@@ -24,9 +24,4 @@ export interface ProcessAddon {
   pidfdSendSignal(pidfd: number, signal: number): void;
   /** Closes a descriptor that one of these calls gave. */
   closeFd(fd: number): void;
-  /**
-   * Takes or gives up an advisory lock on an open file, as flock(2). Resolves with false if `nonblocking` and another holds it.
-   * A call that waits occupies one thread of the pool, so wait only where the holder is known to be quick.
-   */
-  flock(fd: number, mode: 'exclusive' | 'shared' | 'unlock', nonblocking: boolean): Promise<boolean>;
 }

@@ -1,12 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, openSync, readFileSync, readlinkSync, writeSync } from 'node:fs';
+import { readFileSync, readlinkSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { addon } from '../src/addon.js';
-import { removeStateDirs, stateDir } from './support/shim-session.js';
-
-afterEach(removeStateDirs);
 
 describe('sealedExecutable', () => {
   it('copies a file that nobody can change any more', async () => {
@@ -73,25 +69,5 @@ describe('pidfds', () => {
   it('are refused for a process that is absent', () => {
     const gone = spawnSync('/bin/true').pid;
     expect(() => addon().pidfdOpen(gone)).toThrow(expect.objectContaining({ code: 'ESRCH', syscall: 'pidfd_open' }));
-  });
-});
-
-describe('flock', () => {
-  it('excludes other holders, and lets shared ones in together', async () => {
-    const path = join(stateDir(), 'lock');
-    const [first, second] = [openSync(path, 'w'), openSync(path, 'r')];
-    expect(await addon().flock(first, 'exclusive', true)).toBe(true);
-    expect(await addon().flock(second, 'shared', true)).toBe(false);
-    const waiting = addon().flock(second, 'exclusive', false);
-    expect(await addon().flock(first, 'unlock', false)).toBe(true);
-    expect(await waiting).toBe(true);
-    expect(await addon().flock(second, 'shared', true)).toBe(true);
-    expect(await addon().flock(first, 'shared', true)).toBe(true);
-    closeSync(first);
-    closeSync(second);
-  });
-
-  it('rejects for a descriptor that is none', async () => {
-    await expect(addon().flock(-1, 'shared', true)).rejects.toMatchObject({ code: 'EBADF', syscall: 'flock' });
   });
 });
