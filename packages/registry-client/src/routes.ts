@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import type http from 'node:http';
 import type https from 'node:https';
+import { setImmediate } from 'node:timers/promises';
+import { createSecureContext } from 'node:tls';
 import { HttpAgent, HttpsAgent } from './agents.js';
 import type { CertificateSource, RegistryCertificates } from './certificates.js';
 import type { ProxyChoice } from './proxies.js';
@@ -24,6 +26,20 @@ export interface Route {
 
 const mostAgents = 100;
 
+let authorities: Promise<void> | undefined;
+
+/**
+ * Has Node.js read the authorities that it knows. It does so once, which takes some milliseconds: in a turn of the event loop of
+ * its own they do not add to those of a first request.
+ */
+function readAuthorities(): Promise<void> {
+  authorities ??= setImmediate().then(() => {
+    createSecureContext();
+    return setImmediate();
+  });
+  return authorities;
+}
+
 /** The agents of a transport: one for plain HTTP, and one for each proxy and set of certificates. */
 export class Routes {
   readonly #options: RouteOptions;
@@ -37,6 +53,7 @@ export class Routes {
   /** Fails as the source of certificates does. */
   async to(url: URL): Promise<Route> {
     const secure = url.protocol === 'https:';
+    if (secure) await readAuthorities();
     const proxy = this.#options.proxyFor(url);
     const certificates = secure ? await this.#options.certificates?.(url.host) : undefined;
     const httpsAgent = this.#agent(secure ? proxy : undefined, certificates ?? {});
