@@ -26,14 +26,17 @@ async function gantry(
 }
 
 describe('the gantry command line', () => {
-  it.each([[['frobnicate']], [['run']], [['run', '--memory', 'lots', 'busybox']]])(
-    'refuses %j with status 2',
-    async (argv) => {
-      const { status, stderr } = await gantry(argv);
-      expect(status).toBe(2);
-      expect(stderr).toMatch(/error|unknown|missing/);
-    },
-  );
+  it.each([
+    [['frobnicate']],
+    [['run']],
+    [['run', '--memory', 'lots', 'busybox']],
+    [['logs', 'x', '--since', 'then']],
+    [['logs', 'x', '-n', '-1']],
+  ])('refuses %j with status 2', async (argv) => {
+    const { status, stderr } = await gantry(argv);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/error|unknown|missing/);
+  });
 
   it('explains itself', async () => {
     const { status, stdout } = await gantry(['--help']);
@@ -89,6 +92,10 @@ requires({ root: true })('the gantry command', () => {
     const following = gantry([...places, 'logs', '-f', 'background'], log.signal);
     await gantry([...places, 'kill', '-s', 'USR1', 'background']);
     expect(await following).toMatchObject({ status: 0, stdout: 'up\n' });
+    const logs = ['logs', 'background'];
+    expect(await gantry([...places, ...logs, '--since', '1h', '--tail', '1'])).toMatchObject({ stdout: 'up\n' });
+    expect(await gantry([...places, ...logs, '--tail', '0'])).toMatchObject({ status: 0, stdout: '' });
+    expect(await gantry([...places, ...logs, '--since', '2999-01-01'])).toMatchObject({ status: 0, stdout: '' });
     expect((await gantry([...places, 'ps', '-a'])).stdout).toMatch(/background .* exited 6 /);
     expect((await gantry([...places, 'rm', 'background'])).status).toBe(0);
     expect((await gantry([...places, 'logs', 'background'])).status).toBe(125);

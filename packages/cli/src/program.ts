@@ -9,7 +9,8 @@ import { rm } from './commands/rm.js';
 import { type RunOptions, run } from './commands/run.js';
 import type { Console } from './console.js';
 import { defaultRoot, defaultStateRoot } from './places.js';
-import { parsePositive, parseSize } from './sizes.js';
+import { parseCount, parsePositive, parseSize } from './sizes.js';
+import { parseTime } from './times.js';
 
 const collect = (value: string, all: readonly string[]): string[] => [...all, value];
 
@@ -108,6 +109,8 @@ function buildProgram(console: Console, signal: AbortSignal, set: (result: Promi
     .description('show what a container wrote')
     .option('-f, --follow', 'go on until it ends')
     .option('-t, --timestamps', 'start every line with its time')
+    .option('-n, --tail <lines>', 'the last lines only, and what follows', parseCount)
+    .option('--since <time>', 'what was written since then: 2026-01-31T12:00:00Z, or 90s, 10m, 3h ago', parseTime)
     .action((id: string, _, command: Command) => set(logs(id, command.optsWithGlobals(), console, signal)));
 
   program

@@ -18,3 +18,9 @@ export function parsePositive(text: string): number {
   if (!Number.isFinite(number) || number <= 0) throw new InvalidArgumentError('give a number above 0.');
   return number;
 }
+
+/** A whole number, 0 included. */
+export function parseCount(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('give a whole number.');
+  return Number(text);
+}

@@ -53,6 +53,10 @@ export interface LogOptions {
   /** Keep waiting for more until the container ends. Default false. */
   readonly follow?: boolean;
   readonly stream?: 'stdout' | 'stderr';
+  /** Leave out what was written before: milliseconds since the epoch. */
+  readonly since?: number;
+  /** Of what is there at the start, the last so many lines only; 0 for none. Default: all. */
+  readonly tail?: number;
 }
 
 /** Turns finished documents into processes, each guarded by a shim that outlives the host program. */

@@ -49,6 +49,27 @@ describe('reading the log of a state folder', () => {
     await expect(follow[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
+  it('gives the last lines only, each whole, and those of some time on', async () => {
+    const text = Array.from({ length: 5000 }, (_, index) => line(String(index))).join('');
+    write('log.1', text);
+    write('log', line('out-', 'stdout', 'P') + line('err-', 'stderr', 'P') + line('err', 'stderr') + line('put'));
+    expect(await read({ tail: 0 })).toEqual([]);
+    expect(await read({ tail: 1 })).toEqual(['out-', 'put\n']);
+    expect(await read({ tail: 2 })).toEqual(['out-', 'err-', 'err\n', 'put\n']);
+    expect(await read({ tail: 3 })).toEqual(['4999\n', 'out-', 'err-', 'err\n', 'put\n']);
+    expect(await read({ tail: 4000 })).toHaveLength(4002);
+    expect((await read({ tail: 4000 }))[0]).toBe('1002\n');
+    expect(await read({ tail: 9000 })).toHaveLength(5004);
+    expect(await read({ tail: 1, stream: 'stderr' })).toEqual(['err-', 'err\n']);
+    write('log', `${line('early')}${line('late').replace('03:04:05', '03:04:06')}`);
+    const since = Date.parse('2026-01-02T03:04:06Z');
+    expect(await read({ since })).toEqual(['late\n']);
+    expect(await read({ since, tail: 5 })).toEqual(['late\n']);
+    for (const tail of [-1, 1.5, Number.NaN]) {
+      await expect(read({ tail })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', details: { field: 'tail' } });
+    }
+  });
+
   it('leaves out a torn last line', async () => {
     write('log', `${line('a')}2026-01-02T03:04:05.000000001Z std`);
     expect(await read()).toEqual(['a\n']);

@@ -1,15 +1,24 @@
 import type { Console } from '../console.js';
 import { type GlobalOptions, openContainerizer } from '../places.js';
 
+export interface LogsOptions {
+  readonly follow?: boolean;
+  readonly timestamps?: boolean;
+  readonly since?: number;
+  readonly tail?: number;
+}
+
 /** `gantry logs`: what a container wrote, each stream to its own; with `--follow` until it ends or the caller interrupts. */
 export async function logs(
   id: string,
-  options: GlobalOptions & { readonly follow?: boolean; readonly timestamps?: boolean },
+  options: GlobalOptions & LogsOptions,
   console: Console,
   signal: AbortSignal,
 ): Promise<number> {
   await using containerizer = await openContainerizer(options, (line) => console.stderr.write(`gantry: ${line}\n`));
-  for await (const entry of containerizer.logs(id, { follow: options.follow ?? false, signal })) {
+  const { follow = false, since, tail } = options;
+  const chosen = { follow, ...(since === undefined ? {} : { since }), ...(tail === undefined ? {} : { tail }) };
+  for await (const entry of containerizer.logs(id, { ...chosen, signal })) {
     if (options.timestamps) console[entry.stream].write(`${new Date(entry.at).toISOString()} `);
     console[entry.stream].write(entry.data);
   }

@@ -1,6 +1,7 @@
-import { type LogEntry, type LogOptions, throwIfAborted, toGantryError } from '@gantry/interface';
+import { GantryError, type LogEntry, type LogOptions, throwIfAborted, toGantryError } from '@gantry/interface';
 import { LogDecoder } from './decoder.js';
 import { type LogFile, openNextLog } from './files.js';
+import { LogTail } from './tail.js';
 import { LogWatch } from './watch.js';
 
 const chunkSize = 64 * 1024;
@@ -8,11 +9,14 @@ const chunkSize = 64 * 1024;
 /**
  * The entries of a container's log, rotated files included, oldest first. With `follow` it goes on until the exit
  * record is there or no shim is. A line that is torn at the end of a file, as a crash of the machine leaves it, is left out.
+ * `INVALID_ARGUMENT` for a `tail` that is no count.
  */
 export async function* readLog(stateDir: string, options: LogOptions): AsyncGenerator<LogEntry, void, undefined> {
-  const { signal, stream } = options;
+  const { signal, stream, since = Number.NEGATIVE_INFINITY } = options;
   const what = `reading the log in ${stateDir}`;
   throwIfAborted(signal, what);
+  const isWanted = (entry: LogEntry) => (stream === undefined || entry.stream === stream) && entry.at >= since;
+  let tail = tailOf(options.tail);
   const watch = options.follow ? await LogWatch.open(stateDir) : undefined;
   const log = new LogCursor(stateDir);
   try {
@@ -21,8 +25,14 @@ export async function* readLog(stateDir: string, options: LogOptions): AsyncGene
       over = watch ? await watch.over() : true;
       for await (const entries of log.rest()) {
         throwIfAborted(signal, what);
-        for (const entry of entries) if (stream === undefined || entry.stream === stream) yield entry;
+        for (const entry of entries) {
+          if (!isWanted(entry)) continue;
+          if (tail) tail.push(entry);
+          else yield entry;
+        }
       }
+      if (tail) yield* tail.entries();
+      tail = undefined;
       throwIfAborted(signal, what);
       if (watch && !over) await watch.changed(signal, what);
     }
@@ -30,6 +40,12 @@ export async function* readLog(stateDir: string, options: LogOptions): AsyncGene
     watch?.close();
     await log.close();
   }
+}
+
+function tailOf(lines: number | undefined): LogTail | undefined {
+  if (lines === undefined) return undefined;
+  if (Number.isSafeInteger(lines) && lines >= 0) return new LogTail(lines);
+  throw new GantryError('INVALID_ARGUMENT', `tail: ${lines} is not a count of lines`, { details: { field: 'tail' } });
 }
 
 /** A place in the chain of log files. */
