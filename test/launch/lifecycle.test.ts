@@ -1,5 +1,7 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type LaunchStep, launchStepChannel } from '@gantry/containerizer';
 import { type ContainerState, isGantryError } from '@gantry/interface';
 import { createRegistryClient } from '@gantry/registry-client';
 import { createImageStore } from '@gantry/store';
@@ -44,6 +46,41 @@ requires({ root: true })('the life of a container', () => {
       'DESTROYING',
       'DESTROYED',
     ]);
+  });
+
+  it('is told to who follows the events, and each step of its launch to who listens to the channel', async () => {
+    const steps: LaunchStep[] = [];
+    const note = (step: unknown) => steps.push(step as LaunchStep);
+    subscribe(launchStepChannel, note);
+    const abort = new AbortController();
+    const events = host.containerizer.events();
+    const left = host.containerizer.events();
+    const aborted = host.containerizer.events({ signal: abort.signal });
+    const { termination, id } = await host.run(sh('exit 3'));
+    unsubscribe(launchStepChannel, note);
+    const seen: string[] = [];
+    for await (const event of events) {
+      seen.push(event.type === 'state' ? event.to : event.type);
+      if (event.type !== 'terminated') continue;
+      expect(event.termination).toEqual(termination);
+      break;
+    }
+    expect(seen).toEqual([
+      ...['STARTING', 'PROVISIONING', 'PREPARING', 'ISOLATING', 'RUNNING', 'DESTROYING', 'DESTROYED'],
+      'terminated',
+    ]);
+    expect(await events.next()).toEqual({ value: undefined, done: true });
+    expect(await left.return?.()).toMatchObject({ done: true });
+    abort.abort();
+    const both = await Promise.allSettled([aborted.next(), aborted.next()]);
+    for (const { status } of both) expect(status).toBe('rejected');
+    expect(() => host.containerizer.events({ signal: abort.signal })).toThrow('aborted');
+
+    const { timings } = await host.containerizer.status(id);
+    const sums = new Map<string, number>();
+    for (const { step, duration } of steps) sums.set(step, (sums.get(step) ?? 0) + duration);
+    expect(Object.fromEntries(sums)).toEqual(timings);
+    expect(new Set(steps.map((step) => step.id))).toEqual(new Set([id]));
   });
 
   it('reports the signal that ended it', async () => {

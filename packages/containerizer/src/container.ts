@@ -7,6 +7,7 @@ import {
   type LaunchedContainer,
   type LaunchRequest,
 } from '@gantry/interface';
+import { tellStep } from './diagnostics.js';
 import type { ContainerRecord } from './record.js';
 import { signalName } from './signals.js';
 import type { CheckedSpec } from './spec.js';
@@ -97,7 +98,9 @@ export class Container {
     try {
       return await run();
     } finally {
-      this.#timings[step] = (this.#timings[step] ?? 0) + performance.now() - start;
+      const duration = performance.now() - start;
+      this.#timings[step] = (this.#timings[step] ?? 0) + duration;
+      tellStep({ id: this.id, step, start, duration });
     }
   }
 

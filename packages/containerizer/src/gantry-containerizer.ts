@@ -4,6 +4,7 @@ import {
   type CommitOptions,
   type ContainerId,
   type Containerizer,
+  type ContainerizerEvent,
   type ContainerizerEvents,
   type ContainerSpec,
   type ContainerState,
@@ -28,6 +29,7 @@ import { commitContainer } from './commit.js';
 import { Container } from './container.js';
 import { composeRequest, prepareContext, resolveSource } from './document.js';
 import { killAndWait } from './ending.js';
+import { EventQueue } from './event-queue.js';
 import { execRequest } from './exec.js';
 import { awaitForeignEnd } from './foreign.js';
 import { runLaunch } from './launch.js';
@@ -47,6 +49,7 @@ export class GantryContainerizer implements Containerizer {
   readonly #root: StateRoot;
   readonly #containers = new Map<ContainerId, Container>();
   readonly #emitter = new EventEmitter<ContainerizerEvents>();
+  readonly #queues = new Set<EventQueue>();
   readonly #closing = new AbortController();
 
   constructor(parts: ContainerizerParts, root: StateRoot) {
@@ -219,6 +222,13 @@ export class GantryContainerizer implements Containerizer {
     return this;
   }
 
+  events(options: Pick<CallOptions, 'signal'> = {}): AsyncIterableIterator<ContainerizerEvent> {
+    this.#checkOpen();
+    const queue = new EventQueue(options, (ended) => this.#queues.delete(ended));
+    this.#queues.add(queue);
+    return queue;
+  }
+
   /** Ends launches under way and lets go of everything else: running containers go on under their shims. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closing.signal.aborted) return;
@@ -232,6 +242,7 @@ export class GantryContainerizer implements Containerizer {
     try {
       await Promise.all([...this.#parts.isolators, this.#parts.launcher].map((part) => part.close?.()));
     } finally {
+      for (const queue of this.#queues) queue.end();
       retireOwner(this.#root.owner);
     }
   }
@@ -324,8 +335,13 @@ export class GantryContainerizer implements Containerizer {
   }
 
   #onState = (container: Container, from: ContainerState | undefined): void => {
-    this.#emit('state', { id: container.id, ...(from ? { from } : {}), to: container.state });
-    if (container.state === 'DESTROYED' && container.termination) this.#emit('terminated', container.termination);
+    const event = { id: container.id, ...(from ? { from } : {}), to: container.state };
+    for (const queue of this.#queues) queue.push({ type: 'state', ...event });
+    this.#emit('state', event);
+    const { termination } = container;
+    if (container.state !== 'DESTROYED' || !termination) return;
+    for (const queue of this.#queues) queue.push({ type: 'terminated', termination });
+    this.#emit('terminated', termination);
   };
 
   /** A listener that throws is the host program's own error, and must not stop a container's life half-way. */

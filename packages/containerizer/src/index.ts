@@ -1,4 +1,5 @@
 export { type ContainerizerOptions, createContainerizer } from './create.js';
+export { type LaunchStep, launchStepChannel } from './diagnostics.js';
 export { GantryContainerizer } from './gantry-containerizer.js';
 export { ContainerLeases } from './leases.js';
 export { type MergedDocument, mergeEdits, type NamedEdits } from './merge.js';

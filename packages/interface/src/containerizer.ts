@@ -21,6 +21,11 @@ export interface ContainerizerEvents {
   terminated: [termination: ContainerTermination];
 }
 
+/** One of these events, as {@link Containerizer.events} gives them. */
+export type ContainerizerEvent =
+  | ({ readonly type: 'state' } & ContainerizerEvents['state'][0])
+  | { readonly type: 'terminated'; readonly termination: ContainerTermination };
+
 export interface RecoveryReport {
   /** Running, watched and usable again. */
   readonly running: readonly ContainerId[];
@@ -85,4 +90,9 @@ export interface Containerizer extends AsyncDisposable {
   recover(options?: CallOptions): Promise<RecoveryReport>;
   on<E extends keyof ContainerizerEvents>(event: E, listener: (...args: ContainerizerEvents[E]) => void): this;
   off<E extends keyof ContainerizerEvents>(event: E, listener: (...args: ContainerizerEvents[E]) => void): this;
+  /**
+   * The same events, from the call on, for a reader who takes his time. Ends when the containerizer is closed; fails with
+   * `ABORTED`, or with `LIMIT_EXCEEDED` once 100,000 wait to be read.
+   */
+  events(options?: Pick<CallOptions, 'signal'>): AsyncIterableIterator<ContainerizerEvent>;
 }
