@@ -92,7 +92,7 @@ describe.skipIf(skipReason !== '')(`a launched container${skipNote}`, () => {
     expect(spares()).toEqual([]);
   });
 
-  it('does not keep a program alive by its spare, which ends with the program', async () => {
+  it.each(['close', 'leave'])('does not keep a program alive by its spare, which ends with it: %s', async (how) => {
     const request = host.request(['true']);
     const script = `
       import { createLauncher } from '@gantry/launcher';
@@ -103,14 +103,16 @@ describe.skipIf(skipReason !== '')(`a launched container${skipNote}`, () => {
       const container = await pending.launch(request, { release: true });
       await container.exit;
       await container[Symbol.asyncDispose]();
-      await new Promise((resolve) => setTimeout(resolve, 50));`;
-    const args = ['--input-type=module', '-e', script, JSON.stringify(request)];
-    const { status, stderr } = spawnSync(process.execPath, args, {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      if (process.argv[2] === 'close') await launcher.close();
+      process.stdout.write('done');`;
+    const args = ['--input-type=module', '-e', script, JSON.stringify(request), how];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, {
       cwd: import.meta.dirname,
       encoding: 'utf8',
       timeout: 5000,
     });
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'done', stderr: '' });
     await expect.poll(spares).toEqual([]);
   });
 

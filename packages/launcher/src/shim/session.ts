@@ -70,10 +70,14 @@ export class ShimSession {
     this.#socket.unref();
   }
 
-  /** From now on the session is about this container, and keeps the event loop alive. */
+  /** Has the session keep the event loop alive again. */
+  ref(): void {
+    this.#socket.ref();
+  }
+
+  /** From now on the session is about this container. */
   adopt(id: ContainerId): void {
     this.#id = id;
-    this.#socket.ref();
   }
 
   /** What went wrong, once something has. */

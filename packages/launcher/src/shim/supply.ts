@@ -78,6 +78,7 @@ export class ShimSupply {
     this.#spare = undefined;
     return spare.shim.then(async ({ session, started }) => {
       if (session.hasClosed) return startShim(id, id, cloneOptions(this.#cloneFlags));
+      session.ref();
       session.adopt(id);
       return { session, started };
     });
@@ -87,6 +88,8 @@ export class ShimSupply {
     const spare = this.#spare;
     this.#spare = undefined;
     const shim = await spare?.shim.catch(() => undefined);
+    // Else the program might end while it waits for this.
+    shim?.session.ref();
     shim?.session.end();
     await shim?.session.closed;
   }
