@@ -21,6 +21,8 @@ export interface ApplyLayerOptions extends CallOptions {
    * the digest of the complete blob is verified; if it is wrong, or the download starts again, he calls `fail`.
    */
   readonly growing?: GrowingBlobHandle;
+  /** Whether layers that are unpacked at the same time go first: where all are wanted, the largest says when they are there. */
+  readonly yields?: boolean;
   readonly budget?: Partial<UnpackBudget>;
 }
 
@@ -36,7 +38,7 @@ const digestPattern = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
  * operating system or the file system; `PERMISSION_DENIED` without root; `INVALID_ARGUMENT`, `ABORTED`, `SYSTEM`.
  */
 export async function applyLayer(options: ApplyLayerOptions): Promise<UnpackResult> {
-  const { blobPath, mediaType, diffId, target, growing, signal, onProgress } = options;
+  const { blobPath, mediaType, diffId, target, growing, yields = false, signal, onProgress } = options;
   const budget = completeBudget(options.budget);
   if (!digestPattern.test(diffId)) {
     throw new GantryError('INVALID_ARGUMENT', `diffId ${JSON.stringify(diffId)} is not a digest`, {
@@ -47,7 +49,7 @@ export async function applyLayer(options: ApplyLayerOptions): Promise<UnpackResu
   compressionOf(mediaType);
   checkHost();
   return threadPool.run(
-    { type: 'unpack', job: { blobPath, diffId, target, budget, ...(growing && { growing }) } },
+    { type: 'unpack', job: { blobPath, diffId, target, budget, yields, ...(growing && { growing }) } },
     {
       what: `unpacking layer ${diffId}`,
       signal,

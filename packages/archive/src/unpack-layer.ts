@@ -12,6 +12,7 @@ export interface UnpackJob {
   readonly diffId: Digest;
   readonly target: string;
   readonly budget: UnpackBudget;
+  readonly yields: boolean;
   readonly growing?: GrowingBlobHandle;
 }
 

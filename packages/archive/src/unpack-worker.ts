@@ -43,6 +43,7 @@ async function removeTree(path: string): Promise<UnpackResult> {
 
 async function serve(request: WorkerRequest): Promise<void> {
   try {
+    giveWay(request.type === 'unpack' && request.job.yields);
     const result =
       request.type === 'unpack' ? await unpackLayer(request.job, progressReporter()) : await removeTree(request.path);
     respond({ type: 'done', result });
@@ -51,13 +52,20 @@ async function serve(request: WorkerRequest): Promise<void> {
   }
 }
 
+const ownPriority = getPriority();
+
 /**
  * On Linux this is the priority of the calling thread, and of those that it starts, alone: the host program's own work, downloads
  * among it, goes first.
  */
-function giveWay(): void {
-  setPriority(Math.min(getPriority() + 5, constants.priority.PRIORITY_LOW));
+function giveWay(yields: boolean): void {
+  const wanted = Math.min(ownPriority + (yields ? 15 : 5), constants.priority.PRIORITY_LOW);
+  try {
+    if (getPriority() !== wanted) setPriority(wanted);
+  } catch (error) {
+    // To take back what was given needs CAP_SYS_NICE. Without it the thread is slower where others have work to do, no more.
+    if (errnoOf(error) !== 'EACCES') throw error;
+  }
 }
 
-giveWay();
 parentPort?.on('message', (request: WorkerRequest) => void serve(request));

@@ -1,4 +1,4 @@
-import type { CallOptions, Descriptor, Image } from '@gantry/interface';
+import type { CallOptions, Descriptor, Image, ImageLayer } from '@gantry/interface';
 import { BlobGrowth } from './blob-growth.js';
 import type { LayerStore } from './layer-store.js';
 
@@ -34,6 +34,7 @@ export class EagerUnpack {
   async #unpack(blob: Descriptor, growth: BlobGrowth, downloaded: Promise<void>): Promise<void> {
     const image = await this.#image;
     const layers = image.layers.filter(({ descriptor: { digest } }) => digest === blob.digest);
-    await Promise.all(layers.map((layer) => this.#layers.follow(layer, growth, downloaded, this.#options)));
+    const follow = (layer: ImageLayer) => this.#layers.follow(layer, image.layers, growth, downloaded, this.#options);
+    await Promise.all(layers.map(follow));
   }
 }

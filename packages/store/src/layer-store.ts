@@ -31,6 +31,8 @@ const maxGrowing = maxUnpacking - 1;
 interface LayerSource {
   readonly blobPath: string;
   readonly growing?: GrowingBlobHandle;
+  /** See `ApplyLayerOptions.yields`. */
+  readonly yields: boolean;
   /** Resolves when the blob is verified; without it, it is. */
   readonly downloaded?: Promise<unknown>;
 }
@@ -72,31 +74,34 @@ export class LayerStore {
     const boot = await this.#bootFolder();
     const missing = layers.filter((layer) => !isFolder(treePath(boot, layer)));
     if (missing.length > 0) await this.prepare();
+    const largest = largestOf(missing);
     await eachLimited(missing, maxUnpacking, what, options.signal, (layer, signal) =>
-      this.#share(layer, treePath(boot, layer), { ...options, signal }),
+      this.#share(layer, treePath(boot, layer), layer !== largest, { ...options, signal }),
     );
   }
 
   /**
-   * Unpacks a layer whose blob is being downloaded: as it comes if there is a thread to spare, else when it is there.
+   * Unpacks one of the layers, whose blob is being downloaded: as it comes if there is a thread to spare, else when it is there.
    * The tree is not seen before both digests are verified. What becomes of it is for {@link ensure} to say.
    */
   async follow(
     layer: ImageLayer,
+    layers: readonly ImageLayer[],
     growth: BlobGrowth,
     downloaded: Promise<unknown>,
     options: CallOptions,
   ): Promise<void> {
     const path = treePath(await this.#bootFolder(), layer);
-    if (isFolder(path)) return this.#share(layer, path, options);
+    const yields = layer !== largestOf(layers);
+    if (isFolder(path)) return this.#share(layer, path, yields, options);
     const blobPath = this.#growing < maxGrowing ? await growth.path : undefined;
     if (blobPath === undefined || this.#growing >= maxGrowing) {
       await downloaded;
-      return this.#share(layer, path, options);
+      return this.#share(layer, path, yields, options);
     }
     this.#growing++;
     void growth.settled.then(() => this.#growing--);
-    return this.#share(layer, path, options, { blobPath, growing: growth.handle, downloaded });
+    return this.#share(layer, path, yields, options, { blobPath, growing: growth.handle, yields, downloaded });
   }
 
   /** Makes the folders, and removes the trees of earlier boots and of processes that died while they unpacked. */
@@ -144,12 +149,12 @@ export class LayerStore {
   }
 
   /** One unpacking of a layer, however many want it at this moment. By blob too: another's might come later than one's own. */
-  #share(layer: ImageLayer, path: string, options: CallOptions, source?: LayerSource): Promise<void> {
+  #share(layer: ImageLayer, path: string, yields: boolean, options: CallOptions, source?: LayerSource): Promise<void> {
     const key = `${path} ${layer.descriptor.digest}`;
     return this.#unpacking.join(key, `layer ${layer.chainId}`, options, async (context) => {
       if (isFolder(path)) context.onProgress({ type: 'unpacked', digest: layer.descriptor.digest, cached: true });
       else if (!source || !(await this.#tryUnpack(layer, path, source, context))) {
-        await this.#unpackBlob(layer, path, context);
+        await this.#unpackBlob(layer, path, yields, context);
       }
     });
   }
@@ -165,7 +170,7 @@ export class LayerStore {
     }
   }
 
-  async #unpackBlob(layer: ImageLayer, path: string, context: TaskContext): Promise<void> {
+  async #unpackBlob(layer: ImageLayer, path: string, yields: boolean, context: TaskContext): Promise<void> {
     const { digest } = layer.descriptor;
     if (!(await this.#blobs.has(layer.descriptor))) {
       throw new GantryError('NOT_FOUND', `blob ${digest} is not in the store: pull its image again`, {
@@ -173,7 +178,7 @@ export class LayerStore {
       });
     }
     try {
-      await this.#unpack(layer, path, { blobPath: this.#blobs.path(digest) }, context);
+      await this.#unpack(layer, path, { blobPath: this.#blobs.path(digest), yields }, context);
     } catch (error) {
       // If it is the disk's fault rather than the image's, verify discards the blob and says so.
       if (isGantryError(error) && contentFaults.has(error.code)) await this.#blobs.verify(digest);
@@ -205,7 +210,7 @@ export class LayerStore {
     layer: ImageLayer,
     target: string,
     folder: string,
-    { blobPath, growing, downloaded }: LayerSource,
+    { blobPath, growing, yields, downloaded }: LayerSource,
     { signal, onProgress }: TaskContext,
   ): Promise<void> {
     const { digest, mediaType, size } = layer.descriptor;
@@ -215,6 +220,7 @@ export class LayerStore {
       mediaType,
       diffId: layer.diffId,
       target,
+      yields,
       signal,
       ...(growing && { growing }),
       // Told by the digest that the layer was fetched by.
@@ -234,6 +240,12 @@ export class LayerStore {
 
 function treePath(boot: string, layer: ImageLayer): string {
   return join(boot, chainName(layer.chainId), 'diff');
+}
+
+function largestOf(layers: readonly ImageLayer[]): ImageLayer | undefined {
+  let largest = layers[0];
+  for (const layer of layers) if (layer.descriptor.size > (largest?.descriptor.size ?? 0)) largest = layer;
+  return largest;
 }
 
 /** Synchronous for the reason that `BlobStore.has` gives. */
