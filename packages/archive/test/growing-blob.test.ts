@@ -1,4 +1,5 @@
 import { randomFillSync } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, stat } from 'node:fs/promises';
 import { getPriority } from 'node:os';
 import { gzipSync } from 'node:zlib';
@@ -163,9 +164,23 @@ describe.skipIf(!isRoot)(`applyLayer of a growing blob (${needsRoot})`, { timeou
     }
   });
 
-  it('leaves the priority of the host program alone', async () => {
-    const before = getPriority();
-    await sandbox.apply(layer);
-    expect(getPriority()).toBe(before);
+  it('gives way to the host program, and to other layers if it is to', async () => {
+    const own = getPriority();
+    // Of this process's threads: field 19 of proc_pid_stat(5), counted after the name.
+    const priorities = () =>
+      readdirSync('/proc/self/task').map((thread) => {
+        const stat = readFileSync(`/proc/self/task/${thread}/stat`, 'latin1');
+        return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
+      });
+    for (const yields of [true, false, true]) {
+      const blob = createGrowingBlob(layer.length);
+      const options = { blobPath, mediaType: plainType, diffId: digestOf(layer), target: sandbox.target };
+      const result = applyLayer({ ...options, growing: blob.handle, yields });
+      blob.advance(1);
+      await expect.poll(priorities).toContain(Math.min(19, own + (yields ? 15 : 5)));
+      expect(getPriority()).toBe(own);
+      blob.fail();
+      await expectError(result, 'CLOSED');
+    }
   });
 });
