@@ -59,6 +59,14 @@ export async function applyLayer(options: ApplyLayerOptions): Promise<UnpackResu
 }
 
 /**
+ * Starts the threads of so many calls of {@link applyLayer} that will follow within seconds, which each would else wait for. Does
+ * nothing where layers cannot be unpacked.
+ */
+export function prepareToApply(layers: number): void {
+  if (process.platform === 'linux' && process.geteuid?.() === 0) threadPool.prepare(layers);
+}
+
+/**
  * Removes a file or folder and all below it, in a worker thread. Unlike `fs.rm` it does so at any depth, also where the paths
  * are longer than the kernel takes; links are not followed. Does nothing if it is gone already.
  *

@@ -1,4 +1,4 @@
-export { type ApplyLayerOptions, applyLayer, removeTree } from './apply-layer.js';
+export { type ApplyLayerOptions, applyLayer, prepareToApply, removeTree } from './apply-layer.js';
 export { defaultBudget, type UnpackBudget } from './budget.js';
 export { compress } from './compress.js';
 export { type Compression, compressionOf, detectCompression } from './compression.js';

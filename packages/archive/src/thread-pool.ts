@@ -40,6 +40,11 @@ class ThreadPool {
     }
   }
 
+  /** Starts threads, so that there are so many. They end like others that nothing is asked of. */
+  prepare(count: number): void {
+    while (this.#idle.length + this.#active < Math.min(count, maxUnpacking)) this.#keep(new UnpackThread());
+  }
+
   #take(): UnpackThread {
     const kept = this.#idle.pop();
     clearTimeout(kept?.timer);

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { prepareToApply } from '@gantry/archive';
 import { assembleImage, formatReference, hostPlatform, isSchema1Type, maxDocumentBytes } from '@gantry/image-spec';
 import {
   type Credentials,
@@ -72,6 +73,8 @@ export class Puller {
   ): Promise<FetchedImage> {
     const name = formatReference(request.reference);
     const what = `pull of ${name}`;
+    // How many layers there are will be known when threads would have been started long since; two can be used as a rule.
+    if (layers) prepareToApply(2);
     context.onProgress({ type: 'resolving', reference: name });
     const { found, top, documents } = await this.#resolve(request, hold, context);
     const { config, layers: blobs } = found.manifest;
