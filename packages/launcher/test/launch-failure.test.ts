@@ -145,6 +145,15 @@ describe.skipIf(skipReason !== '')(`a launch that does not come to its exec${ski
     expect(readdirSync(request.stateDir)).toEqual([]);
   });
 
+  it('leaves nothing of a plan that is too long to be sent', async () => {
+    const request = host.request(['true', 'x'.repeat(2 ** 20)]);
+    const pending = createLauncher({ spareShim: false }).begin(request.id);
+    await pending.announce(request);
+    await expect(pending.launch(request)).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+    await pending[Symbol.asyncDispose]();
+    expect(processesCalled(request.id)).toEqual([]);
+  });
+
   it('refuses what it cannot carry out when it is announced', async () => {
     const request = host.request(['true'], (config) => {
       config.ociVersion = '2.0.0';

@@ -53,8 +53,8 @@ export class ShimLaunch implements PendingLaunch {
     const what = `launching container ${id}`;
     throwIfAborted(signal, what);
     const { plan, cloned } = this.#planOf(request);
-    this.#launched = true;
     const frame = launchFrame(request, plan, this.#log, release);
+    this.#launched = true;
     await cloned;
     const { session, started } = await this.#begun.shim;
     // A shim that is to release by itself does not take the end of its launcher for the end of the container.

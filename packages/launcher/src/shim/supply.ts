@@ -7,8 +7,8 @@ const spareDelay = 5;
 /** Milliseconds that a spare is kept. */
 const spareTime = 10_000;
 
-/** Room for the id of a container, which a spare does not know yet. */
-const spareTitle = 'spare'.padEnd(64);
+/** With room for the id of a container, which a spare does not know yet. */
+const spareTitle = `spare of ${process.pid}`.padEnd(64);
 
 /** A shim, begun for a launch. */
 export interface BegunShim {
@@ -28,6 +28,8 @@ export class ShimSupply {
   #cloneFlags: number | undefined;
   #spare: Spare | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** Settles when the spares that were not wanted are gone. */
+  #dropped = Promise.resolve();
 
   constructor(keepsSpare: boolean) {
     this.#keepsSpare = keepsSpare;
@@ -43,7 +45,7 @@ export class ShimSupply {
 
   /** How a launch that goes well has its process cloned, which the next one's will be, too; undefined if that has to wait for it. */
   learn(cloneFlags: number | undefined): void {
-    if (cloneFlags !== this.#cloneFlags) this.#drop();
+    if (cloneFlags !== this.#cloneFlags) void this.#drop();
     this.#cloneFlags = cloneFlags;
     if (!this.#keepsSpare || this.#spare) return;
     clearTimeout(this.#timer);
@@ -84,15 +86,20 @@ export class ShimSupply {
     });
   }
 
-  async #drop(): Promise<void> {
+  #drop(): Promise<void> {
     const spare = this.#spare;
     this.#spare = undefined;
-    const shim = await spare?.shim.catch(() => undefined);
-    // Else the program might end while it waits for this.
-    shim?.session.ref();
-    shim?.session.end();
-    await shim?.session.closed;
+    if (spare) this.#dropped = Promise.all([this.#dropped, endSpare(spare)]).then(() => undefined);
+    return this.#dropped;
   }
+}
+
+async function endSpare(spare: Spare): Promise<void> {
+  const shim = await spare.shim.catch(() => undefined);
+  // Else the program might end while it waits for this.
+  shim?.session.ref();
+  shim?.session.end();
+  await shim?.session.closed;
 }
 
 interface Spare {
