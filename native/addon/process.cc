@@ -116,7 +116,7 @@ class DaemonStart {
   const char* failed() const { return failed_; }
 
  private:
-  struct alignas(16) Stack {
+  struct Stack {
     std::vector<uint8_t> bytes = std::vector<uint8_t>(32 * 1024);
     void* end() { return bytes.data() + bytes.size(); }
   };

@@ -3,9 +3,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSy
 import { join } from 'node:path';
 import type { Launcher, OciSpec } from '@gantry/interface';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { processGone } from '../../../native/test/support/process.js';
 import { createLauncher } from '../src/index.js';
-import { Host, processesCalled, skipNote, skipReason } from './support/host.js';
+import { Host, processesCalled, processRuns, skipNote, skipReason } from './support/host.js';
 
 /** Where the version 2 tree is mounted, be it alone or beside the version 1 controllers. */
 const unified = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified'].find(
@@ -81,7 +80,7 @@ describe.skipIf(skipReason !== '')(`a launched container${skipNote}`, () => {
     const second = spares();
     // One that was ended by somebody else is not missed.
     for (const pid of second) process.kill(pid, 'SIGKILL');
-    for (const pid of second) await processGone(pid);
+    while (second.some(processRuns)) await new Promise((resolve) => setImmediate(resolve));
     // Its connection has ended by now, which takes turns of the event loop to be noticed.
     for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
     expect(second).not.toContain((await launchAhead(launcher)).shimPid);

@@ -88,6 +88,16 @@ export function processExists(pid: number): boolean {
   return existsSync(`/proc/${pid}`);
 }
 
+/** Whether there is a process of this id that has not ended. */
+export function processRuns(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return !stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z');
+  } catch {
+    return false;
+  }
+}
+
 /** The processes that have this as an argument, as shims and first processes have the id of their container. */
 export function processesCalled(argument: string): number[] {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
