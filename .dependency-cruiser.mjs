@@ -12,7 +12,16 @@ export const uses = {
   provisioner: ['interface', 'archive', 'native'],
   isolators: ['interface', 'native'],
   launcher: ['interface', 'native'],
-  containerizer: ['interface', 'image-spec', 'registry-client', 'store', 'provisioner', 'isolators', 'launcher'],
+  containerizer: [
+    'interface',
+    'image-spec',
+    'archive',
+    'registry-client',
+    'store',
+    'provisioner',
+    'isolators',
+    'launcher',
+  ],
   cli: ['interface', 'image-spec', 'registry-client', 'store', 'containerizer'],
   testkit: ['interface', 'image-spec'],
 };

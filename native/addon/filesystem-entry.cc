@@ -10,12 +10,17 @@ namespace gantry::filesystem {
 
 namespace {
 
+Result Clear(const Root& root, const Place& place) {
+  const char* name = place.name.c_str();
+  return root.in_the_way == InTheWay::kRemoveTree ? Remove(place.parent(), name) : RemoveEntry(place.parent(), name);
+}
+
 // Calls `make`, which gives -1 and errno on failure; what stands in its way is removed and it is called once more.
 template <typename Make>
-int Replacing(const Place& place, Result& removed, Make make) {
+int Replacing(const Root& root, const Place& place, Result& removed, Make make) {
   const int first = make();
   if (first >= 0 || errno != EEXIST) return first;
-  removed = Remove(place.parent(), place.name.c_str());
+  removed = Clear(root, place);
   if (!removed.ok()) return -1;
   return make();
 }
@@ -28,10 +33,10 @@ Result OpenFolder(const Place& place, Fd& out) {
 }
 
 // Takes or makes the folder at a place, removing anything else that has its name.
-Result EnsureFolder(const Place& place, Fd& out) {
+Result EnsureFolder(const Root& root, const Place& place, Fd& out) {
   Result result = MakeFolder(place.parent(), place.name.c_str());
   if (result.error == EEXIST) {
-    result = Remove(place.parent(), place.name.c_str());
+    result = Clear(root, place);
     if (result.ok()) result = MakeFolder(place.parent(), place.name.c_str());
   }
   return result.ok() ? OpenFolder(place, out) : result;
@@ -54,60 +59,61 @@ Result MakeFolder(int parent, const char* name) {
   return MarkOpaque(folder.get());
 }
 
-Result CreateFolder(int root, const std::string& path, const Metadata& metadata, uint32_t& made) {
-  if (path.empty()) return ApplyMetadata(root, metadata);
+Result CreateFolder(const Root& root, const std::string& path, const Metadata& metadata, uint32_t& made) {
+  if (path.empty()) return ApplyMetadata(root.fd, metadata);
   Place place;
-  Result result = Resolve(root, path, Parents::kMake, place);
+  Result result = Resolve(root.fd, path, Parents::kMake, place);
   made = place.made;
   if (!result.ok()) return result;
   Fd folder;
-  result = EnsureFolder(place, folder);
+  result = EnsureFolder(root, place, folder);
   return result.ok() ? ApplyMetadata(folder.get(), metadata) : result;
 }
 
-Result CreateFile(int root, const std::string& path, mode_t mode, Fd& out, uint32_t& made) {
+Result CreateFile(const Root& root, const std::string& path, mode_t mode, Fd& out, uint32_t& made) {
   constexpr int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
   Result result = CheckPath(path);
   if (!result.ok()) return result;
   // One call does for most files; the rest need their folders made, or their place cleared.
-  if (OpenInRoot(root, path, flags, out, mode).ok()) return {};
+  if (OpenInRoot(root.fd, path, flags, out, mode).ok()) return {};
   Place place;
-  result = Resolve(root, path, Parents::kMake, place);
+  result = Resolve(root.fd, path, Parents::kMake, place);
   made = place.made;
   if (!result.ok()) return result;
-  const int fd = Replacing(place, result, [&] { return openat(place.parent(), place.name.c_str(), flags, mode); });
+  const int fd = Replacing(root, place, result, [&] { return openat(place.parent(), place.name.c_str(), flags, mode); });
   if (fd < 0) return result.ok() ? Failed("openat") : result;
   out = Fd(fd);
   return {};
 }
 
-Result CreateSymlink(int root, const std::string& path, const char* target, const Metadata& metadata, uint32_t& made) {
+Result CreateSymlink(const Root& root, const std::string& path, const char* target, const Metadata& metadata,
+                     uint32_t& made) {
   Place place;
-  Result result = Resolve(root, path, Parents::kMake, place);
+  Result result = Resolve(root.fd, path, Parents::kMake, place);
   made = place.made;
   if (!result.ok()) return result;
   const int status =
-      Replacing(place, result, [&] { return symlinkat(target, place.parent(), place.name.c_str()); });
+      Replacing(root, place, result, [&] { return symlinkat(target, place.parent(), place.name.c_str()); });
   if (status < 0) return result.ok() ? Failed("symlinkat") : result;
   return ApplyMetadataAt(place, metadata);
 }
 
-Result CreateNode(int root, const std::string& path, mode_t type, dev_t device, const Metadata& metadata,
+Result CreateNode(const Root& root, const std::string& path, mode_t type, dev_t device, const Metadata& metadata,
                   uint32_t& made) {
   if (type == S_IFCHR && device == makedev(0, 0)) return {EINVAL, "mknodat"};
   Place place;
-  Result result = Resolve(root, path, Parents::kMake, place);
+  Result result = Resolve(root.fd, path, Parents::kMake, place);
   made = place.made;
   if (!result.ok()) return result;
   const int status =
-      Replacing(place, result, [&] { return mknodat(place.parent(), place.name.c_str(), type | 0600, device); });
+      Replacing(root, place, result, [&] { return mknodat(place.parent(), place.name.c_str(), type | 0600, device); });
   if (status < 0) return result.ok() ? Failed("mknodat") : result;
   return ApplyMetadataAt(place, metadata);
 }
 
-Result CreateHardLink(int root, const std::string& path, const std::string& target, uint32_t& made) {
+Result CreateHardLink(const Root& root, const std::string& path, const std::string& target, uint32_t& made) {
   Place source;
-  Result result = Resolve(root, target, Parents::kMustExist, source);
+  Result result = Resolve(root.fd, target, Parents::kMustExist, source);
   if (!result.ok()) return result;
   struct stat wanted;
   if (fstatat(source.parent(), source.name.c_str(), &wanted, AT_SYMLINK_NOFOLLOW) < 0) return Failed("fstatat");
@@ -115,7 +121,7 @@ Result CreateHardLink(int root, const std::string& path, const std::string& targ
   if (IsWhiteout(wanted)) return {ENOENT, "linkat"};
 
   Place place;
-  result = Resolve(root, path, Parents::kMake, place);
+  result = Resolve(root.fd, path, Parents::kMake, place);
   made = place.made;
   if (!result.ok()) return result;
   struct stat present;
@@ -124,7 +130,7 @@ Result CreateHardLink(int root, const std::string& path, const std::string& targ
   } else if (errno != ENOENT) {
     return Failed("fstatat");
   }
-  const int status = Replacing(place, result, [&] {
+  const int status = Replacing(root, place, result, [&] {
     return linkat(source.parent(), source.name.c_str(), place.parent(), place.name.c_str(), 0);
   });
   if (status < 0) return result.ok() ? Failed("linkat") : result;

@@ -2,8 +2,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include <memory>
 
@@ -107,6 +109,15 @@ Result Remove(int parent, const char* name) {
   result = OpenForReading(parent, name, top);
   if (result.ok()) result = TreeRemover(top.get()).Empty();
   return result.ok() ? RemoveShallow(parent, name) : result;
+}
+
+Result RemoveEntry(int parent, const char* name) {
+  open_how how = {};
+  how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
+  how.resolve = RESOLVE_NO_XDEV;
+  const Fd entry(static_cast<int>(syscall(SYS_openat2, parent, name, &how, sizeof how)));
+  if (!entry.valid()) return errno == EXDEV ? Result{EBUSY, "unlinkat"} : Failed("openat2");
+  return RemoveShallow(parent, name);
 }
 
 }  // namespace gantry::filesystem

@@ -107,17 +107,23 @@ class RootDirectory : public Napi::ObjectWrap<RootDirectory> {
     }
     const std::string path = info[0].As<Napi::String>().Utf8Value();
     const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) SystemError(info.Env(), errno, "open", path).ThrowAsJavaScriptException();
+    if (fd < 0) {
+      SystemError(info.Env(), errno, "open", path).ThrowAsJavaScriptException();
+      return;
+    }
     root_ = Fd(fd);
+    if (info[1].ToBoolean()) in_the_way_ = filesystem::InTheWay::kRemoveEntry;
   }
 
  private:
+  filesystem::Root root() const { return {root_.get(), in_the_way_}; }
+
   Napi::Value Folder(const Napi::CallbackInfo& info) {
     std::string path;
     Metadata metadata;
     if (!ReadPath(info[0], path) || !ReadMetadata(info[1], metadata)) return Misused(info);
     uint32_t made = 0;
-    return Finish(info, filesystem::CreateFolder(root_.get(), path, metadata, made), path, made);
+    return Finish(info, filesystem::CreateFolder(root(), path, metadata, made), path, made);
   }
 
   Napi::Value File(const Napi::CallbackInfo& info) {
@@ -130,7 +136,7 @@ class RootDirectory : public Napi::ObjectWrap<RootDirectory> {
     uint32_t made = 0;
     Fd fd;
     const mode_t mode = metadata.mode & filesystem::kPlainModeBits;
-    Result result = filesystem::CreateFile(root_.get(), path, mode, fd, made);
+    Result result = filesystem::CreateFile(root(), path, mode, fd, made);
     if (result.ok()) result = filesystem::WriteAll(fd.get(), body, 0);
     if (result.ok()) result = filesystem::ApplyMetadata(fd.get(), metadata);
     return Finish(info, result, path, made);
@@ -141,7 +147,7 @@ class RootDirectory : public Napi::ObjectWrap<RootDirectory> {
     if (!ReadPath(info[0], path)) return Misused(info);
     uint32_t made = 0;
     Fd fd;
-    const Result result = filesystem::CreateFile(root_.get(), path, 0600, fd, made);
+    const Result result = filesystem::CreateFile(root(), path, 0600, fd, made);
     file_ = std::move(fd);
     return Finish(info, result, path, made);
   }
@@ -171,14 +177,14 @@ class RootDirectory : public Napi::ObjectWrap<RootDirectory> {
       return Misused(info);
     }
     uint32_t made = 0;
-    return Finish(info, filesystem::CreateSymlink(root_.get(), path, target.c_str(), metadata, made), path, made);
+    return Finish(info, filesystem::CreateSymlink(root(), path, target.c_str(), metadata, made), path, made);
   }
 
   Napi::Value HardLink(const Napi::CallbackInfo& info) {
     std::string path, target;
     if (!ReadPath(info[0], path) || !ReadPath(info[1], target)) return Misused(info);
     uint32_t made = 0;
-    return Finish(info, filesystem::CreateHardLink(root_.get(), path, target, made), path, made);
+    return Finish(info, filesystem::CreateHardLink(root(), path, target, made), path, made);
   }
 
   Napi::Value Device(const Napi::CallbackInfo& info) {
@@ -192,7 +198,7 @@ class RootDirectory : public Napi::ObjectWrap<RootDirectory> {
     const mode_t type = info[1].As<Napi::String>().Utf8Value() == "block" ? S_IFBLK : S_IFCHR;
     const dev_t device = makedev(static_cast<unsigned>(major), static_cast<unsigned>(minor));
     uint32_t made = 0;
-    return Finish(info, filesystem::CreateNode(root_.get(), path, type, device, metadata, made), path, made);
+    return Finish(info, filesystem::CreateNode(root(), path, type, device, metadata, made), path, made);
   }
 
   Napi::Value Fifo(const Napi::CallbackInfo& info) {
@@ -200,7 +206,7 @@ class RootDirectory : public Napi::ObjectWrap<RootDirectory> {
     Metadata metadata;
     if (!ReadPath(info[0], path) || !ReadMetadata(info[1], metadata)) return Misused(info);
     uint32_t made = 0;
-    return Finish(info, filesystem::CreateNode(root_.get(), path, S_IFIFO, 0, metadata, made), path, made);
+    return Finish(info, filesystem::CreateNode(root(), path, S_IFIFO, 0, metadata, made), path, made);
   }
 
   Napi::Value Whiteout(const Napi::CallbackInfo& info) {
@@ -245,6 +251,7 @@ class RootDirectory : public Napi::ObjectWrap<RootDirectory> {
   // Once closed they are -1, and every call fails with EBADF.
   Fd root_;
   Fd file_;
+  filesystem::InTheWay in_the_way_ = filesystem::InTheWay::kRemoveTree;
 };
 
 Napi::Value IsOpaque(const Napi::CallbackInfo& info) {

@@ -55,6 +55,16 @@ struct Place {
 
 enum class Parents { kMustExist, kMake };
 
+// What becomes of an entry in the way of a new one: it is removed with all below it; or, where others use the tree, only if
+// nothing else goes with it. Then a folder with something in it is ENOTEMPTY and a mount point EBUSY.
+enum class InTheWay { kRemoveTree, kRemoveEntry };
+
+// An open folder below which entries are made.
+struct Root {
+  int fd = -1;
+  InTheWay in_the_way = InTheWay::kRemoveTree;
+};
+
 // The permission bits of a mode, and those with which a file can be created before it has its owner.
 constexpr mode_t kModeBits = 07777;
 constexpr mode_t kPlainModeBits = 0777;
@@ -85,16 +95,17 @@ Result ApplyMetadataAt(const Place& place, const Metadata& metadata);
 // Marks an open folder as opaque to the overlay layers below.
 Result MarkOpaque(int fd);
 
-// Each of these replaces what is there, but for a folder over a folder, which merges.
-Result CreateFolder(int root, const std::string& path, const Metadata& metadata, uint32_t& made);
+// Each of these replaces what is there, as the root allows, but for a folder over a folder, which merges.
+Result CreateFolder(const Root& root, const std::string& path, const Metadata& metadata, uint32_t& made);
 // Of the mode only what the process's umask leaves is set.
-Result CreateFile(int root, const std::string& path, mode_t mode, Fd& out, uint32_t& made);
-Result CreateSymlink(int root, const std::string& path, const char* target, const Metadata& metadata, uint32_t& made);
-Result CreateNode(int root, const std::string& path, mode_t type, dev_t device, const Metadata& metadata,
+Result CreateFile(const Root& root, const std::string& path, mode_t mode, Fd& out, uint32_t& made);
+Result CreateSymlink(const Root& root, const std::string& path, const char* target, const Metadata& metadata,
+                     uint32_t& made);
+Result CreateNode(const Root& root, const std::string& path, mode_t type, dev_t device, const Metadata& metadata,
                   uint32_t& made);
 
 // Links to an entry below the same root that is neither a folder nor a whiteout. Linking an entry to itself does nothing.
-Result CreateHardLink(int root, const std::string& path, const std::string& target, uint32_t& made);
+Result CreateHardLink(const Root& root, const std::string& path, const std::string& target, uint32_t& made);
 
 // Hides a name of the layers below. An entry of this layer under that name stays; a folder becomes opaque.
 Result CreateWhiteout(int root, const std::string& path, uint32_t& made);
@@ -109,5 +120,9 @@ Result WriteAll(int fd, Bytes bytes, off_t offset);
 
 // Removes whatever has this name, however deep. ENOENT if nothing has.
 Result Remove(int parent, const char* name);
+
+// Removes what has this name, but a folder only if it is empty (else ENOTEMPTY), and no mount point of the mount
+// namespace that the folder is seen in (EBUSY): the kernel guards only those of the caller's own.
+Result RemoveEntry(int parent, const char* name);
 
 }  // namespace gantry::filesystem

@@ -87,8 +87,24 @@ class TreeReader : public Napi::ObjectWrap<TreeReader> {
     }
     const std::string path = info[0].As<Napi::String>().Utf8Value();
     const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) SystemError(info.Env(), errno, "open", path).ThrowAsJavaScriptException();
+    if (fd < 0) {
+      SystemError(info.Env(), errno, "open", path).ThrowAsJavaScriptException();
+      return;
+    }
     root_ = Fd(fd);
+    std::string inside;
+    if (info[1].IsUndefined()) return;
+    if (!ReadPath(info[1], inside)) {
+      Misused(info);
+      return;
+    }
+    Fd folder;
+    const Result result = filesystem::OpenInRoot(fd, inside, O_RDONLY | O_DIRECTORY, folder);
+    if (!result.ok()) {
+      Throw(info, result, inside);
+      return;
+    }
+    root_ = std::move(folder);
   }
 
  private:

@@ -9,8 +9,9 @@ const types = {
   list: 'TextList',
   steps: 'StepList',
 };
-// errno is a macro in C.
-const member = (field) => (field === 'errno' ? 'errno_' : field);
+// A macro and a keyword.
+const reserved = new Set(['errno', 'namespace']);
+const member = (field) => (reserved.has(field) ? `${field}_` : field);
 const capitalised = (name) => name[0].toUpperCase() + name.slice(1);
 
 // Breaks a comment into lines.

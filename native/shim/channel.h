@@ -1,8 +1,13 @@
-// The socket (SOCK_SEQPACKET) between the shim and a first process, or one that enters its container. Its end without kExecuting before it means that
-// the process died in its set-up; after kExecuting, that the exec has closed it, so has succeeded.
+// The socket (SOCK_SEQPACKET) between the shim and a first process, or one that enters its container. Its end without
+// kExecuting before it means that the process died in its set-up; after kExecuting, that the exec has closed it, so has
+// succeeded.
 #pragma once
 
 #include <stdint.h>
+#include <sys/types.h>
+
+#include "fd.h"
+#include "frame.h"
 
 namespace gantry {
 
@@ -11,7 +16,21 @@ enum class ChannelPacket : uint8_t {
   kExecuting = 2,  // to the shim: about to exec
   kFailed = 3,     // to the shim: followed by the bytes of the `failed` frame
   kRelease = 4,    // to the first process: go on
-  kPlan = 5,       // to the first process: the launch frame lies whole in the memory that both share
+  kPlan = 5,       // to the first process: the launch frame lies whole in the memory that both share; with its input, if any
+  kConsole = 6,    // to the shim: comes with the master of the terminal that the process has made
+};
+
+// What the shim receives.
+struct Packet {
+  ChannelPacket kind;
+  uint8_t frame[sizeof Frame::bytes];
+  ssize_t size = 0;
+  Fd descriptor;
+
+  // Receives without waiting; `size` is as recv(2) says.
+  void Receive(int channel);
+  // Of kFailed.
+  Frame Failed() const;
 };
 
 }  // namespace gantry

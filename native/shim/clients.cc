@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "rights.h"
+
 namespace gantry {
 namespace {
 
@@ -35,6 +37,24 @@ bool Decode(FieldReader body, Request* out) {
       StatusMessage message;
       if (!Read(body, &message)) return false;
       out->request = message.request;
+      return true;
+    }
+    case HostMessage::kAttach: {
+      AttachMessage message;
+      if (!Read(body, &message)) return false;
+      out->request = message.request;
+      return true;
+    }
+    case HostMessage::kEndInput: {
+      EndInputMessage message;
+      return Read(body, &message);
+    }
+    case HostMessage::kResize: {
+      ResizeMessage message;
+      if (!Read(body, &message)) return false;
+      out->request = message.request;
+      out->columns = message.columns;
+      out->rows = message.rows;
       return true;
     }
     case HostMessage::kClone:
@@ -105,24 +125,7 @@ void Clients::Receive(int client) {
 }
 
 ssize_t Clients::ReceiveInto(Client& from, void* bytes, size_t size) {
-  alignas(cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int) * Streams::kCount)];
-  iovec part{bytes, size};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  ssize_t received = recvmsg(from.socket.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  cmsghdr* header = received > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
-  if (header == nullptr || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) return received;
-  size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-  for (size_t i = 0; i < count; i++) {
-    int fd;
-    memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
-    // Those of an earlier message, if any, are closed.
-    from.streams.fds[i] = Fd(fd);
-  }
-  return received;
+  return ReceiveWithRights(from.socket.get(), bytes, size, MSG_DONTWAIT, from.streams.fds, Streams::kCount);
 }
 
 bool Clients::Next(int client, Request* out) {

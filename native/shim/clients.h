@@ -9,18 +9,19 @@
 
 namespace gantry {
 
-// A message of a client, decoded. `request` and `signal` as the message code says; what `enter` says stays with the
-// client.
+// A message of a client, decoded. The fields are as the message code says; what `enter` says stays with the client.
 struct Request {
   HostMessage code;
   uint32_t request = 0;
   int32_t signal = 0;
+  uint32_t columns = 0;
+  uint32_t rows = 0;
 };
 
 class Clients {
  public:
   static constexpr int kLauncher = 0;
-  static constexpr int kMost = 17;
+  static constexpr int kMost = 33;
   static constexpr int kMostLinger = 1000;  // ms
 
   explicit Clients(Fd launcher);
@@ -45,8 +46,9 @@ class Clients {
   // Finishes all, and waits for them to close, but not for one that does nothing for `kMostLinger`.
   void FinishAll();
 
-  // Of a client whose message is `enter`: the message, and the descriptors that came with it, which go with the call.
+  // Of a client whose message is `enter`.
   const FrameMemory& EnterFrame(int client) const { return clients_[client].enter; }
+  // The descriptors that came with the message, which go with the call.
   Streams TakeStreams(int client) { return static_cast<Streams&&>(clients_[client].streams); }
   // Gives back the memory of that message.
   void ForgetEnter(int client) { clients_[client].enter = {}; }

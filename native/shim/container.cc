@@ -7,9 +7,8 @@
 #include <sys/socket.h>
 
 #include "first-process.h"
-#include "number.h"
+#include "process-identity.h"
 #include "system-calls.h"
-#include "text-buffer.h"
 
 namespace gantry {
 namespace {
@@ -17,42 +16,63 @@ namespace {
 constexpr uint64_t kNamespaces =
     CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP;
 
-Result MakePipe(Fd* readEnd, Fd* writeEnd) {
+// Only our end does not block: the container's own must when the pipe is full, or empty.
+Result MakePipe(Fd* ours, int oursIs, Fd* theirs) {
   int pair[2];
   if (pipe2(pair, O_CLOEXEC) != 0) return CallFailure("pipe2");
-  *readEnd = Fd(pair[0]);
-  *writeEnd = Fd(pair[1]);
-  // Only this end: the container's own must block when the pipe is full.
-  return fcntl(pair[0], F_SETFL, O_NONBLOCK) == 0 ? kOk : CallFailure("fcntl");
+  *ours = Fd(pair[oursIs]);
+  *theirs = Fd(pair[1 - oursIs]);
+  return fcntl(pair[oursIs], F_SETFL, O_NONBLOCK) == 0 ? kOk : CallFailure("fcntl");
 }
 
-// Field 22 of /proc/<pid>/stat, counted after the name in parentheses, which may hold anything.
-Result ReadStartTime(pid_t pid, uint64_t* out) {
-  TextBuffer<32> path;
-  path.Add("/proc/").AddSigned(pid).Add("/stat");
-  char stat[1024];
-  Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  ssize_t size = file.valid() ? read(file.get(), stat, sizeof stat - 1) : -1;
-  if (size < 0) return CallFailure("read", "/proc/<pid>/stat");
-  stat[size] = 0;
-  const char* next = strrchr(stat, ')');
-  for (int field = 2; next != nullptr && field < 22; field++) next = strchr(next + 1, ' ');
-  if (next == nullptr || !ReadNumber(&(++next), out)) return Failure(EBADMSG, "read", "/proc/<pid>/stat");
-  return kOk;
-}
+constexpr int kReading = 0;
+constexpr int kWriting = 1;
+
+// Has what the caller clones be in a pid namespace, with the scope.
+class ChildrenIn {
+ public:
+  Result Enter(pid_t parent, uint64_t startTime) {
+    Fd procfs;
+    Fd process;
+    if (Result result = OpenProcfs(&procfs); !result.ok()) return result;
+    if (Result result = OpenProcess(procfs, parent, startTime, &process); !result.ok()) return result;
+    own_ = Fd(open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC));
+    if (!own_.valid()) return CallFailure("open", "/proc/self/ns/pid");
+    return JoinNamespaceOf(process, "pid", CLONE_NEWPID);
+  }
+  // The own namespace can always be gone back to.
+  ~ChildrenIn() {
+    if (own_.valid()) syscall(SYS_setns, own_.get(), CLONE_NEWPID);
+  }
+
+ private:
+  Fd own_;
+};
 
 }  // namespace
+
+Result MakeInput(Container& container, Fd* reader) {
+  Fd writer;
+  if (Result result = MakePipe(&writer, kWriting, reader); !result.ok()) return result;
+  container.hasInput = true;
+  container.input.UsePipe(static_cast<Fd&&>(writer));
+  return kOk;
+}
 
 Result StartContainer(const CloneMessage& clone, const FrameMemory& launch, Container* out) {
   if ((clone.cloneFlags & ~kNamespaces) != 0) return Failure(EINVAL, "cloneFlags");
   FirstProcessSetup setup{launch, {}, {}};
-  if (Result result = MakePipe(&out->output, &setup.streams.fds[1]); !result.ok()) return result;
-  if (Result result = MakePipe(&out->errors, &setup.streams.fds[2]); !result.ok()) return result;
+  if (Result result = MakePipe(&out->output, kReading, &setup.streams.fds[1]); !result.ok()) return result;
+  if (Result result = MakePipe(&out->errors, kReading, &setup.streams.fds[2]); !result.ok()) return result;
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return CallFailure("socketpair");
   out->channel = Fd(pair[0]);
   setup.channel = Fd(pair[1]);
 
+  ChildrenIn namespaces;
+  if (clone.parent != 0) {
+    if (Result result = namespaces.Enter(clone.parent, clone.parentStartTime); !result.ok()) return result;
+  }
   int pidfd = -1;
   clone_args arguments{};
   arguments.flags = clone.cloneFlags | CLONE_PIDFD;

@@ -6,8 +6,10 @@
 
 #include "fd.h"
 #include "frame.h"
+#include "input.h"
 #include "protocol.generated.h"
 #include "result.h"
+#include "terminal.h"
 
 namespace gantry {
 
@@ -19,7 +21,14 @@ struct Container {
   Fd channel;
   Fd output;
   Fd errors;
+  // In place of `output`, once the first process has made it.
+  Terminal terminal;
+  bool hasInput = false;
+  Input input;
 };
+
+// Makes the container's input; `reader` is the first process's end.
+Result MakeInput(Container& container, Fd* reader);
 
 // Clones the first process. It reads the rest of its steps from `launch` once kPlan has told it to.
 Result StartContainer(const CloneMessage& clone, const FrameMemory& launch, Container* out);

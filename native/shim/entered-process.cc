@@ -21,6 +21,8 @@ namespace {
 constexpr uint64_t kNamespaces =
     CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP;
 
+constexpr int kRounds = 16;
+
 // Closes what the shim holds and the container must not see, not even by /proc of a process of its own.
 Result CloseAllBut(const Streams& streams, int channel, int container) {
   int kept[] = {streams.fds[0].get(), streams.fds[1].get(), streams.fds[2].get(), channel, container};
@@ -32,6 +34,8 @@ Result CloseAllBut(const Streams& streams, int channel, int container) {
       if (kept[other] < kept[least]) least = other;
     }
     std::swap(kept[done], kept[least]);
+    // Of a process that makes a terminal for itself there are no streams.
+    if (kept[done] < 0) continue;
     auto keep = static_cast<unsigned>(kept[done]);
     if (keep > next && CloseRange(next, keep - 1, 0) != 0) return CallFailure("close_range");
     if (keep >= next) next = keep + 1;
@@ -77,6 +81,28 @@ Result Enter(const Container& container, const EnterMessage& enter, pid_t* share
 
 }  // namespace
 
+Result EnteredProcess::UseTerminal(Fd master) {
+  if (Result result = terminal.Adopt(static_cast<Fd&&>(master)); !result.ok()) return result;
+  input.UseTerminal(&terminal);
+  return kOk;
+}
+
+void EnteredProcess::CopyOutput() {
+  outputFull = false;
+  // The others have their turn between.
+  for (int round = 0; round < kRounds; round++) {
+    Moved moved = Move(terminal.get(), output.get());
+    if (moved == Moved::kSome) continue;
+    outputFull = moved == Moved::kNoRoom;
+    // With the leader of its session the terminal was hung up: nothing more comes, whoever may still hold it open.
+    bool over = ended && moved == Moved::kNothing;
+    if (!over && (moved == Moved::kNoRoom || moved == Moved::kNothing)) return;
+    terminal.Close();
+    output.Close();
+    return;
+  }
+}
+
 Result StartEnteredProcess(const Container& container, const EnterMessage& enter, pid_t* shared, Streams streams,
                            EnteredProcess* out) {
   if ((enter.namespaces & ~kNamespaces) != 0) return Failure(EINVAL, "namespaces");
@@ -85,6 +111,12 @@ Result StartEnteredProcess(const Container& container, const EnterMessage& enter
   out->channel = Fd(pair[0]);
   FirstProcess process;
   process.channel = Fd(pair[1]);
+  if (enter.terminal != 0) {
+    out->source.pipe = static_cast<Fd&&>(streams.fds[0]);
+    out->source.ends = true;
+    out->output = static_cast<Fd&&>(streams.fds[1]);
+    streams = {};
+  }
   *shared = 0;
   pid_t entering = fork();
   if (entering < 0) return CallFailure("fork");

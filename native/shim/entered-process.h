@@ -5,7 +5,9 @@
 
 #include "fd.h"
 #include "frame.h"
+#include "input.h"
 #include "result.h"
+#include "terminal.h"
 
 namespace gantry {
 
@@ -24,6 +26,21 @@ struct EnteredProcess {
   Fd channel;  // see channel.h
   bool executing = false;
   bool running = false;
+  // With a terminal: that, what the client sends to it, and where what it writes goes.
+  Terminal terminal;
+  Input input;
+  InputSource source;
+  Fd output;
+  // Whether to wait for room there.
+  bool outputFull = false;
+  // It has ended with this status, but what it wrote is not all with the client.
+  bool ended = false;
+  int status = 0;
+
+  // The terminal that it has made is what its input and output go through.
+  Result UseTerminal(Fd master);
+  // Moves what it wrote to the client, as far as that goes now.
+  void CopyOutput();
 };
 
 // Starts a process that enters the container and performs the steps of the message. The channel tells how that went; what

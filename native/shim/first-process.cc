@@ -12,6 +12,7 @@
 
 #include "channel.h"
 #include "frame.h"
+#include "rights.h"
 
 namespace gantry {
 
@@ -66,15 +67,18 @@ Result MakeNamespaces(FirstProcess& process, uint64_t namespaces) {
   return OpenProcfs(&process.procfs);
 }
 
-// Waits for the launch frame, which the shim has checked.
-Result AwaitLaunch(const FirstProcess& process, const FrameMemory& frame, LaunchMessage* out) {
+// Waits for the launch frame, which the shim has checked, and for the input.
+Result AwaitLaunch(FirstProcess& process, const FrameMemory& frame, LaunchMessage* out) {
   ChannelPacket packet{};
+  Fd input;
   ssize_t size;
   do {
-    size = recv(process.channel.get(), &packet, sizeof packet, 0);
+    size = ReceiveWithRights(process.channel.get(), &packet, sizeof packet, 0, &input, 1);
   } while (size < 0 && errno == EINTR);
   // The shim is gone, or has given up.
   if (size != sizeof packet || packet != ChannelPacket::kPlan) _exit(1);
+  process.hasInput = input.valid();
+  if (input.valid() && dup2(input.get(), 0) < 0) return CallFailure("dup2");
   FieldReader fields = frame.Fields();
   uint8_t code;
   return fields.Read(&code) && Read(fields, out) ? kOk : Failure(EBADMSG, "fields of the launch message");

@@ -26,6 +26,9 @@ struct FirstProcess {
   CapabilitiesStep capabilities;
   bool capabilitiesPending = false;
   uint32_t umask = 0022;
+  // Whether its streams are pipes of its own, which its user may then open by name.
+  bool hasInput = false;
+  bool hasTerminal = false;
   bool ready = false;
   // Whether not to wait at the barrier.
   bool released = false;
@@ -52,6 +55,9 @@ Result OpenProcfs(Fd* out);
 
 // Sets the capabilities that the `capabilities` step announced, if it has not been done.
 Result ApplyCapabilities(FirstProcess& process);
+
+// For a process that goes on as the shim's own program: tells that it runs, as the exec of another's does.
+Result BeginRunning(FirstProcess& process);
 
 Result Perform(FirstProcess& process, const JoinCgroupStep& step);
 Result Perform(FirstProcess& process, const CgroupNamespaceStep& step);
@@ -80,5 +86,11 @@ Result Perform(FirstProcess& process, const UserStep& step);
 Result Perform(FirstProcess& process, const NoNewPrivilegesStep& step);
 Result Perform(FirstProcess& process, const ChdirStep& step);
 Result Perform(FirstProcess& process, const ExecStep& step);
+Result Perform(FirstProcess& process, const JoinParentStep& step);
+Result Perform(FirstProcess& process, const JoinNamespaceStep& step);
+Result Perform(FirstProcess& process, const ConsoleStep& step);
+Result Perform(FirstProcess& process, const InitStep& step);
+Result Perform(FirstProcess& process, const SandboxStep& step);
+Result Perform(FirstProcess& process, const ConnectStep& step);
 
 }  // namespace gantry

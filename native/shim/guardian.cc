@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "exit-record.h"
 #include "orphans.h"
+#include "rights.h"
 #include "system-calls.h"
 #include "text-buffer.h"
 
@@ -59,9 +60,16 @@ Result Guardian::Launch(FieldReader fields) {
   releasesItself_ = launch.release != 0;
   // First, so that the rest is done while the first process performs its steps. If it has died, its SIGCHLD tells.
   constexpr ChannelPacket kPacket = ChannelPacket::kPlan;
-  send(container_.channel.get(), &kPacket, sizeof kPacket, MSG_NOSIGNAL | MSG_DONTWAIT);
+  constexpr int kFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
+  if (launch.input == 0) {
+    send(container_.channel.get(), &kPacket, sizeof kPacket, kFlags);
+  } else {
+    Fd reader;
+    if (Result result = MakeInput(container_, &reader); !result.ok()) return result;
+    SendWithRight(container_.channel.get(), &kPacket, sizeof kPacket, kFlags, reader.get());
+  }
   if (Result result = clients_.Listen(); !result.ok()) return result;
-  if (Result result = log_.Open(launch.logMaxBytes, launch.logMaxFiles); !result.ok()) return result;
+  if (Result result = log_.Open(LogFormat{launch.logFormat}, launch.logMaxBytes, launch.logMaxFiles); !result.ok()) return result;
   sigset_t children;
   sigemptyset(&children);
   sigaddset(&children, SIGCHLD);
@@ -72,29 +80,50 @@ Result Guardian::Launch(FieldReader fields) {
 }
 
 void Guardian::Watch() {
-  enum { kSignals, kChannel, kOutput, kErrors, kListener, kClients };
-  constexpr int kEntered = kClients + Clients::kMost;
-  constexpr int kCount = kEntered + Clients::kMost;
+  constexpr int kMost = Clients::kMost;
+  // Each of the last six is one for every client.
+  enum { kSignals, kChannel, kOutput, kErrors, kInput, kListener, kClients };
+  constexpr int kSources = kClients + kMost;
+  constexpr int kEntered = kSources + kMost;
+  constexpr int kEnteredSources = kEntered + kMost;
+  constexpr int kEnteredInputs = kEnteredSources + kMost;
+  constexpr int kEnteredOutputs = kEnteredInputs + kMost;
+  constexpr int kCount = kEnteredOutputs + kMost;
   for (;;) {
     bool released = releasesItself_ || releaseWanted_ || phase_ == Phase::kReleased || phase_ == Phase::kRunning;
     if (!released && !clients_.Connected(Clients::kLauncher)) Abandon(nullptr);
+    const Input& input = container_.input;
     pollfd events[kCount] = {};
     events[kSignals] = {signals_.get(), POLLIN, 0};
     events[kChannel] = {container_.channel.get(), POLLIN, 0};
-    events[kOutput] = {container_.output.get(), POLLIN, 0};
+    events[kOutput] = {container_.terminal.valid() ? container_.terminal.get() : container_.output.get(), POLLIN, 0};
     events[kErrors] = {container_.errors.get(), POLLIN, 0};
+    events[kInput] = {input.full() ? input.get() : -1, POLLOUT, 0};
     clients_.Poll(&events[kListener], phase_ != Phase::kSettingUp);
-    for (int client = 0; client < Clients::kMost; client++) {
-      events[kEntered + client] = {entered_[client].channel.get(), POLLIN, 0};
+    for (int client = 0; client < kMost; client++) {
+      const EnteredProcess& entered = entered_[client];
+      const Fd& output = entered.output;
+      events[kSources + client] = input.PollSource(sources_[client]);
+      events[kEntered + client] = {entered.channel.get(), POLLIN, 0};
+      events[kEnteredSources + client] = entered.input.PollSource(entered.source);
+      events[kEnteredInputs + client] = {entered.input.full() ? entered.input.get() : -1, POLLOUT, 0};
+      events[kEnteredOutputs + client] =
+          entered.outputFull ? pollfd{output.get(), POLLOUT, 0} : pollfd{entered.terminal.get(), POLLIN, 0};
     }
     // EINTR cannot be, with every signal blocked; if it fails for want of memory it is tried again.
     if (poll(events, kCount, -1) < 0) continue;
 
     if (events[kChannel].revents != 0) ReadChannel();
     CopyStreams(events[kOutput].revents != 0, events[kErrors].revents != 0);
-    for (int client = 0; client < Clients::kMost; client++) {
+    if (events[kInput].revents != 0) container_.input.Retry();
+    for (int client = 0; client < kMost; client++) {
       if (events[kEntered + client].revents != 0) ReadEnteredChannel(client);
+      // Before its pipe: whether the end of that is the end of the input has been said by then.
       if (events[kClients + client].revents != 0) OnClient(client);
+      InputSource& source = sources_[client];
+      if (events[kSources + client].revents != 0 || source.ended) TakeInput(container_.input, source);
+      if (events[kEnteredInputs + client].revents != 0) entered_[client].input.Retry();
+      CopyEnteredStreams(client, events[kEnteredSources + client].revents, events[kEnteredOutputs + client].revents);
     }
     if (events[kListener].revents != 0) clients_.Accept(MakeFrame(Hello()));
     if (events[kSignals].revents != 0) OnChildren();
@@ -104,27 +133,33 @@ void Guardian::Watch() {
 
 // True if there may be more.
 bool Guardian::ReadChannel() {
-  struct {
-    ChannelPacket kind;
-    uint8_t frame[sizeof Frame::bytes];
-  } packet;
-  ssize_t size = recv(container_.channel.get(), &packet, sizeof packet, MSG_DONTWAIT);
+  Packet packet;
+  packet.Receive(container_.channel.get());
   // It ended without having read all that it was sent, which is told once, before what it sent itself.
-  if (size < 0 && errno == ECONNRESET) return true;
-  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return false;
-  if (size <= 0) {
+  if (packet.size < 0 && errno == ECONNRESET) return true;
+  if (packet.size < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  if (packet.size <= 0) {
     OnChannelEnd();
     return false;
   }
   if (packet.kind == ChannelPacket::kReady) OnReady();
   if (packet.kind == ChannelPacket::kExecuting) executing_ = true;
+  if (packet.kind == ChannelPacket::kConsole) AdoptTerminal(static_cast<Fd&&>(packet.descriptor));
   if (packet.kind == ChannelPacket::kFailed) {
-    Frame failed;
-    failed.size = static_cast<uint32_t>(size - 1);
-    memcpy(failed.bytes, packet.frame, failed.size);
+    Frame failed = packet.Failed();
     Abandon(&failed);
   }
   return true;
+}
+
+void Guardian::AdoptTerminal(Fd master) {
+  if (Result result = container_.terminal.Adopt(static_cast<Fd&&>(master)); !result.ok()) {
+    Frame failed = FailedFrame(kNoStep, "terminal", result);
+    Abandon(&failed);
+  }
+  container_.hasInput = true;
+  container_.input.UseTerminal(&container_.terminal);
+  container_.output.Close();
 }
 
 void Guardian::OnReady() {
@@ -150,7 +185,7 @@ void Guardian::OnChildren() {
   int status;
   for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
     for (int client = 0; client < Clients::kMost; client++) {
-      if (entered_[client].pid == pid) ConcludeEntered(client, status);
+      if (entered_[client].pid == pid && !entered_[client].ended) EndEnteredProcess(client, status);
     }
     if (pid != container_.pid) continue;
     reaped_ = true;
@@ -174,19 +209,55 @@ void Guardian::OnClient(int client) {
 void Guardian::EndAbandoned() {
   for (int client = 0; client < Clients::kMost; client++) {
     EnteredProcess& entered = entered_[client];
-    if (entered.pid > 0 && !clients_.Connected(client)) PidfdSendSignal(entered.pidfd.get(), SIGKILL);
+    if (clients_.Connected(client)) continue;
+    InputSource& source = sources_[client];
+    // Of one who has ended the input, what was sent before that is still due.
+    bool due = source.ends && container_.input.open() && (source.pipe.valid() || source.ended);
+    if (!due) source = {};
+    if (entered.pid == 0) clients_.Hold(client, due);
+    if (entered.ended) ConcludeEntered(client);
+    if (entered.pid > 0) PidfdSendSignal(entered.pidfd.get(), SIGKILL);
   }
 }
 
 void Guardian::Answer(int client, const Request& request) {
   if (request.code == HostMessage::kRelease) return Release(client);
   if (request.code == HostMessage::kEnter) return Enter(client);
+  if (request.code == HostMessage::kEndInput) {
+    sources_[client].ends = true;
+    return;
+  }
   const Fd& target = entered_[client].pid > 0 ? entered_[client].pidfd : container_.pidfd;
   DoneMessage done;
   done.request = request.request;
-  if (request.code == HostMessage::kSignal && PidfdSendSignal(target.get(), request.signal) != 0) done.errno_ = errno;
+  if (request.code == HostMessage::kSignal && PidfdSendSignal(target.get(), request.signal) != 0) {
+    // One that was reaped has no descriptor any more.
+    done.errno_ = target.valid() ? errno : ESRCH;
+  }
+  if (request.code == HostMessage::kAttach) done.errno_ = Attach(client);
+  if (request.code == HostMessage::kResize) done.errno_ = TerminalOf(client).Resize(request.columns, request.rows);
   if (request.code == HostMessage::kStatus) clients_.Send(client, MakeFrame(Hello()));
   clients_.Send(client, MakeFrame(done));
+}
+
+int Guardian::Attach(int client) {
+  Streams streams = clients_.TakeStreams(client);
+  if (!container_.hasInput) return ENOTTY;
+  if (!streams.fds[0].valid()) return EBADF;
+  // If the input has ended, nobody reads from the pipe, which tells its writer.
+  if (container_.input.open()) sources_[client].pipe = static_cast<Fd&&>(streams.fds[0]);
+  return 0;
+}
+
+Terminal& Guardian::TerminalOf(int client) {
+  return entered_[client].pid > 0 ? entered_[client].terminal : container_.terminal;
+}
+
+void Guardian::TakeInput(Input& input, InputSource& source) {
+  if (!source.pipe.valid() && !source.ended) return;
+  if (!source.ended && input.Take(source)) return;
+  source.pipe.Close();
+  source.ended = source.ends && input.open() && !input.End();
 }
 
 // Only the host that launches may release.
@@ -223,22 +294,24 @@ void Guardian::Enter(int client) {
 
 bool Guardian::ReadEnteredChannel(int client) {
   EnteredProcess& entered = entered_[client];
-  struct {
-    ChannelPacket kind;
-    uint8_t frame[sizeof Frame::bytes];
-  } packet;
-  ssize_t size = recv(entered.channel.get(), &packet, sizeof packet, MSG_DONTWAIT);
-  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return false;
-  if (size > 0 && packet.kind == ChannelPacket::kExecuting) entered.executing = true;
-  if (size > 0 && packet.kind == ChannelPacket::kFailed) {
-    Frame failed;
-    failed.size = static_cast<uint32_t>(size - 1);
-    memcpy(failed.bytes, packet.frame, failed.size);
+  Packet packet;
+  packet.Receive(entered.channel.get());
+  if (packet.size < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  Frame failed;
+  bool isFailed = packet.size > 0 && packet.kind == ChannelPacket::kFailed;
+  if (isFailed) failed = packet.Failed();
+  if (packet.size > 0 && packet.kind == ChannelPacket::kExecuting) entered.executing = true;
+  if (packet.size > 0 && packet.kind == ChannelPacket::kConsole) {
+    Result result = entered.UseTerminal(static_cast<Fd&&>(packet.descriptor));
+    isFailed = !result.ok();
+    if (isFailed) failed = FailedFrame(kNoStep, "terminal", result);
+  }
+  if (isFailed) {
     clients_.Send(client, failed);
     clients_.Finish(client);
     entered.executing = false;
   }
-  if (size > 0) return true;
+  if (packet.size > 0) return true;
   entered.channel.Close();
   entered.running = entered.executing;
   if (entered.pid == 0) {
@@ -256,12 +329,22 @@ bool Guardian::ReadEnteredChannel(int client) {
   return false;
 }
 
-void Guardian::ConcludeEntered(int client, int status) {
+void Guardian::EndEnteredProcess(int client, int status) {
   EnteredProcess& entered = entered_[client];
   while (entered.channel.valid() && ReadEnteredChannel(client)) {
   }
+  // Reaped, so that its id and descriptor are for nothing any more.
+  entered.pidfd.Close();
+  entered.ended = true;
+  entered.status = status;
+  if (entered.terminal.valid()) entered.CopyOutput();
+  if (!entered.terminal.valid() || !clients_.Connected(client)) ConcludeEntered(client);
+}
+
+void Guardian::ConcludeEntered(int client) {
+  EnteredProcess& entered = entered_[client];
   if (entered.running) {
-    clients_.Send(client, MakeFrame(Exited(status)));
+    clients_.Send(client, MakeFrame(Exited(entered.status)));
   } else if (clients_.Connected(client)) {
     clients_.Send(client, FailedFrame(kNoStep, "enter", Failure(ESRCH, "the process was killed")));
   }
@@ -272,17 +355,34 @@ void Guardian::ConcludeEntered(int client, int status) {
 
 void Guardian::EndEntered() {
   for (int client = 0; client < Clients::kMost; client++) {
-    if (entered_[client].pid == 0) continue;
-    PidfdSendSignal(entered_[client].pidfd.get(), SIGKILL);
-    int status = 0;
-    waitpid(entered_[client].pid, &status, 0);
-    ConcludeEntered(client, status);
+    EnteredProcess& entered = entered_[client];
+    if (entered.pid == 0) continue;
+    if (!entered.ended) {
+      PidfdSendSignal(entered.pidfd.get(), SIGKILL);
+      int status = 0;
+      waitpid(entered.pid, &status, 0);
+      EndEnteredProcess(client, status);
+    }
+    // A client who does not read is not waited for.
+    if (entered.ended) ConcludeEntered(client);
   }
 }
 
 void Guardian::CopyStreams(bool output, bool errors) {
-  if (output && !log_.Copy(container_.output.get(), "stdout")) container_.output.Close();
-  if (errors && !log_.Copy(container_.errors.get(), "stderr")) container_.errors.Close();
+  if (output && container_.terminal.valid()) {
+    if (!log_.Copy(container_.terminal.get(), LogStream::kOutput)) container_.terminal.Close();
+  } else if (output && container_.output.valid()) {
+    if (!log_.Copy(container_.output.get(), LogStream::kOutput)) container_.output.Close();
+  }
+  if (errors && !log_.Copy(container_.errors.get(), LogStream::kErrors)) container_.errors.Close();
+}
+
+void Guardian::CopyEnteredStreams(int client, short input, short output) {
+  EnteredProcess& entered = entered_[client];
+  if (input != 0 || entered.source.ended) TakeInput(entered.input, entered.source);
+  if (output == 0) return;
+  entered.CopyOutput();
+  if (entered.ended && !entered.terminal.valid()) ConcludeEntered(client);
 }
 
 ExitedMessage Guardian::Exited(int status) {
@@ -318,8 +418,9 @@ void Guardian::Abandon(const Frame* failed) {
 void Guardian::Conclude(int status) {
   EndEntered();
   if (!container_.ownPids) KillOrphans();
-  log_.Drain(container_.output.get(), "stdout");
-  log_.Drain(container_.errors.get(), "stderr");
+  log_.Drain(container_.output.get(), LogStream::kOutput);
+  log_.Drain(container_.errors.get(), LogStream::kErrors);
+  if (container_.terminal.valid()) log_.DrainTerminal(container_.terminal.get());
 
   ExitedMessage exited = Exited(status);
   // If the disk does not take the record, the hosts that are connected are still told; others will find none.

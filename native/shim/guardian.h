@@ -34,16 +34,25 @@ class Guardian {
   void Answer(int client, const Request& request);
   // Starts the process that a client asks for.
   void Enter(int client);
+  // Takes the pipe of a client who writes to the container's input. Returns the errno.
+  int Attach(int client);
+  // The terminal that a client's messages are about.
+  Terminal& TerminalOf(int client);
+  // Moves what a client has written to the input that it is for.
+  void TakeInput(Input& input, InputSource& source);
+  void AdoptTerminal(Fd master);
   // True if there may be more.
   bool ReadEnteredChannel(int client);
-  // Tells the client how its process ended, and lets it go.
-  void ConcludeEntered(int client, int status);
+  // Takes note of how a client's process ended, and tells the client, once it has all that was written.
+  void EndEnteredProcess(int client, int status);
+  void ConcludeEntered(int client);
   // Ends those whose clients have gone, or could not be sent to; SIGCHLD tells when they have.
   void EndAbandoned();
   // Ends those that are left, and waits for them.
   void EndEntered();
   void Release(int client);
   void CopyStreams(bool output, bool errors);
+  void CopyEnteredStreams(int client, short input, short output);
 
   HelloMessage Hello() const;
   static ExitedMessage Exited(int status);
@@ -58,6 +67,7 @@ class Guardian {
   Container container_;
   // By the client that each belongs to.
   EnteredProcess entered_[Clients::kMost];
+  InputSource sources_[Clients::kMost];
   Log log_;
   Fd signals_;
   Phase phase_ = Phase::kSettingUp;

@@ -1,27 +1,20 @@
 #include "log.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 
 #include "clock.h"
+#include "json-text.h"
 #include "protocol.generated.h"
 #include "text-buffer.h"
 
 namespace gantry {
 namespace {
 
-constexpr uint32_t kMaxFiles = 1000;
-using Name = TextBuffer<32>;
+// What a terminal holds at most, several times over.
+constexpr int kMostOfTerminal = 64;
 
-Name RotatedName(uint32_t number) {
-  Name name;
-  name.Add(kLogFile);
-  if (number > 0) name.Add(".").AddNumber(number);
-  return name;
-}
+const char* NameOf(LogStream stream) { return stream == LogStream::kOutput ? "stdout" : "stderr"; }
 
 // 2016-10-06T00:17:09.669794202Z
 void AddTime(TextBuffer<48>* out, const timespec& time) {
@@ -45,25 +38,22 @@ void AddTime(TextBuffer<48>* out, const timespec& time) {
 
 }  // namespace
 
-Result Log::Open(uint64_t maxBytes, uint32_t maxFiles) {
-  if (maxBytes > 0 && (maxFiles == 0 || maxFiles > kMaxFiles)) return Failure(EINVAL, "logMaxFiles");
-  maxBytes_ = maxBytes;
-  maxFiles_ = maxFiles;
-  file_ = Fd(open(kLogFile, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-  struct stat info;
-  if (!file_.valid() || fstat(file_.get(), &info) != 0) return CallFailure("open", kLogFile);
-  fileSize_ = static_cast<uint64_t>(info.st_size);
-  return kOk;
+Result Log::Open(LogFormat format, uint64_t maxBytes, uint32_t maxFiles) {
+  if (format > LogFormat::kPlain) return Failure(EINVAL, "logFormat");
+  format_ = format;
+  if (format != LogFormat::kPlain) return files_[0].Open(kLogFile, maxBytes, maxFiles);
+  if (Result result = files_[0].Open(kOutputFile, maxBytes, maxFiles); !result.ok()) return result;
+  return files_[1].Open(kErrorsFile, maxBytes, maxFiles);
 }
 
-bool Log::Copy(int pipe, const char* stream) {
-  ssize_t size = CopyOnce(pipe, stream);
+bool Log::Copy(int source, LogStream stream) {
+  ssize_t size = CopyOnce(source, stream);
   if (size < 0) return errno == EAGAIN || errno == EINTR;
   Flush();
   return size > 0;
 }
 
-void Log::Drain(int pipe, const char* stream) {
+void Log::Drain(int pipe, LogStream stream) {
   int left = 0;
   if (ioctl(pipe, FIONREAD, &left) != 0) return;
   while (left > 0) {
@@ -74,31 +64,56 @@ void Log::Drain(int pipe, const char* stream) {
   Flush();
 }
 
-ssize_t Log::CopyOnce(int pipe, const char* stream) {
-  ssize_t size = read(pipe, input_, sizeof input_);
+void Log::DrainTerminal(int terminal) {
+  for (int round = 0; round < kMostOfTerminal && CopyOnce(terminal, LogStream::kOutput) > 0; round++) {
+  }
+  Flush();
+}
+
+ssize_t Log::CopyOnce(int source, LogStream stream) {
+  ssize_t size = read(source, input_, sizeof input_);
   if (size <= 0) return size;
-  TextBuffer<48> head;
-  AddTime(&head, Now());
-  head.Add(" ").Add(stream).Add(" ");
+  if (current_ != nullptr && current_ != &FileOf(stream)) Flush();
+  current_ = &FileOf(stream);
+  if (format_ == LogFormat::kPlain) {
+    if (current_->Full(0, static_cast<uint64_t>(size))) current_->Rotate();
+    current_->Write(input_, static_cast<size_t>(size));
+    return size;
+  }
+  TextBuffer<2 * kHead - 1> head;
+  TextBuffer<48> time;
+  AddTime(&time, Now());
+  if (format_ == LogFormat::kCri) {
+    head.Add(time.c_str()).Add(" ").Add(NameOf(stream)).Add(" ");
+  } else {
+    head.Add("\",\"stream\":\"").Add(NameOf(stream)).Add("\",\"time\":\"").Add(time.c_str()).Add("\"}\n");
+  }
   headSize_ = head.size();
   memcpy(head_, head.c_str(), headSize_);
   for (const char* next = input_; next < input_ + size;) {
     size_t left = static_cast<size_t>(input_ + size - next);
     const void* end = memchr(next, '\n', left);
     size_t line = end == nullptr ? left : static_cast<size_t>(static_cast<const char*>(end) - next);
-    AddEntry(next, line, end != nullptr);
+    if (format_ == LogFormat::kCri) {
+      AddCri(next, line, end != nullptr);
+    } else {
+      AddJson(next, end == nullptr ? line : line + 1);
+    }
     next += line + 1;
   }
   return size;
 }
 
-void Log::AddEntry(const char* text, size_t size, bool whole) {
-  size_t entry = headSize_ + 2 + size + 1;
+void Log::Reserve(size_t entry) {
   if (outputSize_ + entry > sizeof output_) Flush();
-  if (maxBytes_ > 0 && fileSize_ + outputSize_ > 0 && fileSize_ + outputSize_ + entry > maxBytes_) {
-    Flush();
-    Rotate();
-  }
+  if (!current_->Full(outputSize_, entry)) return;
+  Flush();
+  current_->Rotate();
+}
+
+void Log::AddCri(const char* text, size_t size, bool whole) {
+  size_t entry = headSize_ + 2 + size + 1;
+  Reserve(entry);
   char* out = output_ + outputSize_;
   memcpy(out, head_, headSize_);
   memcpy(out + headSize_, whole ? "F " : "P ", 2);
@@ -107,37 +122,34 @@ void Log::AddEntry(const char* text, size_t size, bool whole) {
   outputSize_ += entry;
 }
 
-void Log::Flush() {
-  if (!file_.valid()) Rotate();
-  size_t done = 0;
-  while (file_.valid() && done < outputSize_) {
-    ssize_t written = write(file_.get(), output_ + done, outputSize_ - done);
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) break;
-    done += static_cast<size_t>(written);
+void Log::AddJson(const char* text, size_t size) {
+  constexpr char kText[] = "{\"log\":\"";
+  constexpr char kBytes[] = "{\"base64\":\"";
+  while (size > 0) {
+    size_t piece = WholeCharacters(text, size, kJsonPiece);
+    bool isText = IsUtf8(text, piece);
+    char entry[sizeof kBytes + 6 * kJsonPiece + sizeof head_];
+    size_t intro = isText ? sizeof kText - 1 : sizeof kBytes - 1;
+    memcpy(entry, isText ? kText : kBytes, intro);
+    char* end = isText ? WriteJson(entry + intro, text, piece) : WriteBase64(entry + intro, text, piece);
+    memcpy(end, head_, headSize_);
+    end += headSize_;
+    size_t length = static_cast<size_t>(end - entry);
+    Reserve(length);
+    memcpy(output_ + outputSize_, entry, length);
+    outputSize_ += length;
+    text += piece;
+    size -= piece;
   }
-  bool torn = done > 0 && done < outputSize_;
-  // Half an entry would spoil the next one. If even that cannot be undone, the rest of the file is lost anyway.
-  if (torn && ftruncate(file_.get(), static_cast<off_t>(fileSize_)) == 0) done = 0;
-  fileSize_ += done;
+}
+
+void Log::Flush() {
+  if (outputSize_ > 0) current_->Write(output_, outputSize_);
   outputSize_ = 0;
 }
 
-// Also opens the file again after a rotation that could not.
-void Log::Rotate() {
-  if (file_.valid()) {
-    unlink(RotatedName(maxFiles_ - 1).c_str());
-    for (uint32_t number = maxFiles_ - 1; number > 0; number--) {
-      rename(RotatedName(number - 1).c_str(), RotatedName(number).c_str());
-    }
-  }
-  file_ = Fd(open(kLogFile, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-  fileSize_ = 0;
-}
-
 void Log::Remove() {
-  if (file_.valid()) unlink(kLogFile);
-  file_.Close();
+  for (LogFile& file : files_) file.Remove();
 }
 
 }  // namespace gantry

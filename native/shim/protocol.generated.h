@@ -5,14 +5,18 @@
 
 namespace gantry {
 
-constexpr uint32_t kProtocolVersion = 2;
+constexpr uint32_t kProtocolVersion = 3;
 constexpr uint32_t kMaxFrame = 1048576;
 constexpr uint32_t kNoStep = 4294967295u;
 
 // The path socket, mode 0600.
 constexpr char kSocketFile[] = "shim.sock";
-// Lines of the Kubernetes CRI log format; rotated ones are log.1 (newest), log.2 and so on.
+// Lines of the Kubernetes CRI log format, or of JSON; rotated ones are log.1 (newest), log.2 and so on.
 constexpr char kLogFile[] = "log";
+// Of the plain format, the bytes of that stream; rotated as `log`.
+constexpr char kOutputFile[] = "stdout";
+// Of the plain format, the bytes of that stream; rotated as `log`.
+constexpr char kErrorsFile[] = "stderr";
 // Written whole before exited is sent, only if the exec succeeded; three lines: `exited CODE` or `signaled SIGNAL`;
 // `at MILLISECONDS` since the epoch; `process PID STARTTIME` as in hello.
 constexpr char kExitRecordFile[] = "exit";
@@ -23,6 +27,9 @@ enum class HostMessage : uint8_t {
   kRelease = 2,
   kSignal = 3,
   kEnter = 6,
+  kAttach = 7,
+  kEndInput = 8,
+  kResize = 9,
   kStatus = 4,
 };
 
@@ -61,6 +68,12 @@ enum class StepCode : uint8_t {
   kUser = 23,
   kNoNewPrivileges = 24,
   kChdir = 25,
+  kJoinParent = 28,
+  kJoinNamespace = 29,
+  kConsole = 30,
+  kInit = 31,
+  kSandbox = 32,
+  kConnect = 33,
   kExec = 26,
 };
 
@@ -118,6 +131,18 @@ inline const char* StepName(StepCode code) {
       return "noNewPrivileges";
     case StepCode::kChdir:
       return "chdir";
+    case StepCode::kJoinParent:
+      return "joinParent";
+    case StepCode::kJoinNamespace:
+      return "joinNamespace";
+    case StepCode::kConsole:
+      return "console";
+    case StepCode::kInit:
+      return "init";
+    case StepCode::kSandbox:
+      return "sandbox";
+    case StepCode::kConnect:
+      return "connect";
     case StepCode::kExec:
       return "exec";
   }
@@ -125,18 +150,24 @@ inline const char* StepName(StepCode code) {
 }
 
 // The first frame on the socket that the shim inherits, its version the first field in every version: make the
-// first process, which waits for the second; `cgroup` is the v2 folder to clone it into, or empty.
+// first process, which waits for the second; `cgroup` is the v2 folder to clone it into, or empty; unless it is 0,
+// `parent`, which started at `parentStartTime`, is the process whose pid namespace it is made in.
 struct CloneMessage {
   uint32_t version{};
   uint64_t cloneFlags{};
   Text cgroup{};
+  int32_t parent{};
+  uint64_t parentStartTime{};
 };
 
 // The second frame: whose the shim is, where the container's files are, the namespaces (CLONE_NEW*) that the first
-// process makes of what the host has now, and its steps; with `release` it does not wait at `ready`.
+// process makes of what the host has now, and its steps; with `release` it does not wait at `ready`; with `input`
+// its standard input is a pipe for those who attach; `logFormat` 0 cri, 1 json, 2 plain.
 struct LaunchMessage {
   Text id{};
   Text stateDir{};
+  uint8_t input{};
+  uint8_t logFormat{};
   uint64_t logMaxBytes{};
   uint32_t logMaxFiles{};
   uint64_t unshare{};
@@ -156,12 +187,31 @@ struct SignalMessage {
 // The only message of a connection, which comes with three descriptors (SCM_RIGHTS): start another process in the
 // namespaces (CLONE_NEW*) of the first, with these as 0, 1 and 2; the v1 folders `cgroups` are joined, or the v2
 // folder `cgroup`. It is answered by failed, or by started and exited; the other messages of the connection are
-// about this process, and its end is the process's too.
+// about this process, and its end is the process's too; with `terminal` the process makes one by the step
+// `console`, and the shim copies between it and the descriptors 0 and 1.
 struct EnterMessage {
   uint64_t namespaces{};
   TextList cgroups{};
   Text cgroup{};
+  uint8_t terminal{};
   StepList steps{};
+};
+
+// The first message of a connection, which comes with one descriptor (SCM_RIGHTS), the reading end of a pipe: what
+// comes from it is the container's input; answered by done, errno ENOTTY if the container has no input.
+struct AttachMessage {
+  uint32_t request{};
+};
+
+// Of a connection that attached: at its pipe's end the container's input ends too; a pipe that ends without it is a
+// client's detaching.
+struct EndInputMessage {};
+
+// Set the size of the terminal that the connection is about; answered by done, errno ENOTTY if there is none.
+struct ResizeMessage {
+  uint32_t request{};
+  uint32_t columns{};
+  uint32_t rows{};
 };
 
 // Ask for hello again; answered by done.
@@ -173,12 +223,16 @@ inline bool Read(FieldReader& in, CloneMessage* out) {
   return in.Read(&out->version) &&
          in.Read(&out->cloneFlags) &&
          in.Read(&out->cgroup) &&
+         in.Read(&out->parent) &&
+         in.Read(&out->parentStartTime) &&
          in.AtEnd();
 }
 
 inline bool Read(FieldReader& in, LaunchMessage* out) {
   return in.Read(&out->id) &&
          in.Read(&out->stateDir) &&
+         in.Read(&out->input) &&
+         in.Read(&out->logFormat) &&
          in.Read(&out->logMaxBytes) &&
          in.Read(&out->logMaxFiles) &&
          in.Read(&out->unshare) &&
@@ -201,7 +255,24 @@ inline bool Read(FieldReader& in, EnterMessage* out) {
   return in.Read(&out->namespaces) &&
          in.Read(&out->cgroups) &&
          in.Read(&out->cgroup) &&
+         in.Read(&out->terminal) &&
          in.Read(&out->steps) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, AttachMessage* out) {
+  return in.Read(&out->request) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, EndInputMessage*) {
+  return in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, ResizeMessage* out) {
+  return in.Read(&out->request) &&
+         in.Read(&out->columns) &&
+         in.Read(&out->rows) &&
          in.AtEnd();
 }
 
@@ -434,6 +505,41 @@ struct ChdirStep {
   Text path{};
 };
 
+// Join namespaces (CLONE_NEW*) of the process `pid`, ESRCH unless it started at `startTime`.
+struct JoinParentStep {
+  int32_t pid{};
+  uint64_t startTime{};
+  uint64_t namespaces{};
+};
+
+// Join the namespace (CLONE_NEW*) that the host's file `path` stands for.
+struct JoinNamespaceStep {
+  Text path{};
+  uint64_t namespace_{};
+};
+
+// After `pivotRoot`: make a terminal of the container's /dev/pts, owned by `uid`, the caller's standard streams and
+// controlling terminal, and /dev/console if that is asked; its other end goes to the shim.
+struct ConsoleStep {
+  uint32_t columns{};
+  uint32_t rows{};
+  uint32_t uid{};
+  uint8_t devConsole{};
+};
+
+// After `ready`: go on in a child; the caller reaps, passes signals on to the child, and ends as it does, with 128
+// + signal if it was killed.
+struct InitStep {};
+
+// In place of `exec`: tell that it has succeeded, reap, and end with 0 at SIGTERM, SIGINT, SIGQUIT or SIGHUP.
+struct SandboxStep {};
+
+// In place of `exec`: connect to a TCP port of the loopback, by IPv4, else IPv6, tell that it has succeeded, and
+// copy between that and the standard streams until both directions have ended.
+struct ConnectStep {
+  uint32_t port{};
+};
+
 // Close_range all but 0, 1, 2, default signals and mask, parent-death SIGKILL; argv[0] without a slash is looked up
 // in PATH of `env`; a script without #! is not run through a shell.
 struct ExecStep {
@@ -594,6 +700,40 @@ inline bool Read(FieldReader& in, ChdirStep* out) {
          in.AtEnd();
 }
 
+inline bool Read(FieldReader& in, JoinParentStep* out) {
+  return in.Read(&out->pid) &&
+         in.Read(&out->startTime) &&
+         in.Read(&out->namespaces) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, JoinNamespaceStep* out) {
+  return in.Read(&out->path) &&
+         in.Read(&out->namespace_) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, ConsoleStep* out) {
+  return in.Read(&out->columns) &&
+         in.Read(&out->rows) &&
+         in.Read(&out->uid) &&
+         in.Read(&out->devConsole) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, InitStep*) {
+  return in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, SandboxStep*) {
+  return in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, ConnectStep* out) {
+  return in.Read(&out->port) &&
+         in.AtEnd();
+}
+
 inline bool Read(FieldReader& in, ExecStep* out) {
   return in.Read(&out->argv) &&
          in.Read(&out->env) &&
@@ -661,6 +801,18 @@ bool VisitStep(StepCode code, FieldReader& in, Perform&& perform) {
       return visit(NoNewPrivilegesStep{});
     case StepCode::kChdir:
       return visit(ChdirStep{});
+    case StepCode::kJoinParent:
+      return visit(JoinParentStep{});
+    case StepCode::kJoinNamespace:
+      return visit(JoinNamespaceStep{});
+    case StepCode::kConsole:
+      return visit(ConsoleStep{});
+    case StepCode::kInit:
+      return visit(InitStep{});
+    case StepCode::kSandbox:
+      return visit(SandboxStep{});
+    case StepCode::kConnect:
+      return visit(ConnectStep{});
     case StepCode::kExec:
       return visit(ExecStep{});
   }

@@ -97,6 +97,15 @@ Result Perform(FirstProcess&, const ChdirStep& step) {
   return folder[0] == '/' ? kOk : Failure(EXDEV, "outside the root", step.path.data);
 }
 
+Result BeginRunning(FirstProcess& process) {
+  if (!process.ready) return Failure(EPROTO, "no barrier");
+  if (Result result = ApplyCapabilities(process); !result.ok()) return result;
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return CallFailure("PR_SET_PDEATHSIG");
+  if (!Tell(process, ChannelPacket::kExecuting)) _exit(1);
+  process.channel.Close();
+  return kOk;
+}
+
 Result Perform(FirstProcess& process, const ExecStep& step) {
   if (!process.ready) return Failure(EPROTO, "no barrier before the exec");
   if (step.argv.count == 0) return Failure(EINVAL, "no arguments");

@@ -79,9 +79,9 @@ Result Perform(FirstProcess& process, const UserStep& step) {
   if (step.uid == UINT32_MAX || step.gid == UINT32_MAX) return Failure(EINVAL, "id");
   gid_t* groups = nullptr;
   if (Result result = ReadGroups(step.groups, &groups); !result.ok()) return result;
-  // So that a user other than root can open /dev/stdout and /dev/stderr, which lead to the pipes.
-  if (step.uid != 0 && (fchown(1, step.uid, step.gid) != 0 || fchown(2, step.uid, step.gid) != 0)) {
-    return CallFailure("fchown");
+  // So that a user other than root can open /dev/stdin, /dev/stdout and /dev/stderr, which lead to the pipes.
+  for (int fd = process.hasInput ? 0 : 1; step.uid != 0 && !process.hasTerminal && fd < Streams::kCount; fd++) {
+    if (fchown(fd, step.uid, step.gid) != 0) return CallFailure("fchown");
   }
   if (setgroups(step.groups.count, groups) != 0) return CallFailure("setgroups");
   if (setresgid(step.gid, step.gid, step.gid) != 0) return CallFailure("setresgid");

@@ -72,7 +72,7 @@ Result Perform(FirstProcess& process, const PivotRootStep& step) {
   if (chdir("/") != 0) return CallFailure("chdir", "/");
   process.root = Fd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!process.root.valid()) return CallFailure("open", "/");
-  ReopenStandardInput();
+  if (!process.hasInput) ReopenStandardInput();
   return kOk;
 }
 

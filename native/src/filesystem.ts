@@ -53,9 +53,13 @@ export interface RootDirectory {
 
 /** The addon's in-root file system calls. */
 export interface FilesystemAddon {
-  /** Opens a folder by its path on the host; the last component may not be a symbolic link. */
+  /**
+   * Opens a folder by its path on the host; the last component may not be a symbolic link. `isShared`: others use the tree meanwhile,
+   * so a folder with something in it and a mount point are not removed for an entry: ENOTEMPTY, EBUSY.
+   */
   readonly RootDirectory: new (
     path: string,
+    isShared?: boolean,
   ) => RootDirectory;
   /**
    * True if overlayfs's opaque attribute of the folder at a host path is `y`: `user.overlay.opaque` if `userxattr`, else

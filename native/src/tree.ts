@@ -35,8 +35,12 @@ export interface TreeReader {
 
 /** The addon's call for reading trees. */
 export interface TreeAddon {
-  /** Opens a folder by its path on the host; the last component may not be a symbolic link. */
+  /**
+   * Opens a folder by its path on the host; the last component may not be a symbolic link. With `inside`, a path like `a/b` or `.`,
+   * the folder of that path as if the first were `/`, links included.
+   */
   readonly TreeReader: new (
     path: string,
+    inside?: Uint8Array,
   ) => TreeReader;
 }

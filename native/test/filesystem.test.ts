@@ -192,6 +192,27 @@ describe.skipIf(process.geteuid?.() !== 0)(
       expect(stdout).toBe('alive\n');
     });
 
+    it('of a shared tree removes nothing that holds something else', async () => {
+      const shared = new (addon().RootDirectory)(path(), true);
+      await mkdir(path('full/sub'), { recursive: true });
+      await mkdir(path('empty'));
+      await writeFile(path('f'), 'old');
+      for (const make of [
+        () => shared.file(bytes('full'), bytes(''), plain),
+        () => shared.symlink(bytes('full'), bytes('t'), plain),
+        () => shared.fifo(bytes('full'), plain),
+      ]) {
+        expect(make).toThrow(expect.objectContaining({ code: 'ENOTEMPTY' }));
+      }
+      shared.file(bytes('empty'), bytes('x'), plain);
+      shared.folder(bytes('f'), plain);
+      shared.folder(bytes('full'), plain);
+      expect((await lstat(path('empty'))).isFile()).toBe(true);
+      expect((await lstat(path('f'))).isDirectory()).toBe(true);
+      expect(await readdir(path('full'))).toEqual(['sub']);
+      shared.close();
+    });
+
     it('opens neither a link nor a file', async () => {
       await symlink(path(), join(folder, 'link'));
       const { RootDirectory } = addon();

@@ -37,6 +37,8 @@ describe('encodeFrame', () => {
       op: 'launch',
       id: '',
       stateDir: '/',
+      input: 0,
+      logFormat: 0,
       logMaxBytes,
       logMaxFiles: 1,
       unshare: 0,

@@ -21,6 +21,7 @@ const message = (changes: Partial<EnterMessage> = {}): EnterMessage => ({
   namespaces: 0,
   cgroups: [],
   cgroup: '',
+  terminal: 0,
   steps: shell('echo "$0"; cat; exit 4'),
   ...changes,
 });

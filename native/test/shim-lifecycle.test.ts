@@ -8,7 +8,15 @@ import { noStep, protocolVersion, type Step } from '../../packages/launcher/src/
 import { addon } from '../src/addon.js';
 import { processesCalled, processGone } from './support/process.js';
 import { exec, fail, logEntries, run, shell, start } from './support/run.js';
-import { attach, cloneMessage, launch, removeStateDirs, startShim, stateDir } from './support/shim-session.js';
+import {
+  attach,
+  cloneMessage,
+  launch,
+  launchMessage,
+  removeStateDirs,
+  startShim,
+  stateDir,
+} from './support/shim-session.js';
 
 const CLONE_NEWNS = 0x20000;
 const MS_REC_PRIVATE = 0x44000;
@@ -206,8 +214,7 @@ describe('the first process before its launch message', () => {
         const propagation: Step = { op: 'setPropagation', flags: MS_REC_PRIVATE };
         const folder = stateDir();
         const steps = [propagation, ...exec('cat', join(mounted, 'file'))];
-        const message = { id: 'test', stateDir: folder, logMaxBytes: 0, logMaxFiles: 1, release: 1, steps };
-        shim.send({ op: 'launch', unshare: CLONE_NEWNS, ...message });
+        shim.send(launchMessage({ stateDir: folder, unshare: CLONE_NEWNS, release: 1, steps }));
         await shim.expect('hello');
         await shim.expect('started');
         expect(await shim.expect('exited')).toMatchObject({ type: 0, value: 0 });
@@ -226,8 +233,7 @@ describe('the first process before its launch message', () => {
     ] as const) {
       const shim = await startShim(title);
       shim.send(cloneMessage());
-      const message = { stateDir: stateDir(), logMaxBytes: 0, logMaxFiles: 1, unshare: 0, release: 1 };
-      shim.send({ op: 'launch', id: 'test', ...message, steps: exec('/bin/true') });
+      shim.send(launchMessage({ stateDir: stateDir(), release: 1, steps: exec('/bin/true') }));
       const { shimPid } = await shim.expect('hello');
       expect(readFileSync(`/proc/${shimPid}/cmdline`, 'utf8')).toBe(`gantry-shim\0${shown}\0`);
       shim.close();
@@ -344,7 +350,7 @@ describe('clients of the path socket', () => {
       garbage.sendBytes(Buffer.from(bytes));
       await garbage.closed();
     }
-    const clients = await Promise.all(Array.from({ length: 16 }, () => attach(folder)));
+    const clients = await Promise.all(Array.from({ length: 32 }, () => attach(folder)));
     for (const client of clients) await client.expect('hello');
     const surplus = await attach(folder);
     expect(await surplus.next()).toBeUndefined();

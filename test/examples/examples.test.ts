@@ -32,6 +32,22 @@ requires({ root: true, commands: ['apt-get', 'dpkg-deb'] })('the examples', () =
     expect(stdout).toBe('hello from gantry\nexit code 3\n');
   });
 
+  it('recover-after-restart finds its container again, with all that it wrote', async () => {
+    const script = [join(top, 'examples/recover-after-restart/dist/main.js'), host.image];
+    const killed = await node(script, { env }).catch((error: unknown) => error as { signal: string; stdout: string });
+    expect(killed).toMatchObject({
+      signal: 'SIGKILL',
+      stdout: '1 from the first host program\nthe host program is killed, the container goes on\n',
+    });
+    const { stdout } = await node(script, { env });
+    expect(stdout).toBe('1 from the first host program\n2 from the second one\nexit code 2\n');
+  });
+
+  it('pods runs two containers over one network and one volume', async () => {
+    const { stdout } = await node([join(top, 'examples/pods/dist/main.js'), host.image], { env });
+    expect(stdout).toBe('written by pod\n');
+  });
+
   it('pull-image pulls, shows progress and what it got, and asks no registry the second time', async () => {
     const script = [join(top, 'examples/pull-image/dist/main.js'), host.image, `${host.root}-pulled`];
     const first = await node(script, { env });

@@ -1,8 +1,10 @@
-// A host program that launches one container, says so, and lives until it is killed.
+// A host program that launches what it is given, says so, and lives until it is killed: containers, or a pod if it has such.
 import { createContainerizer } from '@gantry/containerizer';
 
-const [root, stateRoot, spec = ''] = process.argv.slice(2);
+const [root, stateRoot, ...specs] = process.argv.slice(2);
 const containerizer = await createContainerizer({ root, stateRoot });
-const status = await containerizer.launch(JSON.parse(spec));
-process.stdout.write(`${JSON.stringify(status)}\n`);
+for (const spec of specs.map((text) => JSON.parse(text))) {
+  const status = await (spec.containers ? containerizer.launchPod(spec) : containerizer.launch(spec));
+  process.stdout.write(`${JSON.stringify(status)}\n`);
+}
 setInterval(() => undefined, 2 ** 30);

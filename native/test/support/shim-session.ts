@@ -106,7 +106,23 @@ export type LaunchOptions = Partial<Omit<CloneMessage, 'op'> & Omit<LaunchMessag
 
 /** The first message of a launch. */
 export function cloneMessage(message: Partial<Omit<CloneMessage, 'op'>> = {}): CloneMessage {
-  return { op: 'clone', version: protocolVersion, cloneFlags: 0, cgroup: '', ...message };
+  return {
+    op: 'clone',
+    version: protocolVersion,
+    cloneFlags: 0,
+    cgroup: '',
+    parent: 0,
+    parentStartTime: 0,
+    ...message,
+  };
+}
+
+/** The second; its state folder must be given. */
+export function launchMessage(
+  message: Pick<LaunchMessage, 'stateDir' | 'steps'> & Partial<LaunchMessage>,
+): LaunchMessage {
+  const log = { logFormat: 0, logMaxBytes: 0, logMaxFiles: 1 };
+  return { op: 'launch', id: 'test', input: 0, ...log, unshare: 0, release: 0, ...message };
 }
 
 /** Starts a shim and sends it the messages of a launch; `stateDir` is a fresh one unless given. */
@@ -116,10 +132,9 @@ export async function launch(
 ): Promise<{ shim: ShimSocket; folder: string }> {
   const folder = options.stateDir ?? stateDir();
   const shim = await startShim();
-  const { version = protocolVersion, cloneFlags = 0, cgroup = '' } = options;
-  const { id = 'test', logMaxBytes = 0, logMaxFiles = 1, unshare = 0, release = 0 } = options;
-  shim.send(cloneMessage({ version, cloneFlags, cgroup }));
-  shim.send({ op: 'launch', id, stateDir: folder, logMaxBytes, logMaxFiles, unshare, release, steps });
+  const { version = protocolVersion, cloneFlags = 0, cgroup = '', parent = 0, parentStartTime = 0, ...rest } = options;
+  shim.send(cloneMessage({ version, cloneFlags, cgroup, parent, parentStartTime }));
+  shim.send(launchMessage({ ...rest, stateDir: folder, steps }));
   return { shim, folder };
 }
 

@@ -1,4 +1,4 @@
-import { GantryError } from '@gantry/interface';
+import { errnoOf, GantryError, toGantryError } from '@gantry/interface';
 
 const maxShown = 200;
 
@@ -19,4 +19,23 @@ export function invalidArchive(problem: string, entry?: Uint8Array, cause?: unkn
     cause,
     details: { entry: Buffer.from(entry).toString('utf8') },
   });
+}
+
+/** The error of a folder that is not there, or is none. */
+export function missingFolder(error: unknown, folder: Uint8Array): GantryError {
+  const path = `/${Buffer.from(folder).toString('utf8')}`;
+  const details = { path };
+  switch (errnoOf(error)) {
+    case 'ENOENT':
+      return new GantryError('NOT_FOUND', `${path} is not there`, { cause: error, details });
+    case 'ENOTDIR':
+      return new GantryError('WRONG_STATE', `${path} is no folder`, { cause: error, details });
+    case 'ELOOP':
+      return new GantryError('WRONG_STATE', `${path} leads over too many symbolic links, or one that only /proc has`, {
+        cause: error,
+        details,
+      });
+    default:
+      return toGantryError(error, `opening ${path}`);
+  }
 }

@@ -3,18 +3,15 @@ import { addon, type RootDirectory } from '@gantry/native';
 import { overBudget, type UnpackBudget } from './budget.js';
 import { type EntryPath, parseEntryPath } from './entry-path.js';
 import { invalidArchive, missingRoot, showName } from './errors.js';
-import type { TarHeader, TarXattr } from './tar-entry.js';
+import type { TarHeader } from './tar-entry.js';
 import type { TarSink } from './tar-parser.js';
+import { TreeWriter, withoutOverlayXattrs } from './tree-writer.js';
 import { hasWhiteoutPrefix, parseWhiteout } from './whiteout.js';
 
 /** The largest device numbers that Linux has: 12 and 20 bits. */
 const maxMajor = 0xfff;
 const maxMinor = 0xfffff;
 
-/** Paths of folders are kept until the end: this bounds the memory of an archive of nothing but long ones. */
-const maxFolderPathBytes = 256 * 2 ** 20;
-
-const overlayPrefixes = ['trusted.overlay.', 'user.overlay.'].map((prefix) => Buffer.from(prefix));
 const nothing = Buffer.alloc(0);
 
 /** Errors of system calls that the archive, not the machine, is to blame for. */
@@ -37,72 +34,49 @@ const plainRoot = { mode: 0o755, uid: 0, gid: 0, mtimeSeconds: 0, mtimeNanosecon
 export class LayerApplier implements TarSink {
   /** Entries applied. */
   entries = 0;
-  /** Bytes of the regular files, holes included. */
-  bytes = 0;
   readonly #root: RootDirectory;
+  readonly #writer: TreeWriter;
   readonly #budget: UnpackBudget;
-  /** Entries, and folders that had to be made on the way to them. */
+  /** Folders that had to be made on the way to whiteouts. */
   #made = 0;
-  /** Applied at the end, since later entries change them. Keys are paths, a character for a byte. */
-  readonly #folderTimes = new Map<string, { readonly seconds: number; readonly nanoseconds: number }>();
-  #folderPathBytes = 0;
   #rootHeader: TarHeader | undefined;
   #current: TarHeader | undefined;
-  /** The file that waits for its body; empty for an entry whose body is passed over. */
-  #filePath: Buffer = nothing;
-  #isFileOpen = false;
 
   /** Opens the folder. */
   constructor(target: string, budget: UnpackBudget) {
     this.#root = new (addon().RootDirectory)(target);
+    this.#writer = new TreeWriter(this.#root);
     this.#budget = budget;
+  }
+
+  /** Bytes of the regular files, holes included. */
+  get bytes(): number {
+    return this.#writer.bytes;
   }
 
   entry(header: TarHeader): void {
     this.#current = header;
-    this.#filePath = nothing;
     this.entries++;
     const parsed = parseEntryPath(header.name);
     if (parsed.whiteoutFolder >= 0) this.#checkMetadataFolder(parsed);
     else if (hasWhiteoutPrefix(parsed.path, parsed.nameStart)) this.#applyWhiteout(parsed);
-    else if (header.type === 'file') this.#startFile(parsed.path);
-    else this.#applyOther(parsed.path, withoutOverlayXattrs(header));
+    else this.#apply(parsed.path, header);
     this.#checkEntries();
   }
 
   data(piece: Buffer, offset: number): void {
-    const header = this.#current;
-    if (!header || this.#filePath.length === 0) return;
-    if (piece.length === header.size) {
-      this.#made += this.#root.file(this.#filePath, piece, withoutOverlayXattrs(header));
-      this.#filePath = nothing;
-      return;
-    }
-    if (!this.#isFileOpen) this.#openFile();
-    this.#root.writeFile(piece, offset);
+    this.#writer.data(piece, offset);
   }
 
   end(): void {
-    const header = this.#current;
-    if (header && this.#filePath.length > 0) {
-      if (header.size === 0) {
-        this.#made += this.#root.file(this.#filePath, nothing, withoutOverlayXattrs(header));
-      } else {
-        if (!this.#isFileOpen) this.#openFile();
-        this.#root.endFile(header.size, withoutOverlayXattrs(header));
-        this.#isFileOpen = false;
-      }
-    }
-    this.#filePath = nothing;
+    this.#writer.end();
     this.#checkEntries();
     this.#current = undefined;
   }
 
   /** Sets what must be set last: the times of folders, and the owner, mode and times of the root. */
   finish(): void {
-    for (const [path, { seconds, nanoseconds }] of this.#folderTimes) {
-      this.#root.folderTime(Buffer.from(path, 'latin1'), seconds, nanoseconds);
-    }
+    this.#writer.finish();
     this.#root.folder(nothing, this.#rootHeader ? withoutOverlayXattrs(this.#rootHeader) : plainRoot);
   }
 
@@ -132,7 +106,7 @@ export class LayerApplier implements TarSink {
   }
 
   #checkEntries(): void {
-    if (this.entries + this.#made > this.#budget.entries) {
+    if (this.entries + this.#made + this.#writer.made > this.#budget.entries) {
       throw overBudget('entries', this.#budget.entries, 'the count of entries and their missing folders');
     }
   }
@@ -156,59 +130,15 @@ export class LayerApplier implements TarSink {
     }
   }
 
-  #startFile(path: Buffer): void {
-    if (path.length === 0) throw rootMisused(this.#current);
-    this.#filePath = path;
-    this.bytes += this.#current?.size ?? 0;
-  }
-
-  #openFile(): void {
-    this.#made += this.#root.beginFile(this.#filePath);
-    this.#isFileOpen = true;
-  }
-
-  #applyOther(path: Buffer, header: TarHeader): void {
-    if (header.type === 'directory') {
-      this.#applyFolder(path, header);
-      return;
-    }
-    if (path.length === 0) throw rootMisused(header);
-    switch (header.type) {
-      case 'symlink':
-        this.#made += this.#root.symlink(path, header.linkName, header);
-        return;
-      case 'hardlink':
-        this.#made += this.#root.hardLink(path, linkTarget(header));
-        return;
-      case 'fifo':
-        this.#made += this.#root.fifo(path, header);
-        return;
-      case 'character':
-      case 'block':
-        checkDevice(header);
-        this.#made += this.#root.device(path, header.type, header.devMajor, header.devMinor, header);
-    }
-  }
-
-  #applyFolder(path: Buffer, header: TarHeader): void {
+  #apply(path: Buffer, header: TarHeader): void {
     if (path.length === 0) {
+      if (header.type !== 'directory') throw invalidArchive('the root can only be a folder', header.name);
       this.#rootHeader = { ...header, name: nothing };
       return;
     }
-    this.#made += this.#root.folder(path, header);
-    this.#folderPathBytes += path.length;
-    if (this.#folderPathBytes > maxFolderPathBytes) {
-      throw overBudget('entries', this.#budget.entries, 'the length of the paths of its folders');
-    }
-    this.#folderTimes.set(path.toString('latin1'), {
-      seconds: header.mtimeSeconds,
-      nanoseconds: header.mtimeNanoseconds,
-    });
+    if (header.type === 'character' || header.type === 'block') checkDevice(header);
+    this.#writer.begin(path, header, header.type === 'hardlink' ? linkTarget(header) : nothing);
   }
-}
-
-function rootMisused(header: TarHeader | undefined): GantryError {
-  return invalidArchive('the root can only be a folder', header?.name);
 }
 
 /** A hard link's target is a path of the archive, not a text as a symbolic link's is. */
@@ -229,14 +159,4 @@ function checkDevice(header: TarHeader): void {
   if (type === 'character' && devMajor === 0 && devMinor === 0) {
     throw invalidArchive('the character device 0:0 would hide files of the layers below', header.name);
   }
-}
-
-/** Overlayfs takes these for its own: an archive could forge whiteouts or redirects with them. */
-function withoutOverlayXattrs(header: TarHeader): TarHeader {
-  if (header.xattrs.length === 0 || !header.xattrs.some(isOverlayXattr)) return header;
-  return { ...header, xattrs: header.xattrs.filter((xattr) => !isOverlayXattr(xattr)) };
-}
-
-function isOverlayXattr({ name }: TarXattr): boolean {
-  return overlayPrefixes.some((prefix) => prefix.equals(name.subarray(0, prefix.length)));
 }

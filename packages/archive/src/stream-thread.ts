@@ -12,6 +12,8 @@ export type StreamJob =
       readonly overlay: OverlayMarks;
       readonly mtime: number | undefined;
     }
+  | { readonly type: 'copy-out'; readonly root: string; readonly folder: string; readonly name: string }
+  | { readonly type: 'copy-in'; readonly root: string; readonly folder: string }
   | { readonly type: 'decode'; readonly compression: Compression };
 
 /** What a stream worker is sent: leave to send one more piece, or the input that it wanted; `undefined` at its end. */
@@ -31,7 +33,7 @@ const ahead = 4;
 
 /**
  * The bytes that a job in a worker thread gives, piece by piece; so the thread of the caller is not held. `what` names the call in
- * errors. A job that decodes takes its input from `source`.
+ * errors. A job that decodes or copies in takes its input from `source`; the latter gives nothing.
  */
 export async function* runInThread(
   job: StreamJob,
@@ -62,6 +64,7 @@ class StreamThread {
   readonly #source: AsyncIterator<Uint8Array> | undefined;
   readonly #pieces: Uint8Array[] = [];
   #outcome: { readonly error?: unknown } | undefined;
+  #isFeeding = false;
   #wake: (() => void) | undefined;
 
   constructor(job: StreamJob, what: string, source: AsyncIterator<Uint8Array> | undefined) {
@@ -102,7 +105,10 @@ class StreamThread {
   /** Resolves once the thread is gone, with whatever it had open. */
   async end(): Promise<void> {
     await this.#worker.terminate();
-    await this.#source?.return?.();
+    const left = this.#source?.return?.();
+    if (!this.#isFeeding) await left;
+    // A source that has not answered yet may never do so; what it says of its end then is of no use to anybody.
+    else left?.catch(() => undefined);
   }
 
   #take(response: StreamResponse): void {
@@ -114,15 +120,24 @@ class StreamThread {
   }
 
   async #feed(): Promise<void> {
+    this.#isFeeding = true;
     try {
       const result = await this.#source?.next();
       this.#send({ type: 'input', chunk: result?.done ? undefined : result?.value });
     } catch (error) {
       this.settle(error);
+    } finally {
+      this.#isFeeding = false;
     }
   }
 
   #send(request: StreamRequest): void {
-    this.#worker.postMessage(request);
+    if (request.type === 'more' || !request.chunk) {
+      this.#worker.postMessage(request);
+      return;
+    }
+    // A copy of its own: of a view all the memory behind it would be sent.
+    const chunk = Uint8Array.from(request.chunk);
+    this.#worker.postMessage({ type: 'input', chunk }, [chunk.buffer]);
   }
 }

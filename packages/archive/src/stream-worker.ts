@@ -1,8 +1,11 @@
-/** The thread that does one stream's work, given as its `workerData`: packs a tree, or decodes what is sent to it. */
+/** The thread that does one stream's work, given as its `workerData`: packs a tree, or decodes or unpacks what is sent to it. */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { toGantryError } from '@gantry/interface';
+import { defaultBudget } from './budget.js';
 import { decode } from './decode.js';
 import type { StreamJob, StreamRequest, StreamResponse } from './stream-thread.js';
+import { TarParser } from './tar-parser.js';
+import type { PackedTree, TreeMarks } from './tree-packer.js';
 import { packError } from './worker-messages.js';
 import { writeTar } from './write-tar.js';
 
@@ -51,19 +54,49 @@ class Requests {
 }
 
 async function* runJob(job: StreamJob, requests: Requests): AsyncGenerator<Uint8Array, void, undefined> {
-  if (job.type === 'decode') {
-    yield* decode(job.compression, requests.input());
-    return;
+  switch (job.type) {
+    case 'decode':
+      yield* decode(job.compression, requests.input());
+      return;
+    case 'copy-in':
+      await unpack(job.root, Buffer.from(job.folder), requests.input());
+      return;
+    case 'copy-out':
+      yield* pack({ root: job.root, folder: Buffer.from(job.folder), name: Buffer.from(job.name) }, 'copy');
+      return;
+    case 'pack':
+      yield* pack({ root: job.folder }, job.overlay, job.mtime);
   }
-  // Only this needs the addon.
+}
+
+async function* pack(tree: PackedTree, marks: TreeMarks, mtime?: number): AsyncGenerator<Uint8Array, void, undefined> {
+  // Only trees need the addon.
   const { TreePacker } = await import('./tree-packer.js');
-  const packer = new TreePacker(job.folder, job.overlay);
+  const packer = new TreePacker(tree, marks);
   try {
-    yield* writeTar(packer.entries(), job.mtime === undefined ? {} : { mtime: job.mtime });
+    yield* writeTar(packer.entries(), mtime === undefined ? {} : { mtime });
   } finally {
     packer.close();
   }
 }
+
+async function unpack(root: string, folder: Buffer, archive: AsyncIterable<Uint8Array>): Promise<void> {
+  const { CopyApplier } = await import('./copy-applier.js');
+  const applier = new CopyApplier(root, folder);
+  const parser = new TarParser(applier, unlimited);
+  try {
+    for await (const chunk of archive) parser.write(chunk);
+    parser.finish();
+    applier.finish();
+  } catch (error) {
+    throw applier.explain(error);
+  } finally {
+    applier.close();
+  }
+}
+
+/** What is copied is as large as the caller wants it, and what it may fill is for a quota to say. */
+const unlimited = { ...defaultBudget, bytes: Number.POSITIVE_INFINITY, entries: Number.POSITIVE_INFINITY };
 
 /** Pieces of one size, each with memory of its own so that it can be handed over. */
 async function* inPieces(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {

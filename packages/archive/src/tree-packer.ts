@@ -1,6 +1,6 @@
-import { errnoOf, GantryError, toGantryError } from '@gantry/interface';
+import { errnoOf, GantryError, isGantryError, toGantryError } from '@gantry/interface';
 import { addon, type TreeEntry, type TreeReader } from '@gantry/native';
-import { showName } from './errors.js';
+import { missingFolder, showName } from './errors.js';
 import { storedSegments } from './holes.js';
 import type { Segment } from './sparse.js';
 import type { TarXattr } from './tar-entry.js';
@@ -9,6 +9,18 @@ import type { TarInput } from './write-tar.js';
 
 /** Whose marks a tree has: those of an overlay mount's upper folder, in either name space of attributes, or nobody's. */
 export type OverlayMarks = 'none' | 'trusted' | 'user';
+
+/** The same; of a `copy`, which is no layer, nothing is a mark. */
+export type TreeMarks = OverlayMarks | 'copy';
+
+/** What is packed: a folder, or what has a name in a folder inside it, which is found as if the first were `/`. */
+export interface PackedTree {
+  readonly root: string;
+  /** `a/b`; empty for the root itself. */
+  readonly folder?: Buffer;
+  /** Empty, or left out, for all that is in the folder. */
+  readonly name?: Buffer;
+}
 
 /** What the kernel takes, and the applier. */
 const maxPath = 4095;
@@ -37,24 +49,33 @@ interface Level {
 /** Walks a tree and gives the entries of its layer: a folder before what is in it, names in the order of their bytes. */
 export class TreePacker {
   readonly #reader: TreeReader;
-  readonly #overlay: OverlayMarks;
+  readonly #marks: TreeMarks;
+  readonly #start: Buffer;
   /** By identity: the first name of each entry that has several. */
   readonly #linked = new Map<string, Buffer>();
   readonly #levels: Level[] = [];
 
   /** Opens the folder; throws `GantryError`. */
-  constructor(folder: string, overlay: OverlayMarks) {
-    this.#overlay = overlay;
+  constructor({ root, folder, name = nothing }: PackedTree, marks: TreeMarks) {
+    this.#marks = marks;
+    this.#start = name;
+    const { TreeReader } = addon();
     try {
-      this.#reader = new (addon().TreeReader)(folder);
+      this.#reader = folder
+        ? new TreeReader(root, folder.length === 0 ? Buffer.from('.') : folder)
+        : new TreeReader(root);
     } catch (error) {
-      throw toGantryError(error, `packing ${folder}`);
+      throw folder ? missingFolder(error, folder) : toGantryError(error, `packing ${root}`);
     }
   }
 
-  /** A body is to be read before the next entry is asked for. */
+  /** A body is to be read before the next entry is asked for. `NOT_FOUND` if there is nothing. */
   *entries(): Generator<TarInput, void, undefined> {
-    yield* this.#visit(nothing);
+    try {
+      yield* this.#visit(this.#start);
+    } catch (error) {
+      throw isGantryError(error) && errnoOf(error.cause) === 'ENOENT' ? nothingThere(this.#start, error) : error;
+    }
     for (let level = this.#levels.at(-1); level; level = this.#levels.at(-1)) {
       const name = level.names[level.at++];
       if (name) yield* this.#visit(this.#childOf(level.path, name));
@@ -68,7 +89,8 @@ export class TreePacker {
 
   #childOf(folder: Buffer, name: Buffer): Buffer {
     const path = folder.length === 0 ? name : Buffer.concat([folder, slash, name]);
-    if (hasWhiteoutPrefix(name)) throw unsupported(path, 'layers keep names that start with .wh. for themselves');
+    if (this.#marks !== 'copy' && hasWhiteoutPrefix(name))
+      throw unsupported(path, 'layers keep names that start with .wh. for themselves');
     if (path.length > maxPath || this.#levels.length > maxDepth) {
       throw new GantryError(
         'LIMIT_EXCEEDED',
@@ -134,8 +156,9 @@ export class TreePacker {
   }
 
   #isWhiteout(entry: TreeEntry, path: Buffer): boolean {
+    if (this.#marks === 'copy') return false;
     if (entry.type !== 'character' || entry.devMajor !== 0 || entry.devMinor !== 0) return false;
-    if (this.#overlay === 'none') throw unsupported(path, 'the character device 0:0 would hide files of other layers');
+    if (this.#marks === 'none') throw unsupported(path, 'the character device 0:0 would hide files of other layers');
     return true;
   }
 
@@ -147,8 +170,8 @@ export class TreePacker {
 
   /** The value of one of overlayfs's own attributes, if these count here. */
   #mark({ xattrs }: TreeEntry, mark: string): string | undefined {
-    if (this.#overlay === 'none' || xattrs.length === 0) return undefined;
-    const wanted = Buffer.from(`${this.#overlay}.overlay.${mark}`);
+    if (this.#marks === 'none' || this.#marks === 'copy' || xattrs.length === 0) return undefined;
+    const wanted = Buffer.from(`${this.#marks}.overlay.${mark}`);
     const found = xattrs.find(({ name }) => wanted.equals(name));
     return found && Buffer.from(found.value).toString('latin1');
   }
@@ -186,6 +209,10 @@ function metadataOf(entry: TreeEntry): TarInput {
       .filter(({ name }) => !droppedXattrs.some((prefix) => prefix.equals(name.subarray(0, prefix.length))))
       .sort((a, b) => Buffer.compare(a.name, b.name)),
   };
+}
+
+function nothingThere(path: Buffer, cause: unknown): GantryError {
+  return new GantryError('NOT_FOUND', `${showName(path)} is not there`, { cause, details: { path: path.toString() } });
 }
 
 function nameStart(path: Buffer): number {

@@ -1,8 +1,10 @@
 import { isGantryError } from '@gantry/interface';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { attach } from './commands/attach.js';
 import { type ExecOptions, exec } from './commands/exec.js';
 import { kill } from './commands/kill.js';
 import { logs } from './commands/logs.js';
+import { pause } from './commands/pause.js';
 import { ps } from './commands/ps.js';
 import { pull } from './commands/pull.js';
 import { rm } from './commands/rm.js';
@@ -63,6 +65,9 @@ function buildProgram(console: Console, signal: AbortSignal, set: (result: Promi
     .passThroughOptions()
     .option('--id <id>', 'its id (default: a random one)')
     .option('-d, --detach', 'leave it running and print its id')
+    .option('-i, --interactive', 'give it what is read from stdin')
+    .option('-t, --tty', 'give it a terminal; ^P ^Q detaches from it')
+    .option('--init', 'run the program below an init that reaps and passes signals on')
     .option('--rm', 'forget it, and its log, once it has ended')
     .option('-e, --env <name=value>', 'an environment variable (repeatable)', collect, [])
     .option('-u, --user <user>', 'user or uid, with :group or :gid')
@@ -84,12 +89,32 @@ function buildProgram(console: Console, signal: AbortSignal, set: (result: Promi
     .description('run a program in a running container')
     .passThroughOptions()
     .option('-i, --interactive', 'give it what is read from stdin')
+    .option('-t, --tty', 'give it a terminal')
     .option('-e, --env <name=value>', 'an environment variable (repeatable)', collect, [])
     .option('-u, --user <user>', 'user or uid, with :group or :gid')
     .option('-w, --workdir <path>', 'working directory')
     .action((id: string, program: string, args: string[], _, command: Command) =>
       set(exec(id, [program, ...args], command.optsWithGlobals<ExecOptions>(), console, signal)),
     );
+
+  program
+    .command('attach <id>')
+    .description('show what a container writes from now on')
+    .option('-i, --interactive', 'give it what is read from stdin')
+    .option('-t, --tty', 'it has a terminal; ^P ^Q detaches from it')
+    .action((id: string, _, command: Command) => set(attach(id, command.optsWithGlobals(), console, signal)));
+
+  for (const [name, what] of [
+    ['pause', 'stop every process of containers where it is'],
+    ['resume', 'let paused containers go on'],
+  ] as const) {
+    program
+      .command(`${name} <id...>`)
+      .description(what)
+      .action((ids: string[], _, command: Command) =>
+        set(pause(ids, name === 'pause', command.optsWithGlobals(), console)),
+      );
+  }
 
   program
     .command('ps')

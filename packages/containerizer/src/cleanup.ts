@@ -52,7 +52,7 @@ export async function cleanUp(id: ContainerId, parts: ContainerizerParts): Promi
 export async function finish(container: Container, parts: ContainerizerParts, ending: Ending): Promise<void> {
   if (container.state !== 'DESTROYING') container.enter('DESTROYING');
   const { id, folder, handle } = container;
-  const { orphan } = ending;
+  const { orphan, failure = container.failure } = ending;
   const steps = new Steps();
   if (orphan) await steps.run('process', () => parts.launcher.killOrphan(orphan));
   const limitation = ending.exit ? await findLimitation(id, parts, steps) : undefined;
@@ -63,7 +63,7 @@ export async function finish(container: Container, parts: ContainerizerParts, en
   const termination: ContainerTermination = {
     id,
     ...(ending.exit ? { exit: ending.exit } : {}),
-    ...(ending.failure ? { failure: { code: ending.failure.code, message: ending.failure.message } } : {}),
+    ...(failure ? { failure: { code: failure.code, message: failure.message } } : {}),
     ...(limitation ? { limitation } : {}),
     destroyed: container.destroyRequested,
     at: Date.now(),
@@ -89,6 +89,7 @@ async function removeAll(id: ContainerId, parts: ContainerizerParts, steps: Step
     await steps.run(`isolator ${isolator.name}`, () => isolator.cleanup?.(id));
   }
   await steps.run('provisioner', () => parts.provisioner.destroy(id));
+  await steps.run('volumes', () => parts.volumes.remove(id));
   await steps.run('lease', () => parts.leases.release(id));
 }
 

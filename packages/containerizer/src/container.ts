@@ -8,7 +8,7 @@ import {
   type LaunchRequest,
 } from '@gantry/interface';
 import { tellStep } from './diagnostics.js';
-import type { ContainerRecord } from './record.js';
+import type { ContainerRecord, PodRecord } from './record.js';
 import { signalName } from './signals.js';
 import type { CheckedSpec } from './spec.js';
 import type { StateFolder } from './state-folder.js';
@@ -32,8 +32,14 @@ export class Container {
   request?: LaunchRequest;
   /** Settles when its image is leased, or could not be. */
   leasing?: Promise<void>;
-  /** Settles when the launch has come to RUNNING or has been undone. */
+  /** Settles when the launch, of a pod's sandbox that of the pod, has come to RUNNING or has been undone. */
   launching?: Promise<void>;
+  /** What it is the sandbox of. */
+  pod?: PodRecord;
+  /** False for a pod's sandbox until all of the pod runs. */
+  complete = true;
+  /** Why it is ended, if that is not for the caller or the program to say. */
+  failure?: GantryError;
   termination?: ContainerTermination;
   /** Whether the caller, not the program itself, asked for the end. */
   destroyRequested = false;
@@ -51,6 +57,7 @@ export class Container {
     this.state = state;
     this.createdAt = record?.createdAt ?? Date.now();
     this.record = record;
+    this.pod = record?.pod;
     this.#timings = { ...record?.timings };
     this.#onState = onState;
     let settle: (termination: ContainerTermination) => void = () => undefined;
@@ -115,6 +122,7 @@ export class Container {
       state: this.state,
       labels: this.spec.labels ?? {},
       ...(record?.image ? { image: record.image } : {}),
+      ...(this.spec.parent === undefined ? {} : { parent: this.spec.parent }),
       ...(handle && this.state !== 'DESTROYED' ? { pid: handle.process.pid, shimPid: handle.shimPid } : {}),
       createdAt: this.createdAt,
       ...(record?.startedAt === undefined ? {} : { startedAt: record.startedAt }),
@@ -125,13 +133,26 @@ export class Container {
     };
   }
 
+  /** Whether there are processes of it. */
+  get isAlive(): boolean {
+    return this.state === 'RUNNING' || this.state === 'PAUSED';
+  }
+
   /** The connection to the running container's shim; `WRONG_STATE` if it does not run. */
   running(what: string): LaunchedContainer {
-    if (this.state !== 'RUNNING' || !this.handle) {
-      throw new GantryError('WRONG_STATE', `${what} container ${this.id}: it is ${this.state}, not RUNNING`, {
-        details: { id: this.id, state: this.state },
-      });
-    }
-    return this.handle;
+    if (this.state === 'RUNNING' && this.handle) return this.handle;
+    throw this.#wrongState(what, 'RUNNING');
+  }
+
+  /** As `running`, for what can be done with a PAUSED one, too. */
+  alive(what: string): LaunchedContainer {
+    if (this.isAlive && this.handle) return this.handle;
+    throw this.#wrongState(what, 'RUNNING or PAUSED');
+  }
+
+  #wrongState(what: string, wanted: string): GantryError {
+    return new GantryError('WRONG_STATE', `${what} container ${this.id}: it is ${this.state}, not ${wanted}`, {
+      details: { id: this.id, state: this.state },
+    });
   }
 }

@@ -20,6 +20,7 @@ import { GantryContainerizer } from './gantry-containerizer.js';
 import { ContainerLeases } from './leases.js';
 import { createOwner } from './owner.js';
 import { StateRoot } from './state-folder.js';
+import { PodVolumes } from './volumes.js';
 
 const defaultStateRoot = '/run/gantry';
 
@@ -57,8 +58,9 @@ export async function createContainerizer(options: ContainerizerOptions = {}): P
   }
   const root = options.root ?? '/var/lib/gantry';
   const stateRoot = options.stateRoot ?? defaultStateRoot;
+  const sandboxRoot = join(root, 'sandbox');
   await Promise.all([
-    mkdir(root, { recursive: true, mode: 0o711 }),
+    mkdir(root, { recursive: true, mode: 0o711 }).then(() => mkdir(sandboxRoot, { recursive: true })),
     mkdir(stateRoot, { recursive: true, mode: 0o700 }),
   ]);
   const cgroups = options.cgroups ?? (await detectCgroups());
@@ -77,6 +79,8 @@ export async function createContainerizer(options: ContainerizerOptions = {}): P
       isolators: orderIsolators(options.isolators ?? createIsolators({ cgroups, cgroupParent })),
       cgroups,
       cgroupParent,
+      sandboxRoot,
+      volumes: new PodVolumes(join(root, 'volumes', place === '' ? 'default' : place)),
     },
     state,
   );

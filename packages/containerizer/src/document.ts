@@ -1,13 +1,16 @@
 import {
   type CallOptions,
+  type ContainerSpec,
   type Image,
-  type ImageStore,
   type LaunchRequest,
+  type OciSpec,
   type PrepareContext,
   type Rootfs,
   type RootfsSource,
+  type SharedNamespace,
   throwIfAborted,
 } from '@gantry/interface';
+import type { Container } from './container.js';
 import { mergeEdits, type NamedEdits } from './merge.js';
 import type { ContainerizerParts } from './parts.js';
 import { type CheckedSpec, withoutCredentials } from './spec.js';
@@ -22,18 +25,22 @@ export interface ResolvedSource {
 export async function resolveSource(
   spec: CheckedSpec,
   image: Image | undefined,
-  store: ImageStore,
+  { store, sandboxRoot }: Pick<ContainerizerParts, 'store' | 'sandboxRoot'>,
   options: CallOptions,
 ): Promise<ResolvedSource> {
   if (image) return { image, source: { image: await store.unpack(image, options) } };
-  return { source: { directory: spec.rootfs ?? '/' } };
+  return { source: { directory: spec.rootfs ?? sandboxRoot } };
 }
+
+/** What nested containers have in common with their parent unless they say. */
+const defaultShare: readonly SharedNamespace[] = ['network', 'ipc', 'uts'];
 
 export function prepareContext(
   parts: ContainerizerParts,
   spec: CheckedSpec,
   image: Image | undefined,
   rootfs: Rootfs,
+  parent?: Container,
 ): PrepareContext {
   return {
     id: spec.id,
@@ -41,7 +48,13 @@ export function prepareContext(
     ...(image ? { image: image.config } : {}),
     rootfs,
     cgroupPath: `${parts.cgroupParent}/${spec.id}`,
+    ...(parent ? { parent: parentOf(spec, parent) } : {}),
   };
+}
+
+function parentOf(spec: CheckedSpec, parent: Container): NonNullable<PrepareContext['parent']> {
+  const { process } = parent.running(`nesting container ${spec.id} in`);
+  return { process, spec: parent.spec, share: new Set(spec.share ?? defaultShare) };
 }
 
 /** Asks every isolator for its edits and merges them into what the launcher is given. Changes nothing on the host. */
@@ -57,13 +70,25 @@ export async function composeRequest(
     all.push({ isolator: isolator.name, edits: await isolator.edits(context, options) });
   }
   const merged = mergeEdits(all, { rootfs: context.rootfs.path, cgroupPath: context.cgroupPath });
+  const { spec, parent } = context;
   return {
     id: context.id,
-    config: merged.config,
+    config: withTerminal(merged.config, spec.tty),
     rootfs: context.rootfs.mount,
     cgroups: merged.cgroups,
     cgroupVersion: parts.cgroups.version,
     clampedRlimits: merged.clampedRlimits,
     stateDir,
+    ...(spec.stdin === undefined ? {} : { stdin: spec.stdin }),
+    ...(spec.log ? { log: spec.log } : {}),
+    first: spec.sandbox ? 'sandbox' : spec.init ? 'init' : 'program',
+    ...(parent ? { parent: parent.process } : {}),
   };
+}
+
+/** The document with a terminal, or none, for its process. */
+export function withTerminal(config: OciSpec, tty: ContainerSpec['tty']): OciSpec {
+  const { consoleSize: _, ...process } = config.process;
+  const size = typeof tty === 'object' ? { consoleSize: { height: tty.rows, width: tty.columns } } : {};
+  return { ...config, process: { ...process, terminal: tty !== undefined && tty !== false, ...size } };
 }

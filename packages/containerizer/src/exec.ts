@@ -8,8 +8,15 @@ import {
 } from '@gantry/interface';
 import { lookUpUser } from '@gantry/isolators';
 import type { Container } from './container.js';
-import { resolveSource } from './document.js';
+import { resolveSource, withTerminal } from './document.js';
 import type { ContainerizerParts } from './parts.js';
+
+/** What a container was launched from. */
+export async function requestOf(container: Container): Promise<LaunchRequest> {
+  const request = container.request ?? (await container.folder?.readRequest());
+  if (!request) throw new GantryError('CORRUPT_STATE', `container ${container.id}: it has no folder`);
+  return request;
+}
 
 /** The request of a running container with the process of `spec` in place of its first one. */
 export async function execRequest(
@@ -18,8 +25,7 @@ export async function execRequest(
   spec: ExecSpec,
   options: CallOptions,
 ): Promise<LaunchRequest> {
-  const request = container.request ?? (await container.folder?.readRequest());
-  if (!request) throw new GantryError('CORRUPT_STATE', `container ${container.id}: it has no folder`);
+  const request = await requestOf(container);
   const { process } = request.config;
   const changed: OciProcess = {
     ...process,
@@ -33,7 +39,7 @@ export async function execRequest(
     const { home: _, ...user } = await lookUpUser(spec.user, ...accounts);
     changed.user = { ...process.user, ...user };
   }
-  return { ...request, config: { ...request.config, process: changed } };
+  return { ...request, config: withTerminal({ ...request.config, process: changed }, spec.tty) };
 }
 
 /** `NAME=value` entries with those of `changes` in place of, or after, the others. */
@@ -60,6 +66,6 @@ async function rootfsOf(
       },
     );
   }
-  const { source } = await resolveSource(spec, image, parts.store, options);
+  const { source } = await resolveSource(spec, image, parts, options);
   return parts.provisioner.describe(id, source);
 }

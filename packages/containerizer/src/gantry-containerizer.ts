@@ -1,5 +1,7 @@
+import type { Duplex } from 'node:stream';
 import {
-  abortedError,
+  type Attachment,
+  type AttachOptions,
   type CallOptions,
   type CommitOptions,
   type ContainerId,
@@ -7,70 +9,86 @@ import {
   type ContainerizerEvent,
   type ContainerizerEvents,
   type ContainerSpec,
-  type ContainerState,
   type ContainerStatus,
   type ContainerTermination,
   type ContainerUsage,
   type EnteredProcess,
   type ExecSpec,
   GantryError,
-  isGantryError,
-  type LaunchedContainer,
   type LogEntry,
   type LogOptions,
+  type PodSpec,
+  type PodStatus,
   type PulledImage,
   type RecoveryReport,
+  type Resources,
   raceAbort,
-  toGantryError,
+  throwIfAborted,
 } from '@gantry/interface';
-import { EventEmitter } from 'eventemitter3';
-import { finish, retryCleanUp } from './cleanup.js';
+import { retryCleanUp } from './cleanup.js';
 import { commitContainer } from './commit.js';
-import { Container } from './container.js';
+import type { Container } from './container.js';
+import { pause, resume, signalAll, updateResources } from './control.js';
+import { copyFrom, copyInto } from './copy.js';
 import { composeRequest, prepareContext, resolveSource } from './document.js';
-import { killAndWait } from './ending.js';
-import { EventQueue } from './event-queue.js';
-import { execRequest } from './exec.js';
-import { awaitForeignEnd } from './foreign.js';
-import { runLaunch } from './launch.js';
+import { EventHub } from './event-hub.js';
+import { execRequest, requestOf } from './exec.js';
+import { launchPod } from './launch-pod.js';
+import { Lifecycle } from './lifecycle.js';
 import { retireOwner } from './owner.js';
 import type { ContainerizerParts } from './parts.js';
-import { buryCorrupt, cleanUpFailed, type Found, inspect, reapUnknown } from './recovery.js';
+import { checkPod } from './pod.js';
+import { Recoverer } from './recoverer.js';
+import { cleanUpFailed } from './recovery.js';
 import { parseSignal } from './signals.js';
-import { checkExecSpec, checkId, checkSpec, sameSpec } from './spec.js';
-import type { StateFolder, StateRoot } from './state-folder.js';
-
-const defaultGraceMs = 10_000;
-const recoveriesAtOnce = 16;
+import { checkExecSpec, checkId, checkResources, checkSpec, sameSpec } from './spec.js';
+import type { StateRoot } from './state-folder.js';
 
 /** The life cycle of containers over the parts it is given. Made by `createContainerizer`. */
 export class GantryContainerizer implements Containerizer {
   readonly #parts: ContainerizerParts;
   readonly #root: StateRoot;
-  readonly #containers = new Map<ContainerId, Container>();
-  readonly #emitter = new EventEmitter<ContainerizerEvents>();
-  readonly #queues = new Set<EventQueue>();
-  readonly #closing = new AbortController();
+  readonly #events = new EventHub();
+  readonly #life: Lifecycle;
 
   constructor(parts: ContainerizerParts, root: StateRoot) {
     this.#parts = parts;
     this.#root = root;
+    this.#life = new Lifecycle(parts, root, this.#events);
   }
 
   async launch(spec: ContainerSpec, options: CallOptions = {}): Promise<ContainerStatus> {
     this.#checkOpen();
     const checked = checkSpec(spec);
-    const existing = this.#containers.get(checked.id);
+    const existing = this.#life.containers.get(checked.id);
     if (existing) {
-      if (existing.state === 'DESTROYED' || !sameSpec(existing.spec, checked)) throw alreadyExists(existing);
+      if (existing.state === 'DESTROYED' || existing.pod || !sameSpec(existing.spec, checked)) {
+        throw alreadyExists(existing);
+      }
       await raceAbort(existing.launching ?? Promise.resolve(), options.signal, `launching container ${checked.id}`);
       return existing.status();
     }
-    const container = new Container(checked, 'STARTING', this.#onState);
-    this.#containers.set(container.id, container);
-    container.launching = this.#launch(container, options);
+    const container = this.#life.create(checked);
+    container.launching = this.#life.launch(container, options);
     await container.launching;
     return container.status();
+  }
+
+  async launchPod(spec: PodSpec, options: CallOptions = {}): Promise<PodStatus> {
+    this.#checkOpen();
+    const pod = checkPod(spec, this.#parts.volumes);
+    const { id } = pod.sandbox;
+    const existing = this.#life.containers.get(id);
+    if (existing) {
+      const same = existing.state !== 'DESTROYED' && existing.pod?.digest === pod.record.digest;
+      if (!same) throw alreadyExists(existing);
+      await raceAbort(existing.launching ?? Promise.resolve(), options.signal, `launching pod ${id}`);
+      return { id, containers: existing.pod?.containers ?? [] };
+    }
+    const taken = pod.containers.map((container) => this.#life.containers.get(container.id)).find((held) => held);
+    if (taken) throw alreadyExists(taken);
+    await launchPod(this.#life, pod, options);
+    return { id, containers: pod.record.containers };
   }
 
   async plan(spec: ContainerSpec, options: CallOptions = {}) {
@@ -83,9 +101,10 @@ export class GantryContainerizer implements Containerizer {
         details: { image: checked.image },
       });
     }
-    const { source } = await resolveSource(checked, image, store, options);
+    const parent = checked.parent === undefined ? undefined : this.#get(checked.parent);
+    const { source } = await resolveSource(checked, image, this.#parts, options);
     const rootfs = await provisioner.describe(checked.id, source);
-    const context = prepareContext(this.#parts, checked, image, rootfs);
+    const context = prepareContext(this.#parts, checked, image, rootfs, parent);
     const request = await composeRequest(this.#parts, context, this.#root.of(checked.id).path, options);
     return { config: request.config, plan: launcher.compile(request) };
   }
@@ -94,11 +113,16 @@ export class GantryContainerizer implements Containerizer {
     return raceAbort(this.#get(id).terminated, options.signal, `waiting for container ${id}`);
   }
 
-  async kill(id: ContainerId, signal?: string | number, options: CallOptions = {}): Promise<void> {
+  async kill(
+    id: ContainerId,
+    signal?: string | number,
+    { all, ...options }: CallOptions & { readonly all?: boolean } = {},
+  ): Promise<void> {
     const container = this.#get(id);
     const number = parseSignal(signal ?? container.record?.stopSignal ?? 'SIGTERM');
-    const handle = container.running('signalling');
-    await handle.signal(number, options);
+    const handle = container.alive('signalling');
+    if (all) await signalAll(this.#parts, container, number, options);
+    else await handle.signal(number, options);
   }
 
   async stop(
@@ -106,41 +130,21 @@ export class GantryContainerizer implements Containerizer {
     options: CallOptions & { readonly graceMs?: number } = {},
   ): Promise<ContainerTermination> {
     const container = this.#get(id);
-    if (container.state !== 'RUNNING') return this.destroy(id, options);
+    if (!container.isAlive) return this.destroy(id, options);
+    throwIfAborted(options.signal, `stopping container ${id}`);
     container.destroyRequested = true;
-    await this.kill(id, undefined, options);
-    let timer: NodeJS.Timeout | undefined;
-    const grace = new Promise<undefined>((resolve) => {
-      timer = setTimeout(() => resolve(undefined), options.graceMs ?? defaultGraceMs);
-    });
-    try {
-      const ended = await raceAbort(
-        Promise.race([container.terminated, grace]),
-        options.signal,
-        `stopping container ${id}`,
-      );
-      return ended ?? (await this.destroy(id, options));
-    } finally {
-      clearTimeout(timer);
-    }
+    return this.#settled(container, this.#life.stop(container, options.graceMs), options, 'stopping');
   }
 
   async destroy(id: ContainerId, options: CallOptions = {}): Promise<ContainerTermination> {
     const container = this.#get(id);
-    const what = `destroying container ${id}`;
     if (container.state === 'DESTROYED') {
-      const failed = await raceAbort(retryCleanUp(container, this.#parts), options.signal, what);
-      if (failed.length > 0) throw cleanUpFailed(id, failed);
-    } else {
-      container.destroyRequested = true;
-      container.abort.abort(new GantryError('ABORTED', `container ${id}: destroyed while it was being launched`));
-      if (container.state === 'RUNNING' && container.handle) {
-        await raceAbort(killAndWait(container.handle, this.#parts.launcher), options.signal, what);
-      }
+      const retried = retryCleanUp(container, this.#parts).then(() => container.terminated);
+      return this.#settled(container, retried, options, 'destroying');
     }
-    const termination = await raceAbort(container.terminated, options.signal, what);
-    if (container.failedSteps.length > 0) throw cleanUpFailed(id, container.failedSteps);
-    return termination;
+    throwIfAborted(options.signal, `destroying container ${id}`);
+    container.destroyRequested = true;
+    return this.#settled(container, this.#life.end(container), options, 'destroying');
   }
 
   async remove(id: ContainerId): Promise<void> {
@@ -151,8 +155,29 @@ export class GantryContainerizer implements Containerizer {
         details: { id, state: container.state },
       });
     }
+    for (const child of this.#life.childrenOf(container)) await this.remove(child.id);
     if (container.folder) await this.#root.remove(id);
-    this.#containers.delete(id);
+    this.#life.forget(container);
+  }
+
+  async pause(id: ContainerId, options: CallOptions = {}): Promise<void> {
+    const container = this.#get(id);
+    container.alive('pausing');
+    await pause(this.#life, container, options);
+  }
+
+  async resume(id: ContainerId, options: CallOptions = {}): Promise<void> {
+    const container = this.#get(id);
+    container.alive('resuming');
+    await resume(this.#life, container, options);
+  }
+
+  async update(id: ContainerId, resources: Resources, options: CallOptions = {}): Promise<void> {
+    checkResources(resources);
+    const container = this.#get(id);
+    container.alive('updating');
+    await updateResources(this.#parts, container, resources, options);
+    await this.#life.amend(container, { resources: structuredClone(resources) });
   }
 
   async exec(id: ContainerId, spec: ExecSpec, options: CallOptions = {}): Promise<EnteredProcess> {
@@ -162,9 +187,34 @@ export class GantryContainerizer implements Containerizer {
     return handle.enter(await execRequest(container, this.#parts, spec, options), options);
   }
 
+  async attach(id: ContainerId, options: AttachOptions = {}): Promise<Attachment> {
+    return this.#get(id).alive('attaching to').attach(options);
+  }
+
+  async connect(id: ContainerId, port: number, options: CallOptions = {}): Promise<Duplex> {
+    const container = this.#get(id);
+    const handle = container.running('connecting to');
+    return handle.connect(await requestOf(container), port, options);
+  }
+
+  async copyIn(
+    id: ContainerId,
+    folder: string,
+    archive: AsyncIterable<Uint8Array>,
+    options: CallOptions = {},
+  ): Promise<void> {
+    const { process } = this.#get(id).alive('copying into');
+    await copyInto(process, folder, archive, options);
+  }
+
+  async *copyOut(id: ContainerId, path: string, options: CallOptions = {}): AsyncIterable<Uint8Array> {
+    const { process } = this.#get(id).alive('copying out of');
+    yield* copyFrom(process, path, options);
+  }
+
   async commit(id: ContainerId, options: CommitOptions): Promise<PulledImage> {
     const container = this.#get(id);
-    container.running('committing');
+    container.alive('committing');
     const digest = container.record?.image?.digest;
     if (digest === undefined) {
       throw new GantryError('NOT_FOUND', `committing container ${id}: it was not made of an image`, {
@@ -180,14 +230,14 @@ export class GantryContainerizer implements Containerizer {
 
   async usage(id: ContainerId, options: CallOptions = {}): Promise<ContainerUsage> {
     const container = this.#get(id);
-    container.running('measuring');
+    container.alive('measuring');
     const readings = this.#parts.isolators.map((isolator) => isolator.usage?.(id));
     const parts = await raceAbort(Promise.all(readings), options.signal, `measuring container ${id}`);
     return Object.assign({ at: Date.now() }, ...parts) as ContainerUsage;
   }
 
   async *containers(): AsyncIterable<ContainerStatus> {
-    const all = [...this.#containers.values()].sort((a, b) => a.createdAt - b.createdAt);
+    const all = [...this.#life.containers.values()].sort((a, b) => a.createdAt - b.createdAt);
     for (const container of all) yield container.status();
   }
 
@@ -198,178 +248,58 @@ export class GantryContainerizer implements Containerizer {
 
   async recover(options: CallOptions = {}): Promise<RecoveryReport> {
     this.#checkOpen();
-    const report: MutableReport = { running: [], cleaned: [], foreign: [], failed: [] };
-    await this.#root.sweep();
-    const ids = (await this.#root.ids()).values();
-    const worker = async () => {
-      for (const id of ids) {
-        if (options.signal?.aborted) throw abortedError(options.signal, 'recovering containers');
-        await this.#recoverOne(id, report);
-      }
-    };
-    await Promise.all(Array.from({ length: recoveriesAtOnce }, worker));
-    await reapUnknown(this.#root, this.#parts, report);
-    return report;
+    return new Recoverer(this.#life).run(options);
   }
 
   on<E extends keyof ContainerizerEvents>(event: E, listener: (...args: ContainerizerEvents[E]) => void): this {
-    this.#emitter.on(event, listener as never);
+    this.#events.on(event, listener);
     return this;
   }
 
   off<E extends keyof ContainerizerEvents>(event: E, listener: (...args: ContainerizerEvents[E]) => void): this {
-    this.#emitter.off(event, listener as never);
+    this.#events.off(event, listener);
     return this;
   }
 
   events(options: Pick<CallOptions, 'signal'> = {}): AsyncIterableIterator<ContainerizerEvent> {
     this.#checkOpen();
-    const queue = new EventQueue(options, (ended) => this.#queues.delete(ended));
-    this.#queues.add(queue);
-    return queue;
+    return this.#events.queue(options);
   }
 
-  /** Ends launches under way and lets go of everything else: running containers go on under their shims. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#closing.signal.aborted) return;
-    this.#closing.abort(new GantryError('CLOSED', 'the containerizer was closed'));
-    for (const container of this.#containers.values()) {
-      if (container.launching) await container.launching.catch(() => undefined);
-      if (container.state === 'RUNNING') await container.handle?.[Symbol.asyncDispose]();
-      else if (!container.foreign) await container.terminated;
-    }
-    this.#containers.clear();
+    if (this.#life.closing.signal.aborted) return;
+    await this.#life.close();
     try {
       await Promise.all([...this.#parts.isolators, this.#parts.launcher].map((part) => part.close?.()));
     } finally {
-      for (const queue of this.#queues) queue.end();
+      this.#events.close();
       retireOwner(this.#root.owner);
     }
   }
 
-  async #launch(container: Container, options: CallOptions): Promise<void> {
-    const signals = [container.abort.signal, this.#closing.signal, ...(options.signal ? [options.signal] : [])];
-    try {
-      await runLaunch(container, this.#parts, this.#root, { ...options, signal: AbortSignal.any(signals) });
-    } catch (error) {
-      const failure = toGantryError(error, `launching container ${container.id}`);
-      if (container.handle) await killAndWait(container.handle, this.#parts.launcher);
-      await finish(container, this.#parts, { failure });
-      throw failure;
-    }
-    this.#watch(container);
-  }
-
-  /** Follows a running container to its end. Never rejects: what fails is kept in the container's record. */
-  #watch(container: Container): void {
-    const { handle, folder } = container;
-    if (handle && folder) void this.#follow(container, handle, folder);
-  }
-
-  async #follow(container: Container, handle: LaunchedContainer, folder: StateFolder): Promise<void> {
-    const exit = await handle.exit;
-    // Closing lets go of running containers: their next host program finishes them.
-    if (this.#closing.signal.aborted) return;
-    container.enter('DESTROYING');
-    if (container.foreign) {
-      const end = await awaitForeignEnd(folder, this.#root.owner, exit, this.#closing.signal);
-      if (end === 'closed') return;
-      if (end !== 'adopted') return container.end(end);
-    }
-    await finish(container, this.#parts, { exit, ...(exit.type === 'unknown' ? { orphan: handle.process } : {}) });
-  }
-
-  async #recoverOne(id: ContainerId, report: MutableReport): Promise<void> {
-    if (this.#containers.has(id)) return;
-    const folder = this.#root.of(id);
-    try {
-      const found = await inspect(folder, this.#root, this.#parts);
-      if (found.type === 'busy') report.foreign.push(id);
-      else await this.#take(found, folder, report);
-    } catch (error) {
-      report.failed.push({ id, message: toGantryError(error, `recovering container ${id}`).message });
-      if (isGantryError(error, 'CORRUPT_STATE')) await this.#bury(folder, error, report);
-    }
-  }
-
-  /** Holds a container that recovery found, in the state it is in. */
-  async #take(found: Exclude<Found, { type: 'busy' }>, folder: StateFolder, report: MutableReport): Promise<void> {
-    const { record } = found;
-    const { id } = record.spec;
-    if (found.type === 'ended') {
-      const ended = Container.ended(record, folder, found.termination);
-      this.#containers.set(id, ended);
-      const failed = await retryCleanUp(ended, this.#parts);
-      if (failed.length > 0) throw cleanUpFailed(id, failed);
-      return;
-    }
-    const container = new Container(
-      record.spec,
-      found.type === 'running' ? 'RUNNING' : 'ISOLATING',
-      this.#onState,
-      record,
-    );
-    container.folder = folder;
-    this.#containers.set(id, container);
-    if (found.type === 'running') {
-      container.handle = found.handle;
-      container.foreign = found.foreign;
-      (found.foreign ? report.foreign : report.running).push(id);
-      this.#watch(container);
-    } else {
-      await finish(container, this.#parts, found);
-      report.cleaned.push(id);
-      if (container.failedSteps.length > 0) throw cleanUpFailed(id, container.failedSteps);
-    }
-  }
-
-  async #bury(folder: StateFolder, error: GantryError, report: MutableReport): Promise<void> {
-    try {
-      await buryCorrupt(folder, this.#root, this.#parts, error);
-    } catch (cause) {
-      report.failed.push({
-        id: folder.id,
-        message: toGantryError(cause, `cleaning up container ${folder.id}`).message,
-      });
-    }
-  }
-
-  #onState = (container: Container, from: ContainerState | undefined): void => {
-    const event = { id: container.id, ...(from ? { from } : {}), to: container.state };
-    for (const queue of this.#queues) queue.push({ type: 'state', ...event });
-    this.#emit('state', event);
-    const { termination } = container;
-    if (container.state !== 'DESTROYED' || !termination) return;
-    for (const queue of this.#queues) queue.push({ type: 'terminated', termination });
-    this.#emit('terminated', termination);
-  };
-
-  /** A listener that throws is the host program's own error, and must not stop a container's life half-way. */
-  #emit<E extends keyof ContainerizerEvents>(event: E, ...args: ContainerizerEvents[E]): void {
-    for (const listener of this.#emitter.listeners(event) as ((...args: ContainerizerEvents[E]) => void)[]) {
-      try {
-        listener(...args);
-      } catch (error) {
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
-    }
+  /** Waits for an end that goes on whether or not the caller does. */
+  async #settled(
+    container: Container,
+    ending: Promise<ContainerTermination>,
+    { signal }: CallOptions,
+    what: string,
+  ): Promise<ContainerTermination> {
+    const termination = await raceAbort(ending, signal, `${what} container ${container.id}`);
+    if (container.failedSteps.length > 0) throw cleanUpFailed(container.id, container.failedSteps);
+    return termination;
   }
 
   #checkOpen(): void {
-    if (this.#closing.signal.aborted) throw new GantryError('CLOSED', 'this containerizer is closed');
+    if (this.#life.closing.signal.aborted) throw new GantryError('CLOSED', 'this containerizer is closed');
   }
 
   #get(id: ContainerId): Container {
     checkId(id);
-    const container = this.#containers.get(id);
+    const container = this.#life.containers.get(id);
     if (!container) throw new GantryError('NOT_FOUND', `there is no container ${id}`, { details: { id } });
     return container;
   }
 }
-
-type MutableReport = { -readonly [K in keyof RecoveryReport]: RecoveryReport[K][number][] };
 
 function alreadyExists(existing: Container): GantryError {
   const why =

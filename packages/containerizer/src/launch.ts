@@ -21,24 +21,26 @@ import type { StateRoot } from './state-folder.js';
  */
 export async function runLaunch(
   container: Container,
+  parent: Container | undefined,
   parts: ContainerizerParts,
   root: StateRoot,
   options: CallOptions,
 ): Promise<void> {
-  const { spec, id } = container;
+  const { spec, id, pod } = container;
   // The shim starts while the rest is made. Until it is given the plan it is nothing that recovery would have to know of.
   await using pending = parts.launcher.begin(id);
   const image = await container.timed('pull', () => pullImage(container, parts, options));
   container.enter('PROVISIONING');
-  const resolved = await container.timed('unpack', () => resolveSource(spec, image, parts.store, options));
+  const resolved = await container.timed('unpack', () => resolveSource(spec, image, parts, options));
   const rootfs = await container.timed('provision', () => parts.provisioner.describe(id, resolved.source));
-  const context = prepareContext(parts, spec, image, rootfs);
+  const context = prepareContext(parts, spec, image, rootfs, parent);
   const request = await container.timed('prepare', () => composeRequest(parts, context, root.of(id).path, options));
   // The process and its namespaces are made meanwhile; if the host program dies now the shim takes them back.
   await container.timed('announce', () => pending.announce(request));
   const { folder, durable } = await container.timed('checkpoint', () =>
     announce(container, root, image, request, options),
   );
+  if (pod) await parts.volumes.make(id, pod.volumes);
   await container.timed('provision', () => parts.provisioner.provision(id, resolved.source, options));
   container.enter('PREPARING');
   await container.timed('prepare', () => prepare(parts, context, options));
@@ -74,13 +76,14 @@ async function announce(
   request: LaunchRequest,
   options: CallOptions,
 ) {
-  const { spec } = container;
+  const { spec, pod } = container;
   throwIfAborted(options.signal, `launching container ${container.id}`);
   const record = newRecord({
     spec: withoutCredentials(spec),
     bootId: readBootId(),
     createdAt: container.createdAt,
     ...(image ? { image: { reference: image.reference, digest: image.digest } } : {}),
+    ...(pod ? { pod } : {}),
     stopSignal: parseSignal(spec.stopSignal ?? (image?.config.stopSignal || 'SIGTERM'), 'stopSignal'),
   });
   const created = root.create(record, request);

@@ -1,5 +1,6 @@
 import type { CgroupLayout, ImageStore, Isolator, Launcher, Provisioner } from '@gantry/interface';
 import type { ContainerLeases } from './leases.js';
+import type { PodVolumes } from './volumes.js';
 
 /** What a containerizer is made of. Any of them may be a host program's own. */
 export interface ContainerizerParts {
@@ -12,4 +13,7 @@ export interface ContainerizerParts {
   readonly cgroups: CgroupLayout;
   /** The control group below which each container gets its own, e.g. `/gantry`. */
   readonly cgroupParent: string;
+  /** An empty folder, the root of those containers that run no program. */
+  readonly sandboxRoot: string;
+  readonly volumes: PodVolumes;
 }

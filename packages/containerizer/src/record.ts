@@ -1,10 +1,13 @@
 import {
   type CleanupStep,
+  type ContainerId,
   type ContainerTermination,
   type Digest,
   GantryError,
   type LaunchRequest,
+  type PodSpec,
   type ProcessIdentity,
+  type Resources,
 } from '@gantry/interface';
 import type { CheckedSpec } from './spec.js';
 
@@ -24,6 +27,22 @@ export interface ContainerRecord {
   readonly startedAt?: number;
   readonly timings: Readonly<Record<string, number>>;
   readonly failedSteps: readonly CleanupStep[];
+  /** That it is to be stopped where it is. */
+  readonly paused?: boolean;
+  /** In place of the spec's. */
+  readonly resources?: Resources;
+  /** Of a pod's sandbox. */
+  readonly pod?: PodRecord;
+}
+
+/** What is known of a pod besides its sandbox. */
+export interface PodRecord {
+  /** Of the spec it was launched from, to tell another one. */
+  readonly digest: string;
+  /** In the order of the spec. */
+  readonly containers: readonly ContainerId[];
+  readonly volumes: readonly string[];
+  readonly endsWith: NonNullable<PodSpec['endsWith']>;
 }
 
 export function newRecord(fields: Omit<ContainerRecord, 'version' | 'timings' | 'failedSteps'>): ContainerRecord {

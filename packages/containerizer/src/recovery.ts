@@ -46,7 +46,8 @@ export async function inspect(folder: StateFolder, root: StateRoot, parts: Conta
   const exit = await parts.launcher.readExit(folder.path);
   if (exit && !foreign) return { type: 'gone', record, exit };
   const handle = record.bootId === readBootId() ? await parts.launcher.connect(folder.id, folder.path) : undefined;
-  if (handle?.released) return { type: 'running', record, handle, foreign };
+  const whole = foreign || !record.pod || (await folder.isComplete());
+  if (handle?.released && whole) return { type: 'running', record, handle, foreign };
   if (foreign) {
     await handle?.[Symbol.asyncDispose]();
     return { type: 'busy' };
@@ -69,6 +70,27 @@ export async function inspect(folder: StateFolder, root: StateRoot, parts: Conta
 
 function halfLaunched(id: ContainerId): GantryError {
   return new GantryError('ABORTED', `container ${id}: its host program ended before the launch was complete`);
+}
+
+/**
+ * The ids in groups of the same depth of nesting, the deepest first, so that every container is known before its parent
+ * is looked at. One whose record cannot be read counts as nobody's child.
+ */
+export async function byDepth(ids: readonly ContainerId[], root: StateRoot): Promise<readonly ContainerId[][]> {
+  const parents = new Map<ContainerId, ContainerId | undefined>();
+  for (const id of ids) {
+    const record = await readable(() => root.of(id).readRecord()).catch(() => undefined);
+    parents.set(id, record?.spec.parent);
+  }
+  const depthOf = (id: ContainerId): number => {
+    const path = new Set<ContainerId>();
+    for (let next: ContainerId | undefined = id; next !== undefined && !path.has(next); next = parents.get(next))
+      path.add(next);
+    return path.size;
+  };
+  const depths = ids.map(depthOf);
+  const deepestFirst = [...new Set(depths)].sort((a, b) => b - a);
+  return deepestFirst.map((depth) => ids.filter((_, index) => depths[index] === depth));
 }
 
 /** Ends and cleans up a container whose record cannot be read, and gives it a termination that says so. */
@@ -123,6 +145,7 @@ export async function reapUnknown(
 ): Promise<void> {
   const held = new Set<ContainerId>();
   for await (const id of parts.provisioner.list()) held.add(id);
+  for await (const id of parts.volumes.list()) held.add(id);
   try {
     for await (const id of parts.leases.list()) held.add(id);
   } catch (error) {

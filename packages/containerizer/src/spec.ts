@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { ContainerId, ContainerSpec, ExecSpec } from '@gantry/interface';
+import type { ContainerId, ContainerSpec, ExecSpec, Resources } from '@gantry/interface';
 import * as is from './fields.js';
 import { parseSignal } from './signals.js';
 
@@ -42,10 +42,26 @@ const bytes = is.integer(1, Number.MAX_SAFE_INTEGER);
 const amounts = { cpus: is.positive, memory: bytes };
 const rlimitValue = is.integer(0, Number.MAX_SAFE_INTEGER);
 
+const cells = is.integer(1, 0xffff);
+const terminalSize = is.object({ columns: cells, rows: cells }, ['columns', 'rows']);
+const tty: is.Check = (value, field) => {
+  if (typeof value !== 'boolean') terminalSize(value, field);
+};
+
+const resources = is.object({
+  requests: is.object(amounts),
+  limits: is.object({ ...amounts, pids: is.count, swap: is.integer(0, Number.MAX_SAFE_INTEGER) }),
+});
+
+export const sharedNamespaces = is.list(is.oneOf('network', 'ipc', 'uts', 'pid'));
+
 const check = is.object({
   id: checkId,
   image: is.nonEmptyString,
   rootfs: is.absolutePath,
+  sandbox: is.boolean,
+  parent: checkId,
+  share: sharedNamespaces,
   pull: is.object({
     platform: is.object({
       os: is.nonEmptyString,
@@ -64,10 +80,7 @@ const check = is.object({
   hostname: is.nonEmptyString,
   mounts: is.list(mount),
   readonlyRootfs: is.boolean,
-  resources: is.object({
-    requests: is.object(amounts),
-    limits: is.object({ ...amounts, pids: is.count, swap: is.integer(0, Number.MAX_SAFE_INTEGER) }),
-  }),
+  resources,
   network: is.oneOf('none', 'host'),
   pid: is.oneOf('private', 'host'),
   capabilities: is.object({ add: is.list(is.nonEmptyString), drop: is.list(is.nonEmptyString) }),
@@ -80,7 +93,18 @@ const check = is.object({
   stopSignal: (value) => {
     parseSignal(value as string | number, 'spec.stopSignal');
   },
+  tty,
+  stdin: is.boolean,
+  init: is.boolean,
+  log: is.object({
+    format: is.oneOf('cri', 'json', 'plain'),
+    maxBytes: is.integer(4096, Number.MAX_SAFE_INTEGER),
+    maxFiles: is.integer(1, 1000),
+  }),
 });
+
+/** What a sandbox, which runs no program, cannot have. */
+const ofPrograms = ['command', 'args', 'workingDir', 'user', 'mounts', 'tty', 'stdin', 'init', 'log', 'pull'] as const;
 
 /** A spec that passed, with an id of its own. */
 export type CheckedSpec = ContainerSpec & { readonly id: ContainerId };
@@ -89,12 +113,18 @@ export type CheckedSpec = ContainerSpec & { readonly id: ContainerId };
  * Checks the shape of a spec (what the kernel or an isolator refuses is found later) and gives it an id.
  * The result is a copy: the caller may change theirs.
  */
-export function checkSpec(spec: ContainerSpec): CheckedSpec {
-  check(spec, 'spec');
-  if ((spec.image === undefined) === (spec.rootfs === undefined)) {
-    throw is.invalid('spec.image', 'exactly one of image and rootfs must be given');
+export function checkSpec(spec: ContainerSpec, field = 'spec'): CheckedSpec {
+  check(spec, field);
+  if ([spec.image, spec.rootfs, spec.sandbox || undefined].filter((root) => root !== undefined).length !== 1) {
+    throw is.invalid(`${field}.image`, 'exactly one of image, rootfs and sandbox must be given');
   }
-  if (spec.command?.length === 0) throw is.invalid('spec.command', 'must not be an empty array: leave it out instead');
+  if (spec.sandbox) {
+    const name = ofPrograms.find((name) => spec[name] !== undefined);
+    if (name) throw is.invalid(`${field}.${name}`, 'a sandbox runs no program');
+  }
+  if (spec.share && spec.parent === undefined) throw is.invalid(`${field}.share`, 'there is no parent to share with');
+  if (spec.command?.length === 0)
+    throw is.invalid(`${field}.command`, 'must not be an empty array: leave it out instead');
   return { ...structuredClone(spec), id: spec.id ?? randomUUID() };
 }
 
@@ -104,9 +134,15 @@ const checkExec = is.object(
     env: is.record(environmentName, is.string),
     workingDir: is.absolutePath,
     user: is.nonEmptyString,
+    tty,
   },
   ['command'],
 );
+
+/** Checks the shape of limits that are to replace others. */
+export function checkResources(value: Resources): void {
+  resources(value, 'resources');
+}
 
 /** Checks the shape of what is to be started in a running container. */
 export function checkExecSpec(spec: ExecSpec): void {
@@ -126,7 +162,8 @@ export function sameSpec(a: CheckedSpec, b: CheckedSpec): boolean {
   return canonical(withoutCredentials(a)) === canonical(withoutCredentials(b));
 }
 
-function canonical(value: unknown): string {
+/** JSON with the keys of every object in order. */
+export function canonical(value: unknown): string {
   return JSON.stringify(value, (_, item: unknown) =>
     typeof item === 'object' && item !== null && !Array.isArray(item)
       ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))

@@ -1,5 +1,5 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type ContainerId,
@@ -18,6 +18,7 @@ const recordFile = 'state.json';
 const terminationFile = 'termination.json';
 const processFile = 'process.json';
 const requestFile = 'request.json';
+const completeFile = 'complete';
 
 /** The folder of one container: record, owner, termination, and the shim's socket, exit record and log. */
 export class StateFolder {
@@ -49,6 +50,22 @@ export class StateFolder {
       return parseProcess(await readFile(join(this.path, processFile), 'utf8'));
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  /** Marks a pod as launched: all its containers run. */
+  async markComplete(): Promise<void> {
+    await createFile(join(this.path, completeFile), '', this.flush);
+  }
+
+  /** Whether the pod was launched in full. */
+  async isComplete(): Promise<boolean> {
+    try {
+      await access(join(this.path, completeFile));
+      return true;
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return false;
       throw error;
     }
   }

@@ -6,7 +6,8 @@ export const transitions: Readonly<Record<ContainerState, readonly ContainerStat
   PROVISIONING: ['PREPARING', 'DESTROYING'],
   PREPARING: ['ISOLATING', 'DESTROYING'],
   ISOLATING: ['RUNNING', 'DESTROYING'],
-  RUNNING: ['DESTROYING'],
+  RUNNING: ['PAUSED', 'DESTROYING'],
+  PAUSED: ['RUNNING', 'DESTROYING'],
   DESTROYING: ['DESTROYED'],
   DESTROYED: [],
 };

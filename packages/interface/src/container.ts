@@ -1,5 +1,6 @@
 import type { Digest, Platform } from './image.js';
 import type { Credentials } from './registry.js';
+import type { LogSettings, TerminalSize } from './streams.js';
 
 /** Ids are 1 to 64 of `[A-Za-z0-9][A-Za-z0-9_.-]*`: they become file and control-group names. */
 export type ContainerId = string;
@@ -8,10 +9,19 @@ export type ContainerId = string;
 export interface ContainerSpec {
   /** Chosen by the caller, so that `launch` is idempotent. Default: a random UUID. */
   readonly id?: ContainerId;
-  /** An image reference. Exactly one of `image` and `rootfs` is given. */
+  /** An image reference. Exactly one of `image`, `rootfs` and `sandbox` is given. */
   readonly image?: string;
   /** A folder of the host that becomes the root, mounted as it is. */
   readonly rootfs?: string;
+  /** Run no program at all: the container holds namespaces and limits for those nested in it, and reaps their orphans. */
+  readonly sandbox?: boolean;
+  /**
+   * The running container in which this one is nested, to any depth. It shares the namespaces of `share` and ends no
+   * later than its parent: whatever ends that ends its nested containers first.
+   */
+  readonly parent?: ContainerId;
+  /** The namespaces of the parent to be in, rather than new ones. Default `network`, `ipc` and `uts`. */
+  readonly share?: readonly SharedNamespace[];
   readonly pull?: PullPolicy;
   /** Replaces the image's entry point (and its Cmd). */
   readonly command?: readonly string[];
@@ -41,7 +51,18 @@ export interface ContainerSpec {
   readonly labels?: Readonly<Record<string, string>>;
   /** A name or a number. Default: the image's, else SIGTERM. */
   readonly stopSignal?: string;
+  /** Give the first process a terminal (24 by 80, unless a size is given) in place of pipes. What it writes is all `stdout`. */
+  readonly tty?: boolean | TerminalSize;
+  /** Keep the standard input open for those who attach. Default: it is empty; a terminal's is always open. */
+  readonly stdin?: boolean;
+  /** Run the program below an init, process 1, that reaps orphans and passes signals on. Default false. */
+  readonly init?: boolean;
+  /** How what it writes is kept. */
+  readonly log?: LogSettings;
 }
+
+/** Namespaces that a nested container can have in common with its parent. */
+export type SharedNamespace = 'network' | 'ipc' | 'uts' | 'pid';
 
 /** A process to start in a running container. What is left out is as the container's first process has it. */
 export interface ExecSpec {
@@ -53,6 +74,8 @@ export interface ExecSpec {
   readonly workingDir?: string;
   /** As in {@link ContainerSpec}. */
   readonly user?: string;
+  /** As in {@link ContainerSpec}; the terminal's output comes as `stdout`, and `stderr` is empty. */
+  readonly tty?: boolean | TerminalSize;
 }
 
 export interface PullPolicy {
@@ -116,7 +139,8 @@ export interface Rlimit {
 
 /**
  * The life of a container:
- * STARTING → PROVISIONING → PREPARING → ISOLATING → RUNNING → DESTROYING → DESTROYED; any state may go to DESTROYING.
+ * STARTING → PROVISIONING → PREPARING → ISOLATING → RUNNING → DESTROYING → DESTROYED; any state may go to DESTROYING,
+ * and a RUNNING one to PAUSED and back.
  */
 export type ContainerState =
   | 'STARTING'
@@ -124,6 +148,7 @@ export type ContainerState =
   | 'PREPARING'
   | 'ISOLATING'
   | 'RUNNING'
+  | 'PAUSED'
   | 'DESTROYING'
   | 'DESTROYED';
 
@@ -132,6 +157,7 @@ export interface ContainerStatus {
   readonly state: ContainerState;
   readonly labels: Readonly<Record<string, string>>;
   readonly image?: { readonly reference: string; readonly digest: Digest };
+  readonly parent?: ContainerId;
   /** Of the container's first process, in the host's pid namespace; while it runs. */
   readonly pid?: number;
   readonly shimPid?: number;
@@ -165,16 +191,20 @@ export interface Limitation {
   readonly isolator: string;
   readonly resource: 'memory' | 'pids' | 'cpu' | 'disk' | 'ports';
   readonly message: string;
+  /** The control group that ran out, below each controller's mount; it may be one above the container's. */
+  readonly cgroup?: string;
+  /** What the kernel counted of it, under the names of its files and fields: `memory.events.oom_kill`; bytes and counts. */
+  readonly statistics?: Readonly<Record<string, number>>;
 }
 
 export interface ContainerTermination {
   readonly id: ContainerId;
   /** Absent if the container never ran. */
   readonly exit?: ExitStatus;
-  /** Why a launch did not come to RUNNING. */
+  /** Why a launch did not come to RUNNING, or why a container was ended when neither it nor the caller had asked for that. */
   readonly failure?: { readonly code: string; readonly message: string };
   readonly limitation?: Limitation;
-  /** True if the end was asked for by `stop` or `destroy`. */
+  /** True if the end was asked for by `stop` or `destroy` of this container. */
   readonly destroyed: boolean;
   /** Milliseconds since the epoch. */
   readonly at: number;

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type {
   ContainerId,
   ContainerSpec,
@@ -6,12 +7,15 @@ import type {
   ContainerTermination,
   ContainerUsage,
   ExecSpec,
+  Resources,
 } from './container.js';
 import type { ImageConfig } from './image.js';
-import type { EnteredProcess, LaunchPlan, LogEntry, LogOptions } from './launcher.js';
+import type { EnteredProcess, LaunchPlan } from './launcher.js';
 import type { OciSpec } from './oci-runtime.js';
 import type { CallOptions } from './options.js';
+import type { PodSpec, PodStatus } from './pod.js';
 import type { PulledImage } from './store.js';
+import type { Attachment, AttachOptions, LogEntry, LogOptions } from './streams.js';
 
 /** What the containerizer tells about all its containers. */
 export interface ContainerizerEvents {
@@ -62,8 +66,19 @@ export interface Containerizer extends AsyncDisposable {
   plan(spec: ContainerSpec, options?: CallOptions): Promise<{ readonly config: OciSpec; readonly plan: LaunchPlan }>;
   /** Resolves when the container is DESTROYED; also when it already is. */
   wait(id: ContainerId, options?: CallOptions): Promise<ContainerTermination>;
-  /** Sends a signal (name or number; default the container's stop signal) to the first process. */
-  kill(id: ContainerId, signal?: string | number, options?: CallOptions): Promise<void>;
+  /**
+   * Launches a sandbox and all its containers, or nothing: if one cannot be launched, or the host program ends before
+   * all are, none is left. `wait`, `stop`, `destroy` and `remove` of the pod's id are about all of it. Idempotent as `launch`.
+   */
+  launchPod(spec: PodSpec, options?: CallOptions): Promise<PodStatus>;
+  /** Sends a signal (name or number; default the container's stop signal) to the first process, or with `all` to every one. */
+  kill(id: ContainerId, signal?: string | number, options?: CallOptions & { readonly all?: boolean }): Promise<void>;
+  /** Stops every process of a RUNNING container where it is: PAUSED. Idempotent; `UNSUPPORTED` without a freezer. */
+  pause(id: ContainerId, options?: CallOptions): Promise<void>;
+  /** Lets a PAUSED container go on. Idempotent. */
+  resume(id: ContainerId, options?: CallOptions): Promise<void>;
+  /** Puts other limits in place of a running container's, all or none; `resources` is whole. */
+  update(id: ContainerId, resources: Resources, options?: CallOptions): Promise<void>;
   /** Stop signal, then SIGKILL after `graceMs` (default 10 000), then as `wait`. */
   stop(id: ContainerId, options?: CallOptions & { readonly graceMs?: number }): Promise<ContainerTermination>;
   /** Ends the container in any state and cleans up. Retries clean-up steps that failed before; `CLEANUP_FAILED` if one still does. */
@@ -75,6 +90,19 @@ export interface Containerizer extends AsyncDisposable {
    * exec succeeded. `WRONG_STATE` if the container does not run, `LAUNCH_FAILED` if the program cannot be started.
    */
   exec(id: ContainerId, spec: ExecSpec, options?: CallOptions): Promise<EnteredProcess>;
+  /** A client of a running container's streams. */
+  attach(id: ContainerId, options?: AttachOptions): Promise<Attachment>;
+  /** A TCP connection to a port of the container's own loopback, from inside its network. `UNREACHABLE` if nobody listens. */
+  connect(id: ContainerId, port: number, options?: CallOptions): Promise<Duplex>;
+  /**
+   * Unpacks an archive (an uncompressed tar) into a folder of a running container, as the container sees it. Files, links and
+   * empty folders that are in the way are replaced, folders merge; `WRONG_STATE` for a folder with something in it, or a
+   * mount, where the archive has something else; `UNSUPPORTED` for a device, which would pass by the container's rules. What
+   * was copied before an error stays. Nothing outside the container's root is touched, whatever the archive or the container do.
+   */
+  copyIn(id: ContainerId, folder: string, archive: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<void>;
+  /** A file or tree of a running container as an archive (tar) whose names begin with the last part of `path`. `NOT_FOUND` if there is none. */
+  copyOut(id: ContainerId, path: string, options?: CallOptions): AsyncIterable<Uint8Array>;
   /**
    * Makes an image of what a running container changed in its root, and puts it into the store. All or nothing; but the
    * container is not held meanwhile: `WRONG_STATE` for a file that changes while it is read. `NOT_FOUND` for a container

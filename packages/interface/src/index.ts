@@ -7,6 +7,8 @@ export * from './isolator.js';
 export * from './launcher.js';
 export * from './oci-runtime.js';
 export * from './options.js';
+export * from './pod.js';
 export * from './provisioner.js';
 export * from './registry.js';
 export * from './store.js';
+export * from './streams.js';

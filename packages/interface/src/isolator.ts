@@ -1,5 +1,13 @@
-import type { ContainerId, ContainerSpec, ContainerUsage, Limitation } from './container.js';
+import type {
+  ContainerId,
+  ContainerSpec,
+  ContainerUsage,
+  Limitation,
+  Resources,
+  SharedNamespace,
+} from './container.js';
 import type { ImageConfig } from './image.js';
+import type { ProcessIdentity } from './launcher.js';
 import type {
   OciCapabilities,
   OciDevice,
@@ -29,6 +37,14 @@ export interface PrepareContext {
   readonly rootfs: Rootfs;
   /** `/gantry/<id>`: the container's control group below each controller's mount. */
   readonly cgroupPath: string;
+  /** Of a nested container: its parent's first process, and the namespaces that both are to be in. */
+  readonly parent?: {
+    readonly process: ProcessIdentity;
+    readonly spec: ContainerSpec;
+    readonly share: ReadonlySet<SharedNamespace>;
+    /** Its own parent, if it is nested too. */
+    readonly parent?: PrepareContext['parent'];
+  };
 }
 
 /**
@@ -80,6 +96,15 @@ export interface Isolator {
   prepare?(context: PrepareContext, options?: CallOptions): Promise<void>;
   isolate?(id: ContainerId, pid: number): Promise<void>;
   usage?(id: ContainerId): Promise<Omit<ContainerUsage, 'at'>>;
+  /**
+   * Puts other limits in place of a running container's: `resources` is whole. Throws before it has changed anything if
+   * they are invalid; `REFUSED` if the kernel does not take them.
+   */
+  update?(id: ContainerId, resources: Resources, options?: CallOptions): Promise<void>;
+  /** Stops, or lets go on, every process of a running container, and those that come. Resolves once the kernel says so; idempotent. */
+  freeze?(id: ContainerId, frozen: boolean, options?: CallOptions): Promise<void>;
+  /** Sends a signal to every process of a running container; true if this isolator can. */
+  signalAll?(id: ContainerId, signal: number): Promise<boolean>;
   /** Asked once, after the exit and before `cleanup`: did this isolator's limit cause it? */
   limitation?(id: ContainerId): Promise<Limitation | undefined>;
   cleanup?(id: ContainerId): Promise<void>;

@@ -1,8 +1,9 @@
-import type { Readable, Writable } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import type { ContainerId, ExitStatus } from './container.js';
 import type { OciSpec } from './oci-runtime.js';
 import type { CallOptions } from './options.js';
 import type { DirectoryRootfs, OverlayRootfs } from './provisioner.js';
+import type { Attachment, AttachOptions, LogEntry, LogOptions, LogSettings, TerminalSize } from './streams.js';
 
 /** A finished OCI document and what it cannot say. */
 export interface LaunchRequest {
@@ -17,6 +18,13 @@ export interface LaunchRequest {
   readonly clampedRlimits: readonly string[];
   /** Absolute folder, private to the container, for the shim's socket, exit record and log. Must exist. */
   readonly stateDir: string;
+  /** Keep the standard input open; a terminal's (`config.process.terminal`) always is. Default false. */
+  readonly stdin?: boolean;
+  readonly log?: LogSettings;
+  /** What runs as the first process: the program itself (default), an init with the program below it, or nothing but an init. */
+  readonly first?: 'program' | 'init' | 'sandbox';
+  /** The process whose namespaces `config.linux.namespaces` names by paths below its `/proc/<pid>/ns`. */
+  readonly parent?: ProcessIdentity;
 }
 
 export interface LaunchOptions extends CallOptions {
@@ -37,26 +45,6 @@ export interface LaunchStep {
 export interface LaunchPlan {
   readonly version: number;
   readonly steps: readonly LaunchStep[];
-}
-
-/** One line or piece of line that a container wrote. */
-export interface LogEntry {
-  /** Milliseconds since the epoch, with fractions. */
-  readonly at: number;
-  readonly stream: 'stdout' | 'stderr';
-  /** The bytes written, line end included where there was one. */
-  readonly data: Uint8Array;
-}
-
-export interface LogOptions {
-  readonly signal?: AbortSignal;
-  /** Keep waiting for more until the container ends. Default false. */
-  readonly follow?: boolean;
-  readonly stream?: 'stdout' | 'stderr';
-  /** Leave out what was written before: milliseconds since the epoch. */
-  readonly since?: number;
-  /** Of what is there at the start, the last so many lines only; 0 for none. Default: all. */
-  readonly tail?: number;
 }
 
 /** Turns finished documents into processes, each guarded by a shim that outlives the host program. */
@@ -125,6 +113,8 @@ export interface EnteredProcess extends AsyncDisposable {
   readonly exit: Promise<ExitStatus>;
   /** Sends a signal; does nothing once the process has ended. */
   signal(signal: number, options?: CallOptions): Promise<void>;
+  /** Sets the size of its terminal. `WRONG_STATE` if it has none; does nothing once it has ended. */
+  resize(size: TerminalSize, options?: CallOptions): Promise<void>;
 }
 
 /** A live connection to the shim of one container. Disposing it leaves a container that was released running, and ends one that was not. */
@@ -142,6 +132,13 @@ export interface LaunchedContainer extends AsyncDisposable {
    * does not run; `WRONG_STATE` if it has ended.
    */
   enter(request: LaunchRequest, options?: CallOptions): Promise<EnteredProcess>;
+  /** A client of the container's streams. `WRONG_STATE` if it has ended. */
+  attach(options?: AttachOptions): Promise<Attachment>;
+  /**
+   * A TCP connection made from inside the container's network namespace, to `port` of its own loopback; `request` as for
+   * `enter`. Ends with the host program and the container. `UNREACHABLE` if nobody listens there; `WRONG_STATE` if the container has ended.
+   */
+  connect(request: LaunchRequest, port: number, options?: CallOptions): Promise<Duplex>;
   /** Sends a signal to the first process; does nothing once it has ended. */
   signal(signal: number, options?: CallOptions): Promise<void>;
   /** Resolves once, when the first process has ended and the exit record is on disk; `unknown` if the shim is lost. Never rejects. */

@@ -11,6 +11,8 @@ export interface OciSpec {
 
 export interface OciProcess {
   terminal?: boolean;
+  /** Of the terminal, in character cells. */
+  consoleSize?: { height: number; width: number };
   user: OciUser;
   /** `args[0]` is looked up in PATH of `env` if it has no slash. */
   args: string[];

@@ -1,6 +1,7 @@
 import type { CgroupLayout, Isolator } from '@gantry/interface';
 import { cgroupsCpu } from './cgroups/cpu.js';
 import { createCgroups } from './cgroups/create-cgroups.js';
+import { cgroupsFreezer } from './cgroups/freezer.js';
 import { checkCgroupParent } from './cgroups/isolator.js';
 import { cgroupsMem } from './cgroups/mem.js';
 import { cgroupsPids } from './cgroups/pids.js';
@@ -33,6 +34,7 @@ export function createIsolators(options: {
     filesystemLinux(options),
     dockerRuntime(),
     cgroupsCpu(control),
+    cgroupsFreezer(control),
     cgroupsMem(control),
     cgroupsPids(control),
     namespacesCgroup(),

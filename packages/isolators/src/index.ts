@@ -11,6 +11,7 @@ export type {
 } from './cgroups/cgroups.js';
 export { cgroupsCpu } from './cgroups/cpu.js';
 export { createCgroups } from './cgroups/create-cgroups.js';
+export { cgroupsFreezer } from './cgroups/freezer.js';
 export type { CgroupIsolatorOptions } from './cgroups/isolator.js';
 export { detectCgroups } from './cgroups/layout.js';
 export { cgroupsMem, minMemoryLimit } from './cgroups/mem.js';

@@ -131,12 +131,12 @@ describe('files of control groups', () => {
   });
 
   it("tells a kill at the group's own limit from one because the host ran out", async () => {
-    put({ 'memory.events': 'oom 0\noom_kill 1\n' });
+    put({ 'memory.events': 'oom 3\noom_kill 1\n', 'memory.events.local': 'oom 0\n' });
     expect(v2().memory.outOfMemory(await readFiles(v2(), '/', v2().memory.outOfMemoryFiles))).toEqual({
       kills: 1,
       atOwnLimit: false,
     });
-    put({ 'memory.events': 'oom 2\noom_kill 2\n' });
+    put({ 'memory.events': 'oom 2\noom_kill 2\n', 'memory.events.local': 'oom 2\n' });
     expect(v2().memory.outOfMemory(await readFiles(v2(), '/', v2().memory.outOfMemoryFiles)).atOwnLimit).toBe(true);
     for (const [peak, atOwnLimit] of [
       ['5000000', false],

@@ -1,79 +1,19 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { CgroupLayout, ContainerSpec, Isolator, IsolatorEdits, PrepareContext } from '@gantry/interface';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { CgroupLayout, ContainerSpec } from '@gantry/interface';
+import { afterEach, describe, expect, it } from 'vitest';
 import { createIsolators } from '../src/create.js';
-import { detectCgroups } from '../src/index.js';
-import { orderIsolators } from '../src/order.js';
 import { contextOf } from './context.js';
+import { isZombie, MachineGroups, MiB, pidsIn, until } from './machine-groups.js';
 
-const parent = `/gantry-test-${process.pid}`;
-const MiB = 1024 * 1024;
-
-// One file for all that touches the real control groups, so that no two tests do at once. An emulated machine takes its time.
+// An emulated machine takes its time.
 const slow = { timeout: 60_000 };
-describe.skipIf(process.getuid?.() !== 0)('control groups of this machine (needs root)', slow, () => {
-  let layout: CgroupLayout;
-  let isolators: Isolator[];
+describe.skipIf(process.getuid?.() !== 0)('control groups of this machine (needs root)', slow, async () => {
+  const groups = await MachineGroups.open('test');
+  const { layout, isolators, parent } = groups;
+  const { prepare, cleanUp, run, exitOf, named, held, mounts, isolatorsBelow } = groups;
 
-  beforeAll(async () => {
-    layout = await detectCgroups();
-    isolators = isolatorsBelow(parent);
-  });
-
-  afterEach(async () => {
-    for (const isolator of isolators) {
-      for await (const id of isolator.list?.() ?? []) await isolator.cleanup?.(id);
-    }
-    for (const isolator of isolators) await isolator.close?.();
-    expect(mounts().filter((mount) => existsSync(join(mount, parent)))).toEqual([]);
-  });
-
-  const mounts = () => [...new Set(layout.mounts.values())];
-  const isolatorsBelow = (cgroupParent: string) =>
-    orderIsolators(createIsolators({ cgroups: layout, cgroupParent })).filter(({ name }) =>
-      name.startsWith('cgroups/'),
-    );
-
-  /** Edits and prepares as a containerizer does; gives the folders to join. */
-  async function prepare(id: string, resources: ContainerSpec['resources'] = {}, using = isolators, below = parent) {
-    const context: PrepareContext = contextOf({ resources }, { id, parent: below });
-    const edits: IsolatorEdits[] = [];
-    for (const isolator of using) edits.push(await isolator.edits(context));
-    for (const isolator of using) await isolator.prepare?.(context);
-    return [...new Set(edits.flatMap((edit) => edit.cgroups ?? []))];
-  }
-
-  async function cleanUp(id: string): Promise<void> {
-    for (const isolator of [...isolators].reverse()) await isolator.cleanup?.(id);
-  }
-
-  /** A shell that moves itself into the groups, as the shim's first process does, and runs the script. */
-  function run(folders: readonly string[], script: string): ChildProcess {
-    const file = layout.version === 'v1' ? 'tasks' : 'cgroup.procs';
-    const joins = folders.map((folder) => `echo 0 > ${join(folder, file)}`).join(' && ');
-    // Nothing it leaves behind holds our pipes, so its exit can be waited for.
-    return spawn('sh', ['-c', `${joins} || exit 99\n${script}`], { stdio: ['ignore', 'ignore', 'ignore'] });
-  }
-
-  async function exitOf(child: ChildProcess): Promise<number | string> {
-    const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
-    return code ?? signal ?? 'unknown';
-  }
-
-  const named = (name: string) => {
-    const isolator = isolators.find((candidate) => candidate.name === name);
-    if (!isolator) throw new Error(`there is no ${name}`);
-    return isolator;
-  };
-
-  const held = (id: string, v1File: string, v2File: string) => {
-    const file = layout.version === 'v1' ? v1File : v2File;
-    const mount = layout.mounts.get(layout.version === 'v1' ? (file.split('.')[0] ?? '') : 'unified') ?? '';
-    return readFileSync(join(mount, parent, id, file), 'utf8').trim();
-  };
+  afterEach(() => groups.empty());
 
   it('hold what was asked for, rounded to pages at most', async () => {
     await prepare('limits', {
@@ -256,18 +196,3 @@ describe.skipIf(process.getuid?.() !== 0)('control groups of this machine (needs
     }
   });
 });
-
-/** In the last of the folders, which a process joins last. */
-function pidsIn(folders: readonly string[]): number[] {
-  const folder = folders.at(-1) ?? '';
-  return readFileSync(join(folder, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean).map(Number);
-}
-
-function isZombie(pid: number): boolean {
-  return existsSync(`/proc/${pid}/stat`) && / Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-}
-
-/** Looks again at every turn of the event loop. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
-}

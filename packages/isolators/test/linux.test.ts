@@ -126,7 +126,7 @@ Max nice priority         0                    0
 
 describe('linux/sysctl', () => {
   it('opens low ports and ping in a network of its own, and sets nothing on the host network', async () => {
-    expect(sysctlsOf({})).toEqual({
+    expect(sysctlsOf(contextOf({}))).toEqual({
       'net.ipv4.ip_unprivileged_port_start': '0',
       'net.ipv4.ping_group_range': '0 2147483647',
     });
@@ -135,21 +135,23 @@ describe('linux/sysctl', () => {
 
   it('lets the spec win and takes what is of a namespace of its own', () => {
     const sysctls = { 'net.ipv4.ip_unprivileged_port_start': '80', 'kernel.shm_rmid_forced': '1' };
-    expect(sysctlsOf({ sysctls })).toMatchObject(sysctls);
-    expect(sysctlsOf({ network: 'host', sysctls: { 'kernel.sem': '1 2 3 4' } })).toEqual({ 'kernel.sem': '1 2 3 4' });
+    expect(sysctlsOf(contextOf({ sysctls }))).toMatchObject(sysctls);
+    expect(sysctlsOf(contextOf({ network: 'host', sysctls: { 'kernel.sem': '1 2 3 4' } }))).toEqual({
+      'kernel.sem': '1 2 3 4',
+    });
   });
 
   it.each(['kernel.core_pattern', 'vm.overcommit_memory', 'net.ipv4.tcp_mem', '../x', 'kernel/sem', '__proto__'])(
     'refuses %s',
     (key) => {
-      expect(() => sysctlsOf({ sysctls: { [key]: '1' } })).toThrow(refused);
+      expect(() => sysctlsOf(contextOf({ sysctls: { [key]: '1' } }))).toThrow(refused);
     },
   );
 
   it('refuses a network parameter on the host network, and values that would be two writes', () => {
-    expect(() => sysctlsOf({ network: 'host', sysctls: { 'net.core.somaxconn': '1' } })).toThrow(refused);
+    expect(() => sysctlsOf(contextOf({ network: 'host', sysctls: { 'net.core.somaxconn': '1' } }))).toThrow(refused);
     for (const value of ['1\nkernel.core_pattern=|/x', '1\0', '']) {
-      expect(() => sysctlsOf({ sysctls: { 'kernel.sem': value } })).toThrow(invalid);
+      expect(() => sysctlsOf(contextOf({ sysctls: { 'kernel.sem': value } }))).toThrow(invalid);
     }
   });
 });

@@ -2,7 +2,7 @@
 import { GantryError } from '@gantry/interface';
 
 /** The version that host and shim must share. */
-export const protocolVersion = 2;
+export const protocolVersion = 3;
 
 /** The most bytes that may follow a frame's length. */
 export const maxFrame = 1048576;
@@ -14,8 +14,12 @@ export const noStep = 4294967295;
 export const stateFiles = {
   /** The path socket, mode 0600. */
   socket: 'shim.sock',
-  /** Lines of the Kubernetes CRI log format; rotated ones are log.1 (newest), log.2 and so on. */
+  /** Lines of the Kubernetes CRI log format, or of JSON; rotated ones are log.1 (newest), log.2 and so on. */
   log: 'log',
+  /** Of the plain format, the bytes of that stream; rotated as `log`. */
+  output: 'stdout',
+  /** Of the plain format, the bytes of that stream; rotated as `log`. */
+  errors: 'stderr',
   /** Written whole before exited is sent, only if the exec succeeded; three lines: `exited CODE` or `signaled SIGNAL`; `at MILLISECONDS` since the epoch; `process PID STARTTIME` as in hello. */
   exitRecord: 'exit',
 } as const;
@@ -205,6 +209,46 @@ export type ChdirStep = {
   readonly path: string;
 };
 
+/** Join namespaces (CLONE_NEW*) of the process `pid`, ESRCH unless it started at `startTime`. */
+export type JoinParentStep = {
+  readonly op: 'joinParent';
+  readonly pid: number;
+  readonly startTime: number;
+  readonly namespaces: number;
+};
+
+/** Join the namespace (CLONE_NEW*) that the host's file `path` stands for. */
+export type JoinNamespaceStep = {
+  readonly op: 'joinNamespace';
+  readonly path: string;
+  readonly namespace: number;
+};
+
+/** After `pivotRoot`: make a terminal of the container's /dev/pts, owned by `uid`, the caller's standard streams and controlling terminal, and /dev/console if that is asked; its other end goes to the shim. */
+export type ConsoleStep = {
+  readonly op: 'console';
+  readonly columns: number;
+  readonly rows: number;
+  readonly uid: number;
+  readonly devConsole: number;
+};
+
+/** After `ready`: go on in a child; the caller reaps, passes signals on to the child, and ends as it does, with 128 + signal if it was killed. */
+export type InitStep = {
+  readonly op: 'init';
+};
+
+/** In place of `exec`: tell that it has succeeded, reap, and end with 0 at SIGTERM, SIGINT, SIGQUIT or SIGHUP. */
+export type SandboxStep = {
+  readonly op: 'sandbox';
+};
+
+/** In place of `exec`: connect to a TCP port of the loopback, by IPv4, else IPv6, tell that it has succeeded, and copy between that and the standard streams until both directions have ended. */
+export type ConnectStep = {
+  readonly op: 'connect';
+  readonly port: number;
+};
+
 /** Close_range all but 0, 1, 2, default signals and mask, parent-death SIGKILL; argv[0] without a slash is looked up in PATH of `env`; a script without #! is not run through a shell. */
 export type ExecStep = {
   readonly op: 'exec';
@@ -240,21 +284,31 @@ export type Step =
   | UserStep
   | NoNewPrivilegesStep
   | ChdirStep
+  | JoinParentStep
+  | JoinNamespaceStep
+  | ConsoleStep
+  | InitStep
+  | SandboxStep
+  | ConnectStep
   | ExecStep;
 
-/** The first frame on the socket that the shim inherits, its version the first field in every version: make the first process, which waits for the second; `cgroup` is the v2 folder to clone it into, or empty. */
+/** The first frame on the socket that the shim inherits, its version the first field in every version: make the first process, which waits for the second; `cgroup` is the v2 folder to clone it into, or empty; unless it is 0, `parent`, which started at `parentStartTime`, is the process whose pid namespace it is made in. */
 export type CloneMessage = {
   readonly op: 'clone';
   readonly version: number;
   readonly cloneFlags: number;
   readonly cgroup: string;
+  readonly parent: number;
+  readonly parentStartTime: number;
 };
 
-/** The second frame: whose the shim is, where the container's files are, the namespaces (CLONE_NEW*) that the first process makes of what the host has now, and its steps; with `release` it does not wait at `ready`. */
+/** The second frame: whose the shim is, where the container's files are, the namespaces (CLONE_NEW*) that the first process makes of what the host has now, and its steps; with `release` it does not wait at `ready`; with `input` its standard input is a pipe for those who attach; `logFormat` 0 cri, 1 json, 2 plain. */
 export type LaunchMessage = {
   readonly op: 'launch';
   readonly id: string;
   readonly stateDir: string;
+  readonly input: number;
+  readonly logFormat: number;
   readonly logMaxBytes: number;
   readonly logMaxFiles: number;
   readonly unshare: number;
@@ -274,13 +328,33 @@ export type SignalMessage = {
   readonly signal: number;
 };
 
-/** The only message of a connection, which comes with three descriptors (SCM_RIGHTS): start another process in the namespaces (CLONE_NEW*) of the first, with these as 0, 1 and 2; the v1 folders `cgroups` are joined, or the v2 folder `cgroup`. It is answered by failed, or by started and exited; the other messages of the connection are about this process, and its end is the process's too. */
+/** The only message of a connection, which comes with three descriptors (SCM_RIGHTS): start another process in the namespaces (CLONE_NEW*) of the first, with these as 0, 1 and 2; the v1 folders `cgroups` are joined, or the v2 folder `cgroup`. It is answered by failed, or by started and exited; the other messages of the connection are about this process, and its end is the process's too; with `terminal` the process makes one by the step `console`, and the shim copies between it and the descriptors 0 and 1. */
 export type EnterMessage = {
   readonly op: 'enter';
   readonly namespaces: number;
   readonly cgroups: readonly string[];
   readonly cgroup: string;
+  readonly terminal: number;
   readonly steps: readonly Step[];
+};
+
+/** The first message of a connection, which comes with one descriptor (SCM_RIGHTS), the reading end of a pipe: what comes from it is the container's input; answered by done, errno ENOTTY if the container has no input. */
+export type AttachMessage = {
+  readonly op: 'attach';
+  readonly request: number;
+};
+
+/** Of a connection that attached: at its pipe's end the container's input ends too; a pipe that ends without it is a client's detaching. */
+export type EndInputMessage = {
+  readonly op: 'endInput';
+};
+
+/** Set the size of the terminal that the connection is about; answered by done, errno ENOTTY if there is none. */
+export type ResizeMessage = {
+  readonly op: 'resize';
+  readonly request: number;
+  readonly columns: number;
+  readonly rows: number;
 };
 
 /** Ask for hello again; answered by done. */
@@ -290,7 +364,16 @@ export type StatusMessage = {
 };
 
 /** What the host says. */
-export type HostMessage = CloneMessage | LaunchMessage | ReleaseMessage | SignalMessage | EnterMessage | StatusMessage;
+export type HostMessage =
+  | CloneMessage
+  | LaunchMessage
+  | ReleaseMessage
+  | SignalMessage
+  | EnterMessage
+  | AttachMessage
+  | EndInputMessage
+  | ResizeMessage
+  | StatusMessage;
 
 /** The first frame to every client of the path socket, and to the launching host once the first process is blocked and ready. */
 export type HelloMessage = {
@@ -581,6 +664,34 @@ function encodeStep(writer: FieldWriter, step: Step): void {
       writer.u8(25);
       writer.str(step.path, 'chdir.path');
       break;
+    case 'joinParent':
+      writer.u8(28);
+      writer.i32(step.pid, 'joinParent.pid');
+      writer.u64(step.startTime, 'joinParent.startTime');
+      writer.u64(step.namespaces, 'joinParent.namespaces');
+      break;
+    case 'joinNamespace':
+      writer.u8(29);
+      writer.str(step.path, 'joinNamespace.path');
+      writer.u64(step.namespace, 'joinNamespace.namespace');
+      break;
+    case 'console':
+      writer.u8(30);
+      writer.u32(step.columns, 'console.columns');
+      writer.u32(step.rows, 'console.rows');
+      writer.u32(step.uid, 'console.uid');
+      writer.u8(step.devConsole, 'console.devConsole');
+      break;
+    case 'init':
+      writer.u8(31);
+      break;
+    case 'sandbox':
+      writer.u8(32);
+      break;
+    case 'connect':
+      writer.u8(33);
+      writer.u32(step.port, 'connect.port');
+      break;
     case 'exec':
       writer.u8(26);
       writer.list(step.argv, 'exec.argv');
@@ -610,11 +721,15 @@ export function encodeFrame(message: HostMessage): Uint8Array {
       writer.u32(message.version, 'clone.version');
       writer.u64(message.cloneFlags, 'clone.cloneFlags');
       writer.str(message.cgroup, 'clone.cgroup');
+      writer.i32(message.parent, 'clone.parent');
+      writer.u64(message.parentStartTime, 'clone.parentStartTime');
       break;
     case 'launch':
       writer.u8(5);
       writer.str(message.id, 'launch.id');
       writer.str(message.stateDir, 'launch.stateDir');
+      writer.u8(message.input, 'launch.input');
+      writer.u8(message.logFormat, 'launch.logFormat');
       writer.u64(message.logMaxBytes, 'launch.logMaxBytes');
       writer.u32(message.logMaxFiles, 'launch.logMaxFiles');
       writer.u64(message.unshare, 'launch.unshare');
@@ -634,7 +749,21 @@ export function encodeFrame(message: HostMessage): Uint8Array {
       writer.u64(message.namespaces, 'enter.namespaces');
       writer.list(message.cgroups, 'enter.cgroups');
       writer.str(message.cgroup, 'enter.cgroup');
+      writer.u8(message.terminal, 'enter.terminal');
       encodeSteps(writer, message.steps);
+      break;
+    case 'attach':
+      writer.u8(7);
+      writer.u32(message.request, 'attach.request');
+      break;
+    case 'endInput':
+      writer.u8(8);
+      break;
+    case 'resize':
+      writer.u8(9);
+      writer.u32(message.request, 'resize.request');
+      writer.u32(message.columns, 'resize.columns');
+      writer.u32(message.rows, 'resize.rows');
       break;
     case 'status':
       writer.u8(4);

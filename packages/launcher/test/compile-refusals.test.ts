@@ -20,7 +20,6 @@ describe('a document that cannot be carried out', () => {
     ['ociVersion', (config) => Object.assign(config, { ociVersion: '2.0.0' })],
     ['hooks', (config) => alien(config, 'hooks')],
     ['process.apparmorProfile', (config) => alien(config.process, 'apparmorProfile')],
-    ['process.terminal', (config) => Object.assign(config.process, { terminal: true })],
     ['linux.seccomp', (config) => alien(config.linux, 'seccomp')],
     ['linux.uidMappings', (config) => alien(config.linux, 'uidMappings')],
     ['mounts[1].uidMappings', (config) => alien(config.mounts[1] ?? {}, 'uidMappings')],
@@ -28,6 +27,13 @@ describe('a document that cannot be carried out', () => {
     [
       'linux.namespaces[5].path',
       (config) => config.linux.namespaces.push({ type: 'cgroup', path: '/proc/1/ns/cgroup' }),
+    ],
+    [
+      'linux.namespaces[5].path',
+      (config) => {
+        config.linux.namespaces = config.linux.namespaces.filter(({ type }) => type !== 'pid');
+        config.linux.namespaces.push({ type: 'cgroup' }, { type: 'pid', path: '/proc/1/ns/pid' });
+      },
     ],
     ['linux.namespaces', (config) => Object.assign(config.linux, { namespaces: [{ type: 'pid' }] })],
     ['linux.rootfsPropagation', (config) => Object.assign(config.linux, { rootfsPropagation: 'shared' })],

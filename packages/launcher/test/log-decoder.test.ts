@@ -1,9 +1,8 @@
-import type { LogEntry } from '@gantry/interface';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { LogDecoder } from '../src/log/decoder.js';
+import { type DecodedEntry, LineDecoder, PlainDecoder } from '../src/log/decoder.js';
 
-const decode = (text: string) => new LogDecoder('/log').push(Buffer.from(text, 'latin1'));
+const decode = (text: string) => new LineDecoder('/log').push(Buffer.from(text, 'latin1'));
 
 const entry = fc.record({
   stream: fc.constantFrom('stdout' as const, 'stderr' as const),
@@ -25,8 +24,8 @@ describe('the log decoder', () => {
               Buffer.from('\n'),
             ]),
           );
-          const decoder = new LogDecoder('/log');
-          const decoded: LogEntry[] = [];
+          const decoder = new LineDecoder('/log');
+          const decoded: DecodedEntry[] = [];
           for (let start = 0; start < file.length; ) {
             const end = start + (sizes.next().value ?? 1);
             decoded.push(...decoder.push(file.subarray(start, end)));
@@ -62,5 +61,34 @@ describe('the log decoder', () => {
     ['a line without end', 'x'.repeat(2 ** 20 + 1)],
   ])('takes no other line for an entry: %s', (_name, text) => {
     expect(() => decode(text)).toThrow(expect.objectContaining({ code: 'CORRUPT_STATE', details: { path: '/log' } }));
+  });
+
+  it('reads objects, of text and of bytes', () => {
+    const time = '1970-01-01T00:00:01.000000000Z';
+    const lines = [
+      `{"log":"a\\n","stream":"stdout","time":"${time}"}\n`,
+      `{"base64":"/w==","stream":"stderr","time":"${time}"}\n`,
+    ];
+    const ends = [lines[0]?.length, lines.join('').length];
+    expect(decode(lines.join('')).map(({ data, ...rest }) => ({ ...rest, data: [...data] }))).toEqual([
+      { at: 1000, stream: 'stdout', data: [0x61, 0x0a], end: ends[0] },
+      { at: 1000, stream: 'stderr', data: [0xff], end: ends[1] },
+    ]);
+  });
+
+  it.each(['{', '{}', '{"log":1,"stream":"stdout","time":"1970-01-01T00:00:01.000000000Z"}'])(
+    'takes no other object for an entry: %s',
+    (text) => {
+      expect(() => decode(`${text}\n`)).toThrow(expect.objectContaining({ code: 'CORRUPT_STATE' }));
+    },
+  );
+
+  it('gives the bytes of a plain file line by line, and tells where each ends', () => {
+    const entries = new PlainDecoder('stderr', 10).push(Buffer.from('one\n\nrest'));
+    expect(entries.map(({ stream, data, end }) => [stream, Buffer.from(data).toString(), end])).toEqual([
+      ['stderr', 'one\n', 14],
+      ['stderr', '\n', 15],
+      ['stderr', 'rest', 19],
+    ]);
   });
 });

@@ -90,17 +90,43 @@ describe('reading the log of a state folder', () => {
     expect(seen).toEqual(['0', '1', '2', '3 late', '3', '4', '5', '6 late', '6', '7', '8']);
   });
 
-  it('goes on with the oldest file when the next one was removed unread', async () => {
+  it('tells that the next file was removed unread', async () => {
     write('log.2', line('a'));
     write('log.1', line('b'));
     write('log', line('c'));
     const seen: string[] = [];
-    for await (const { data } of createLauncher().readLog(folder)) {
-      seen.push(Buffer.from(data).toString().trim());
-      if (seen.length > 1) continue;
-      for (const name of ['log.2', 'log.1']) unlinkSync(join(folder, name));
-    }
-    expect(seen).toEqual(['a', 'c']);
+    const reading = async () => {
+      for await (const { data } of createLauncher().readLog(folder)) {
+        seen.push(Buffer.from(data).toString().trim());
+        for (const name of ['log.2', 'log.1']) unlinkSync(join(folder, name));
+      }
+    };
+    await expect(reading()).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+    expect(seen).toEqual(['a']);
+  });
+
+  it('goes on behind a position, in whichever file that is by now', async () => {
+    write('log', line('a') + line('b'));
+    const positions: string[] = [];
+    for await (const { position } of createLauncher().readLog(folder)) positions.push(position);
+    renameSync(join(folder, 'log'), join(folder, 'log.1'));
+    write('log', line('c'));
+    expect(await read({ from: positions[0] ?? '' })).toEqual(['b\n', 'c\n']);
+    unlinkSync(join(folder, 'log.1'));
+    await expect(read({ from: positions[0] ?? '' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(read({ from: 'nonsense' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
+  it('reads the two files of the plain format, which have no times', async () => {
+    write('stdout', 'one\ntwo');
+    write('stderr', 'error\n');
+    expect(await read({})).toEqual(['one\n', 'two', 'error\n']);
+    expect(await read({ stream: 'stderr' })).toEqual(['error\n']);
+    await expect(read({ since: 0 })).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+    const positions: string[] = [];
+    for await (const { position } of createLauncher().readLog(folder)) positions.push(position);
+    expect(await read({ from: positions[0] ?? '' })).toEqual(['two', 'error\n']);
+    expect(await read({ from: positions[1] ?? '' })).toEqual(['error\n']);
   });
 
   it('ends a follow at once where there is no shim', async () => {

@@ -1,12 +1,14 @@
 import { constants } from 'node:os';
-import type { ExecSpec } from '@gantry/interface';
+import type { ExecSpec, TerminalSize } from '@gantry/interface';
 import type { Console } from '../console.js';
 import { exitCode } from '../exit-code.js';
 import { type GlobalOptions, openContainerizer } from '../places.js';
+import { joinStreams, terminalSize } from '../streams.js';
 import { parseVariables } from '../variables.js';
 
 export interface ExecOptions extends GlobalOptions {
   readonly interactive?: boolean;
+  readonly tty?: boolean;
   readonly env: readonly string[];
   readonly user?: string;
   readonly workdir?: string;
@@ -23,6 +25,7 @@ export async function exec(
   const spec: ExecSpec = {
     command,
     env: parseVariables(options.env),
+    ...(options.tty ? { tty: terminalSize(console) ?? true } : {}),
     ...(options.user === undefined ? {} : { user: options.user }),
     ...(options.workdir === undefined ? {} : { workingDir: options.workdir }),
   };
@@ -32,14 +35,18 @@ export async function exec(
   const end = () => void entered.signal(constants.signals.SIGKILL).catch(() => undefined);
   if (signal.aborted) end();
   else signal.addEventListener('abort', end, { once: true });
-  if (options.interactive) console.stdin.pipe(entered.stdin);
-  else entered.stdin.end();
-  const copy = async (name: 'stdout' | 'stderr') => {
-    for await (const chunk of entered[name]) console[name].write(chunk);
+  if (!options.interactive) entered.stdin.end();
+  const { stdout, stderr } = entered;
+  const streams = {
+    ...(options.interactive ? { stdin: entered.stdin } : {}),
+    stdout,
+    stderr,
+    resize: (size: TerminalSize) => entered.resize(size),
   };
-  const [exit] = await Promise.all([entered.exit, copy('stdout'), copy('stderr')]);
+  const outcome = await joinStreams(streams, console, { terminal: options.tty === true });
   signal.removeEventListener('abort', end);
-  // Else a terminal that nobody types at would keep the command from ending.
-  console.stdin.unpipe(entered.stdin).pause();
+  // Who detaches from a program that ends with this command ends it.
+  if (outcome === 'detached') await entered[Symbol.asyncDispose]();
+  const exit = await entered.exit;
   return exitCode(exit);
 }

@@ -1,15 +1,26 @@
-import type { Containerizer, ContainerMount, ContainerSpec, ContainerTermination } from '@gantry/interface';
+import {
+  type AttachOptions,
+  type Containerizer,
+  type ContainerMount,
+  type ContainerSpec,
+  type ContainerTermination,
+  isGantryError,
+} from '@gantry/interface';
 import { InvalidArgumentError } from 'commander';
 import type { Console } from '../console.js';
 import { exitCode } from '../exit-code.js';
 import { type GlobalOptions, openContainerizer } from '../places.js';
 import { showProgress } from '../progress.js';
+import { joinStreams, terminalSize } from '../streams.js';
 import { parseVariables } from '../variables.js';
 
 export interface RunOptions extends GlobalOptions {
   readonly id?: string;
   readonly detach?: boolean;
   readonly rm?: boolean;
+  readonly interactive?: boolean;
+  readonly tty?: boolean;
+  readonly init?: boolean;
   readonly env: readonly string[];
   readonly user?: string;
   readonly workdir?: string;
@@ -23,7 +34,10 @@ export interface RunOptions extends GlobalOptions {
   readonly pids?: number;
 }
 
-/** `gantry run`: with `--detach` prints the id; else copies the output until the end and returns the container's exit code. */
+/**
+ * `gantry run`: with `--detach` prints the id; else copies the output until the end, or until the caller detaches, and returns the
+ * container's exit code.
+ */
 export async function run(
   image: string,
   args: readonly string[],
@@ -31,7 +45,8 @@ export async function run(
   console: Console,
   signal: AbortSignal,
 ): Promise<number> {
-  const spec = runSpec(image, args, options);
+  const size = terminalSize(console);
+  const spec = { ...runSpec(image, args, options), ...(options.tty ? { tty: size ?? true } : {}) };
   await using containerizer = await openContainerizer(options, (line) => console.stderr.write(`gantry: ${line}\n`));
   const view = showProgress(console);
   let id: string;
@@ -44,7 +59,11 @@ export async function run(
     console.stdout.write(`${id}\n`);
     return 0;
   }
-  const termination = await follow(containerizer, id, console, signal);
+  const isAttached = options.interactive || options.tty;
+  const termination = isAttached
+    ? await attachAndWait(containerizer, id, console, { ...options, from: 'start', signal })
+    : await follow(containerizer, id, console, signal);
+  if (!termination) return 0;
   if (termination.limitation) console.stderr.write(`gantry: ${termination.limitation.message}\n`);
   if (options.rm) await containerizer.remove(id);
   return exitCode(termination.exit);
@@ -57,6 +76,8 @@ export function runSpec(image: string, args: readonly string[], options: RunOpti
     image,
     ...(options.entrypoint === undefined ? {} : { command: [options.entrypoint] }),
     ...(args.length === 0 ? {} : { args }),
+    ...(options.interactive ? { stdin: true } : {}),
+    ...(options.init ? { init: true } : {}),
     env: parseVariables(options.env),
     ...(options.user === undefined ? {} : { user: options.user }),
     ...(options.workdir === undefined ? {} : { workingDir: options.workdir }),
@@ -92,4 +113,42 @@ async function follow(
   })();
   const [termination] = await Promise.all([Promise.race([containerizer.wait(id), stopped]), copied]);
   return termination;
+}
+
+/**
+ * Joins the caller's streams with a container's until it ends; undefined if the caller detaches, by ^P ^Q at a terminal or, where the
+ * container was there before, by an interrupt.
+ */
+export async function attachAndWait(
+  containerizer: Containerizer,
+  id: string,
+  console: Console,
+  {
+    interactive = false,
+    tty = false,
+    from,
+    signal,
+  }: {
+    readonly interactive?: boolean;
+    readonly tty?: boolean;
+    readonly from: NonNullable<AttachOptions['from']>;
+    readonly signal: AbortSignal;
+  },
+): Promise<ContainerTermination | undefined> {
+  try {
+    await using attachment = await containerizer.attach(id, { from, stdin: interactive, signal });
+    const interrupted = new Promise<'detached'>((resolve) => {
+      signal.addEventListener('abort', () => resolve('detached'), { once: true });
+    });
+    const joined = joinStreams(attachment, console, { terminal: tty });
+    const outcome = await Promise.race([joined, interrupted]);
+    if (outcome === 'ended') return await containerizer.wait(id);
+    if (from === 'now' || !signal.aborted) return undefined;
+    const [termination] = await Promise.all([containerizer.stop(id), joined]);
+    return termination;
+  } catch (error) {
+    // It was quicker than we: all that it wrote is in its log.
+    if (from !== 'start' || !isGantryError(error, 'WRONG_STATE')) throw error;
+    return follow(containerizer, id, console, signal);
+  }
 }

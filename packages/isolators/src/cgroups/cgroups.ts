@@ -1,7 +1,10 @@
-import type { ContainerUsage } from '@gantry/interface';
+import type { CallOptions, ContainerUsage } from '@gantry/interface';
 
-/** The controllers that Gantry's isolators use. On v1, `cpu` stands for the subsystems cpu and cpuacct. */
-export type Controller = 'cpu' | 'memory' | 'pids';
+/**
+ * The controllers that Gantry's isolators use. On v1, `cpu` stands for the subsystems cpu and cpuacct; on v2 every
+ * group can be frozen, without a controller.
+ */
+export type Controller = 'cpu' | 'memory' | 'pids' | 'freezer';
 
 /** One file of a control group and what to write into it. */
 export interface CgroupSetting {
@@ -11,6 +14,8 @@ export interface CgroupSetting {
   readonly paged?: boolean;
   /** Left out where the kernel does not have the file. */
   readonly optional?: boolean;
+  /** A file with the bytes in use, which the value, once the kernel has reclaimed what it can, must not be below. */
+  readonly covers?: string;
 }
 
 /** The content of files of a control group by their names; what is not there has no entry. */
@@ -18,8 +23,12 @@ export type CgroupFiles = ReadonlyMap<string, string>;
 
 /** How a controller is spoken to in one version, as functions on data. */
 export interface ControllerFormat<Limits, Usage> {
-  /** What to write, in order, for these limits. */
+  /** What to write, in order, for these limits, into a new group. */
   settings(limits: Limits): CgroupSetting[];
+  /** What a new group holds, of all that `settings` may give. */
+  readonly defaults: readonly CgroupSetting[];
+  /** What to write, in order, to a group in use that holds `held`; without it, the settings as they are. */
+  transition?(settings: readonly CgroupSetting[], held: CgroupFiles): CgroupSetting[];
   /** The files that `usage` wants. */
   readonly usageFiles: readonly string[];
   usage(files: CgroupFiles): Usage;
@@ -44,7 +53,7 @@ export interface MemoryLimits {
 /** What a control group tells about processes that were killed for want of memory. */
 export interface OutOfMemory {
   readonly kills: number;
-  /** Whether the group came up against its own limit; if not, its host or a parent group ran out. */
+  /** Whether the group itself came up against its limit; if not, its host or a group above ran out. */
   readonly atOwnLimit: boolean;
 }
 
@@ -76,6 +85,17 @@ export interface Cgroups {
   remove(controller: Controller, path: string): Promise<void>;
   /** Removes the parent of containers' groups if it is there and empty. */
   removeParent(controller: Controller, parent: string): Promise<void>;
+  /**
+   * Stops, or lets go on, every process in the control group and those that come; resolves once the kernel says so.
+   * False if there is no such group. `UNSUPPORTED` to stop them where there is no freezer; `TIMEOUT` if the kernel does not
+   * within seconds. A freeze that fails is taken back.
+   */
+  freeze(path: string, frozen: boolean, isolator: string, options?: Pick<CallOptions, 'signal'>): Promise<boolean>;
+  /**
+   * Sends a signal to every process in the control group and to those that start before it has reached all. SIGKILL keeps
+   * more from starting. False if there is no such group.
+   */
+  signal(path: string, signal: number): Promise<boolean>;
   /** The names of the control groups below `parent`. */
   list(controller: Controller, parent: string): AsyncIterable<string>;
 }

@@ -1,6 +1,7 @@
-import type { ContainerSpec, Isolator, OciResources } from '@gantry/interface';
+import type { Isolator, OciResources, Resources } from '@gantry/interface';
 import { invalidField } from '../errors.js';
 import type { CpuLimits } from './cgroups.js';
+import { changeSettings, wholeSettings } from './changes.js';
 import { cpuPeriod, cpuQuota, cpuShares, cpuWeight } from './cpu-amounts.js';
 import { type CgroupIsolatorOptions, groupOf, preparedGroup } from './isolator.js';
 import { applySettings } from './settings.js';
@@ -17,7 +18,7 @@ export function cgroupsCpu(options: CgroupIsolatorOptions): Isolator {
   return {
     name,
     async edits(context) {
-      const limits = cpuLimits(context.spec);
+      const limits = cpuLimits(context.spec.resources);
       return {
         cgroups: cgroups.folders('cpu', preparedGroup(options, context), name),
         resources: cpuResources(limits, cgroups.version),
@@ -26,7 +27,7 @@ export function cgroupsCpu(options: CgroupIsolatorOptions): Isolator {
     async prepare(context) {
       const path = preparedGroup(options, context);
       await cgroups.create('cpu', path, name);
-      applySettings(cgroups, path, cgroups.cpu.settings(cpuLimits(context.spec)), name);
+      applySettings(cgroups, path, cgroups.cpu.settings(cpuLimits(context.spec.resources)), name);
     },
     async usage(id) {
       const path = groupOf(options, id);
@@ -34,13 +35,18 @@ export function cgroupsCpu(options: CgroupIsolatorOptions): Isolator {
       if (files.size === 0) throw noCgroup(id, path);
       return { cpu: cgroups.cpu.usage(files) };
     },
+    async update(id, resources, call) {
+      const settings = wholeSettings(cgroups.cpu, cpuLimits(resources));
+      const group = { cgroups, id, path: groupOf(options, id), isolator: name };
+      await changeSettings(group, settings, cgroups.cpu, call);
+    },
     cleanup: (id) => cgroups.remove('cpu', groupOf(options, id)),
     list: () => cgroups.list('cpu', options.cgroupParent),
     close: () => cgroups.removeParent('cpu', options.cgroupParent),
   };
 }
 
-function cpuLimits({ resources }: ContainerSpec): CpuLimits {
+function cpuLimits(resources: Resources | undefined): CpuLimits {
   const request = checked(resources?.requests?.cpus, 'spec.resources.requests.cpus');
   const limit = checked(resources?.limits?.cpus, 'spec.resources.limits.cpus');
   if (request !== undefined && limit !== undefined && request > limit) {

@@ -1,7 +1,9 @@
-import type { ContainerSpec, Isolator, Limitation, OciResources } from '@gantry/interface';
+import type { Isolator, OciResources, Resources } from '@gantry/interface';
 import { invalidField, refused } from '../errors.js';
-import type { Cgroups, MemoryLimits } from './cgroups.js';
+import type { MemoryLimits } from './cgroups.js';
+import { changeSettings, wholeSettings } from './changes.js';
 import { type CgroupIsolatorOptions, groupOf, preparedGroup } from './isolator.js';
+import { memoryLimitation } from './out-of-memory.js';
 import { applySettings } from './settings.js';
 import { noCgroup, readFiles } from './text-files.js';
 
@@ -13,14 +15,14 @@ export const minMemoryLimit = 4 * 1024 * 1024;
 /**
  * `cgroups/mem`: `requests.memory` is what the kernel leaves the container under pressure, `limits.memory` what it may
  * use, page cache included, and `limits.swap` what it may swap out on top. Reports a kill for want of memory as the
- * container's limitation. On v2 such a kill ends the whole container.
+ * container's limitation. On v2 such a kill ends the whole container; an update never does: one that would is refused.
  */
 export function cgroupsMem(options: CgroupIsolatorOptions): Isolator {
   const { cgroups } = options;
   return {
     name,
     async edits(context) {
-      const limits = memoryLimits(context.spec);
+      const limits = memoryLimits(context.spec.resources);
       return {
         cgroups: cgroups.folders('memory', preparedGroup(options, context), name),
         resources: memoryResources(limits, cgroups.version),
@@ -29,7 +31,7 @@ export function cgroupsMem(options: CgroupIsolatorOptions): Isolator {
     async prepare(context) {
       const path = preparedGroup(options, context);
       await cgroups.create('memory', path, name);
-      applySettings(cgroups, path, cgroups.memory.settings(memoryLimits(context.spec)), name);
+      applySettings(cgroups, path, cgroups.memory.settings(memoryLimits(context.spec.resources)), name);
     },
     async usage(id) {
       const path = groupOf(options, id);
@@ -37,34 +39,25 @@ export function cgroupsMem(options: CgroupIsolatorOptions): Isolator {
       if (files.size === 0) throw noCgroup(id, path);
       return { memory: cgroups.memory.usage(files) };
     },
-    limitation: (id) => memoryLimitation(cgroups, groupOf(options, id)),
+    async update(id, resources, call) {
+      const settings = wholeSettings(cgroups.memory, memoryLimits(resources));
+      const group = { cgroups, id, path: groupOf(options, id), isolator: name };
+      await changeSettings(group, settings, cgroups.memory, call);
+    },
+    limitation: (id) => memoryLimitation(cgroups, groupOf(options, id), name),
     cleanup: (id) => cgroups.remove('memory', groupOf(options, id)),
     list: () => cgroups.list('memory', options.cgroupParent),
     close: () => cgroups.removeParent('memory', options.cgroupParent),
   };
 }
 
-async function memoryLimitation(cgroups: Cgroups, path: string): Promise<Limitation | undefined> {
-  const { memory } = cgroups;
-  const { kills, atOwnLimit } = memory.outOfMemory(await readFiles(cgroups, path, memory.outOfMemoryFiles));
-  if (kills === 0) return undefined;
-  const { limit, peak } = memory.usage(await readFiles(cgroups, path, memory.usageFiles));
-  const killed = kills === 1 ? 'a process was killed' : `${kills} processes were killed`;
-  const reason =
-    atOwnLimit && limit !== undefined
-      ? `the memory limit of ${limit} bytes was reached`
-      : 'the host, or a control group above the container, ran out of memory';
-  const most = peak === undefined ? '' : `; the container used at most ${peak} bytes`;
-  return { isolator: name, resource: 'memory', message: `${reason} and ${killed}${most}` };
-}
-
 /** `REFUSED` below the smallest limit, where Mesos would quietly give 32 MiB. */
-function memoryLimits({ resources }: ContainerSpec): MemoryLimits {
+function memoryLimits(resources: Resources | undefined): MemoryLimits {
   const request = checked(resources?.requests?.memory, 'spec.resources.requests.memory', 1);
   const limit = checked(resources?.limits?.memory, 'spec.resources.limits.memory', 1);
   const swap = checked(resources?.limits?.swap, 'spec.resources.limits.swap', 0);
   if (limit !== undefined && limit < minMemoryLimit) {
-    throw refused(name, `a memory limit of ${limit} bytes is too small to start in`, `use ${minMemoryLimit} or more`);
+    throw refused(name, `a memory limit of ${limit} bytes is too small to run in`, `use ${minMemoryLimit} or more`);
   }
   if (request !== undefined && limit !== undefined && request > limit) {
     throw invalidField('spec.resources.requests.memory', `${request} is above the limit of ${limit}`);

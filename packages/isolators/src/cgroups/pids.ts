@@ -1,5 +1,7 @@
-import type { ContainerSpec, Isolator } from '@gantry/interface';
+import type { Isolator, Resources } from '@gantry/interface';
 import { invalidField } from '../errors.js';
+import type { CgroupSetting } from './cgroups.js';
+import { changeSettings } from './changes.js';
 import { type CgroupIsolatorOptions, groupOf, preparedGroup } from './isolator.js';
 import { applySettings } from './settings.js';
 import { noCgroup, numberIn, readFiles } from './text-files.js';
@@ -11,7 +13,8 @@ const defaultLimit = 4096;
 const largestLimit = 4_194_304;
 
 /**
- * `cgroups/pids`: how many processes and threads there may be at once; 4096 unless `limits.pids` says otherwise.
+ * `cgroups/pids`: how many processes and threads there may be at once; 4096 unless `limits.pids` says otherwise. Since it
+ * knows all processes of a container, it is also the one that signals them.
  * Kernel documentation, admin-guide/cgroup-v1/pids; the files are the same on v2.
  *
  * It never names itself as the limitation: a fork that failed is no reason to end, and whether a container ended for
@@ -22,7 +25,7 @@ export function cgroupsPids(options: CgroupIsolatorOptions): Isolator {
   return {
     name,
     async edits(context) {
-      const limit = pidsLimit(context.spec);
+      const limit = pidsLimit(context.spec.resources);
       return {
         cgroups: cgroups.folders('pids', preparedGroup(options, context), name),
         // OCI's word for no limit.
@@ -31,10 +34,9 @@ export function cgroupsPids(options: CgroupIsolatorOptions): Isolator {
     },
     async prepare(context) {
       const path = preparedGroup(options, context);
-      const limit = pidsLimit(context.spec);
+      const settings = pidsSettings(context.spec.resources);
       await cgroups.create('pids', path, name);
-      const value = limit === Number.POSITIVE_INFINITY ? 'max' : String(limit);
-      applySettings(cgroups, path, [{ file: 'pids.max', value }], name);
+      applySettings(cgroups, path, settings, name);
     },
     async usage(id) {
       const path = groupOf(options, id);
@@ -43,13 +45,28 @@ export function cgroupsPids(options: CgroupIsolatorOptions): Isolator {
       const limit = numberIn(files, 'pids.max');
       return { pids: { current: numberIn(files, 'pids.current') ?? 0, ...(limit === undefined ? {} : { limit }) } };
     },
+    async update(id, resources, call) {
+      const group = { cgroups, id, path: groupOf(options, id), isolator: name };
+      await changeSettings(group, pidsSettings(resources), {}, call);
+    },
+    async signalAll(id, signal) {
+      const path = groupOf(options, id);
+      if (!(await cgroups.signal(path, signal))) throw noCgroup(id, path);
+      return true;
+    },
     cleanup: (id) => cgroups.remove('pids', groupOf(options, id)),
     list: () => cgroups.list('pids', options.cgroupParent),
     close: () => cgroups.removeParent('pids', options.cgroupParent),
   };
 }
 
-function pidsLimit({ resources }: ContainerSpec): number {
+/** One that is lower than what runs ends nothing: it only keeps more from starting. */
+function pidsSettings(resources: Resources | undefined): CgroupSetting[] {
+  const limit = pidsLimit(resources);
+  return [{ file: 'pids.max', value: limit === Number.POSITIVE_INFINITY ? 'max' : String(limit) }];
+}
+
+function pidsLimit(resources: Resources | undefined): number {
   const limit = resources?.limits?.pids ?? defaultLimit;
   const valid = limit === Number.POSITIVE_INFINITY || (Number.isInteger(limit) && limit >= 1 && limit <= largestLimit);
   if (!valid) {

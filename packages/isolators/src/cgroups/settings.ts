@@ -1,7 +1,8 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
-import { errnoOf } from '@gantry/interface';
+import { errnoOf, type GantryError } from '@gantry/interface';
 import { refused } from '../errors.js';
 import type { CgroupSetting, Cgroups } from './cgroups.js';
+import { unlimitedFrom } from './text-files.js';
 
 /** The largest page of any machine that Linux runs on; values are rounded by less. */
 const largestPage = 65_536;
@@ -12,7 +13,7 @@ const largestPage = 65_536;
  *
  * Synchronous on purpose: these files live in memory, and in a group without processes and charges nothing has to be
  * reclaimed or waited for, so a write takes microseconds, where the thread pool would take ten times as long. A group
- * in use must never be written like this: lowering its memory limit can block for seconds.
+ * in use must never be written like this, but with `changeSettings`: lowering its memory limit can block for seconds.
  */
 export function applySettings(
   cgroups: Cgroups,
@@ -28,25 +29,37 @@ function applySetting(file: string, setting: CgroupSetting, isolator: string): v
   try {
     held = writeAndRead(file, setting.value);
   } catch (cause) {
-    const errno = errnoOf(cause);
-    if (errno === 'ENOENT' && setting.optional) return;
-    throw refused(
-      isolator,
-      `${setting.file} could not be set to ${setting.value} (${errno ?? String(cause)})`,
-      errno === 'ENOENT'
-        ? 'use a kernel that has this setting, or leave the limit out'
-        : 'ask for a value that the kernel and the parent control group allow',
-      { cause, details: { path: file, errno } },
-    );
+    if (errnoOf(cause) === 'ENOENT' && setting.optional) return;
+    throw notTaken(file, setting, isolator, cause);
   }
-  if (!isHeld(setting, held)) {
-    throw refused(
-      isolator,
-      `${setting.file} was set to ${setting.value} but holds ${held}`,
-      'ask for a value that the kernel takes as it is',
-      { details: { path: file } },
-    );
-  }
+  checkHeld(file, setting, held, isolator);
+}
+
+const remedies: ReadonlyMap<string, string> = new Map([
+  ['ENOENT', 'use a kernel that has this setting, or leave the limit out'],
+  ['EBUSY', 'more is in use than that: ask for more, or have the container give some up first'],
+]);
+
+/** The `REFUSED` error for a setting that the kernel did not take. */
+export function notTaken(file: string, setting: CgroupSetting, isolator: string, cause: unknown): GantryError {
+  const errno = errnoOf(cause);
+  return refused(
+    isolator,
+    `${setting.file} could not be set to ${setting.value} (${errno ?? String(cause)})`,
+    remedies.get(errno ?? '') ?? 'ask for a value that the kernel and the parent control group allow',
+    { cause, details: { path: file, errno } },
+  );
+}
+
+/** `REFUSED` if the kernel made something else of a setting. */
+export function checkHeld(file: string, setting: CgroupSetting, held: string, isolator: string): void {
+  if (isHeld(setting, held)) return;
+  throw refused(
+    isolator,
+    `${setting.file} was set to ${setting.value} but holds ${held}`,
+    'ask for a value that the kernel takes as it is',
+    { details: { path: file } },
+  );
 }
 
 function writeAndRead(file: string, value: string): string {
@@ -62,7 +75,7 @@ function writeAndRead(file: string, value: string): string {
 }
 
 function isHeld({ value, paged }: CgroupSetting, held: string): boolean {
-  if (held === value) return true;
+  if (held === value || (value === '-1' && Number(held) >= unlimitedFrom)) return true;
   const lost = Number(value) - Number(held);
   return paged === true && lost >= 0 && lost < largestPage;
 }

@@ -27,6 +27,9 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
+/** What v1 shows for no limit is 2^63 less a page, whose size differs. */
+export const unlimitedFrom = 2 ** 62;
+
 /** A file that holds one number; undefined if absent or `max`. */
 export function numberIn(files: CgroupFiles, name: string): number | undefined {
   const text = files.get(name)?.trim();

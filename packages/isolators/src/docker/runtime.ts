@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import type { ContainerSpec, ImageConfig, Isolator } from '@gantry/interface';
+import type { ContainerSpec, ImageConfig, Isolator, IsolatorEdits } from '@gantry/interface';
 import { invalidField, refused } from '../errors.js';
 import { hostnameOf } from '../hostname.js';
 import { mergeCommand } from './command.js';
@@ -18,6 +18,7 @@ export function dockerRuntime(): Isolator {
     after: ['filesystem/*'],
     async edits(context) {
       const { spec, image } = context;
+      if (spec.sandbox) return nothing;
       const args = mergeCommand(spec, image);
       const cwd = workingFolder(spec, image);
       const { home, ...user } = await resolveUser(context);
@@ -31,6 +32,9 @@ export function dockerRuntime(): Isolator {
     },
   };
 }
+
+/** A sandbox runs no program: its first process is the launcher's own, and this is what it is called. */
+const nothing: IsolatorEdits = { args: ['sandbox'], env: {}, cwd: '/', user: { uid: 0, gid: 0 } };
 
 /** The spec's folder, else the image's, else `/`. An image's relative one counts from the root, as in Docker. */
 export function workingFolder(

@@ -1,5 +1,6 @@
 import { type CgroupLayout, type Isolator, type OciMount, toGantryError } from '@gantry/interface';
 import { refused } from '../errors.js';
+import { isHosts } from '../namespaces/sharing.js';
 import { defaultMounts } from './default-mounts.js';
 import { standardDevices } from './devices.js';
 import { findMaskedPaths, readonlyPaths } from './hidden-paths.js';
@@ -21,7 +22,8 @@ export function filesystemLinux(options: { readonly cgroups: CgroupLayout }): Is
   let masked: Promise<readonly string[]> | undefined;
   return {
     name,
-    async edits({ spec, image }) {
+    async edits(context) {
+      const { spec, image } = context;
       checkVolumes(image?.volumes ?? []);
       // Once for all containers, unless it failed.
       masked ??= findMaskedPaths().catch((error: unknown) => {
@@ -30,7 +32,7 @@ export function filesystemLinux(options: { readonly cgroups: CgroupLayout }): Is
       });
       const [asked, hostFiles, maskedPaths] = await Promise.all([
         specMounts(spec.mounts ?? []),
-        spec.network === 'host' ? readHostFiles() : [],
+        isHosts(context, 'network') ? readHostFiles() : [],
         masked,
       ]);
       return {

@@ -9,13 +9,15 @@ const name = 'linux/capabilities';
 /**
  * `linux/capabilities`: the default set (Docker's, without CAP_MKNOD), changed as the spec asks. Inheritable and
  * ambient sets are empty (CVE-2022-24769). A user other than root gets the bounding set only, which is what a change
- * of user leaves in the kernel too.
+ * of user leaves in the kernel too. A sandbox gets none at all.
  */
 export function linuxCapabilities(): Isolator {
   return {
     name,
     after: ['docker/runtime'],
     async edits(context) {
+      // It only reaps, which needs none.
+      if (context.spec.sandbox) return { capabilities: capabilitySets([], 0) };
       const bounding = boundingSet(context.spec.capabilities ?? {}, ownCapabilities());
       const { uid } = await resolveUser(context);
       return { capabilities: capabilitySets(bounding, uid) };

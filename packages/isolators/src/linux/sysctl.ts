@@ -1,10 +1,11 @@
-import type { ContainerSpec, Isolator } from '@gantry/interface';
+import type { Isolator, PrepareContext } from '@gantry/interface';
 import { invalidField, refused } from '../errors.js';
+import { isHosts, isShared, ofParent } from '../namespaces/sharing.js';
 import { hasControlCharacter } from '../text.js';
 
 const name = 'linux/sysctl';
 
-/** Parameters of the IPC namespace, of which every container has its own. */
+/** Parameters of the IPC namespace. */
 const ofIpc: ReadonlySet<string> = new Set([
   'fs.mqueue.msg_default',
   'fs.mqueue.msg_max',
@@ -56,22 +57,27 @@ export function linuxSysctl(): Isolator {
   return {
     name,
     after: ['namespaces/*'],
-    async edits({ spec }) {
-      return { sysctl: sysctlsOf(spec) };
+    async edits(context) {
+      return { sysctl: sysctlsOf(context) };
     },
   };
 }
 
-/** The parameters to set for a spec. `REFUSED` for one that is not on the list, or not of a namespace it has to itself. */
-export function sysctlsOf(spec: ContainerSpec): Record<string, string> {
-  const ownNetwork = spec.network !== 'host';
+/**
+ * The parameters to set for a container. `REFUSED` for one that is not on the list, or would be the host's;
+ * `INVALID_ARGUMENT` for one of a namespace that it shares with its parent.
+ */
+export function sysctlsOf(context: PrepareContext): Record<string, string> {
+  const ownNetwork = !isHosts(context, 'network') && !isShared(context, 'network');
   const sysctls: Record<string, string> = ownNetwork ? { ...networkDefaults } : {};
-  for (const [key, value] of Object.entries(spec.sysctls ?? {})) {
-    if (ofNetwork.has(key)) {
+  for (const [key, value] of Object.entries(context.spec.sysctls ?? {})) {
+    const type = ofNetwork.has(key) ? 'network' : ofIpc.has(key) ? 'ipc' : undefined;
+    if (type !== undefined && isShared(context, type)) throw ofParent(`spec.sysctls.${key}`, type);
+    if (type === 'network') {
       if (!ownNetwork) {
         throw refused(name, `${key} would be the host's, whose network the container uses`, "use network 'none'");
       }
-    } else if (!ofIpc.has(key)) {
+    } else if (type === undefined) {
       const remedy =
         key === 'kernel.hostname' ? 'use spec.hostname' : `use one of ${[...ofIpc, ...ofNetwork].join(', ')}`;
       throw refused(name, `'${key}' is not a parameter that a container may set`, remedy);

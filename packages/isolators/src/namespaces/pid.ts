@@ -1,11 +1,13 @@
 import type { Isolator } from '@gantry/interface';
+import { checkNotShared, isHosts, namespaceFor } from './sharing.js';
 
-/** `namespaces/pid`: process ids of its own, unless the spec asks for the host's. */
+/** `namespaces/pid`: process ids of its own, unless the spec asks for the host's, or its parent's are shared. */
 export function namespacesPid(): Isolator {
   return {
     name: 'namespaces/pid',
-    async edits({ spec }) {
-      return spec.pid === 'host' ? {} : { namespaces: [{ type: 'pid' }] };
+    async edits(context) {
+      checkNotShared(context, 'pid', 'pid');
+      return isHosts(context, 'pid') ? {} : { namespaces: [namespaceFor(context, 'pid')] };
     },
   };
 }

@@ -1,10 +1,7 @@
 import type { LaunchRequest } from '@gantry/interface';
 import type { EnterMessage } from '../protocol.generated.js';
 import { compileNamespaces } from './namespaces.js';
-import { compileProcess } from './process.js';
-
-/** `CLONE_NEWCGROUP`: entered like the others, though it is not made with them. */
-const cgroupNamespace = 0x02000000;
+import { compileConsole, compileProcess } from './process.js';
 
 /**
  * Compiles the process of a request to what has it started in the container that was launched from the same request.
@@ -12,13 +9,46 @@ const cgroupNamespace = 0x02000000;
  * inherit, is lower.
  */
 export function compileEnter(request: LaunchRequest, oomScoreAdj: number): EnterMessage {
-  const { config, cgroups, cgroupVersion, clampedRlimits } = request;
-  const { types, cloneFlags, unshareFlags } = compileNamespaces(config.linux.namespaces);
+  const { config, clampedRlimits, parent } = request;
   return {
     op: 'enter',
-    namespaces: cloneFlags + unshareFlags + (types.has('cgroup') ? cgroupNamespace : 0),
-    cgroups: cgroupVersion === 'v1' ? cgroups : [],
-    cgroup: cgroupVersion === 'v2' ? (cgroups[0] ?? '') : '',
-    steps: [{ op: 'oomScoreAdj', value: oomScoreAdj }, ...compileProcess(config.process, clampedRlimits)],
+    namespaces: compileNamespaces(config.linux.namespaces, parent).enterFlags,
+    ...joinedGroups(request),
+    terminal: config.process.terminal ? 1 : 0,
+    steps: [
+      { op: 'oomScoreAdj', value: oomScoreAdj },
+      ...compileConsole(config.process, false),
+      ...compileProcess(config.process, clampedRlimits),
+    ],
   };
+}
+
+const nobody = 65_534;
+
+/**
+ * Compiles what has a TCP connection made from inside the network of a container: by a process without privilege, which
+ * has nothing of the container but its network and its control groups.
+ */
+export function compileConnect(request: LaunchRequest, port: number): EnterMessage {
+  const { config, parent } = request;
+  const namespaces = config.linux.namespaces.filter(({ type }) => type === 'mount' || type === 'network');
+  const { enterFlags } = compileNamespaces(namespaces, parent);
+  const none = compileNamespaces([{ type: 'mount' }]).enterFlags;
+  return {
+    op: 'enter',
+    namespaces: enterFlags - none,
+    ...joinedGroups(request),
+    terminal: 0,
+    steps: [
+      { op: 'capabilities', bounding: 0, effective: 0, permitted: 0, inheritable: 0, ambient: 0 },
+      { op: 'user', uid: nobody, gid: nobody, groups: [] },
+      { op: 'noNewPrivileges' },
+      { op: 'ready' },
+      { op: 'connect', port },
+    ],
+  };
+}
+
+function joinedGroups({ cgroups, cgroupVersion }: LaunchRequest): Pick<EnterMessage, 'cgroups' | 'cgroup'> {
+  return cgroupVersion === 'v1' ? { cgroups, cgroup: '' } : { cgroups: [], cgroup: cgroups[0] ?? '' };
 }

@@ -1,41 +1,60 @@
-import type { OciNamespace, OciNamespaceType } from '@gantry/interface';
-import { invalid, unsupported } from './refusal.js';
+import type { OciNamespace, OciNamespaceType, ProcessIdentity } from '@gantry/interface';
+import type { Step } from '../protocol.generated.js';
+import { absolutePath, invalid, unsupported } from './refusal.js';
 
 const CLONE_NEWNS = 0x00020000;
 
-/** `CLONE_NEW*` of linux/sched.h, of the namespaces that a process is cloned into. */
-const cloneFlagsOf: ReadonlyMap<OciNamespaceType, number> = new Map([
-  // Made by the process itself: it is a copy of what the host has mounted at that moment.
-  ['mount', 0],
-  // Made by a step, once the container's own groups, which are to be its root, have been joined.
-  ['cgroup', 0],
+/** `CLONE_NEW*` of linux/sched.h. */
+const flagOf: ReadonlyMap<OciNamespaceType, number> = new Map([
+  ['mount', CLONE_NEWNS],
+  ['cgroup', 0x02000000],
   ['uts', 0x04000000],
   ['ipc', 0x08000000],
   ['pid', 0x20000000],
   ['network', 0x40000000],
 ]);
 
-/** The namespaces that a container has of its own; the others are the host's. */
-export interface NewNamespaces {
+/**
+ * Not cloned into: a mount namespace is a copy of what the host has mounted at the moment when the process makes it, and a
+ * cgroup namespace is made by a step, once the container's own groups, which are to be its root, have been joined.
+ */
+const madeLater: ReadonlySet<OciNamespaceType> = new Set(['mount', 'cgroup']);
+
+/** Those that a process can join for itself. */
+const joinable: ReadonlySet<OciNamespaceType> = new Set(['network', 'ipc', 'uts']);
+
+/** The namespaces that a container has; those that it has not are the host's. */
+export interface CompiledNamespaces {
+  /** Of its own. */
   readonly types: ReadonlySet<OciNamespaceType>;
-  /** For clone3(2). */
+  /** For clone3(2): those of its own. */
   readonly cloneFlags: number;
   /** For unshare(2), by the process. */
   readonly unshareFlags: number;
+  /** For setns(2), by a process that is to be in all that the container is in. */
+  readonly enterFlags: number;
+  /** The process in whose pid namespace the container is to be. */
+  readonly pidsOf?: ProcessIdentity;
+  /** What has the process join those that are not its own. */
+  readonly joins: readonly Step[];
 }
 
-export function compileNamespaces(namespaces: readonly OciNamespace[]): NewNamespaces {
+export function compileNamespaces(namespaces: readonly OciNamespace[], parent?: ProcessIdentity): CompiledNamespaces {
   const types = new Set<OciNamespaceType>();
-  let cloneFlags = 0;
+  const joined = new Map<OciNamespaceType, string>();
   namespaces.forEach(({ type, path }, index) => {
     const field = `linux.namespaces[${index}]`;
-    if (types.has(type)) throw invalid(`${field}.type`, `a second ${type} namespace`);
-    if (path !== undefined)
-      throw unsupported(`${field}.path`, `joining the ${type} namespace ${path} is not supported`);
-    const flag = cloneFlagsOf.get(type);
-    if (flag === undefined) throw unsupported(`${field}.type`, `a ${type} namespace is not supported`);
-    types.add(type);
-    cloneFlags += flag;
+    if (types.has(type) || joined.has(type)) throw invalid(`${field}.type`, `a second ${type} namespace`);
+    if (!flagOf.has(type)) throw unsupported(`${field}.type`, `a ${type} namespace is not supported`);
+    if (path === undefined) {
+      types.add(type);
+    } else {
+      const ofParent = parent !== undefined && path === namespacePath(parent, type);
+      if (!joinable.has(type) && !(type === 'pid' && ofParent)) {
+        throw unsupported(`${field}.path`, `joining the ${type} namespace ${path} is not supported`);
+      }
+      joined.set(type, absolutePath(path, `${field}.path`));
+    }
   });
   if (!types.has('mount')) {
     throw unsupported(
@@ -43,5 +62,37 @@ export function compileNamespaces(namespaces: readonly OciNamespace[]): NewNames
       'a container without a mount namespace of its own would change the host root',
     );
   }
-  return { types, cloneFlags, unshareFlags: CLONE_NEWNS };
+  return {
+    types,
+    cloneFlags: flagsOf([...types].filter((type) => !madeLater.has(type))),
+    unshareFlags: CLONE_NEWNS,
+    enterFlags: flagsOf([...types, ...joined.keys()]),
+    ...(joined.has('pid') && parent ? { pidsOf: parent } : {}),
+    joins: compileJoins(joined, parent),
+  };
+}
+
+/** Where the kernel shows a namespace of a process. */
+export function namespacePath({ pid }: ProcessIdentity, type: OciNamespaceType): string {
+  return `/proc/${pid}/ns/${type === 'network' ? 'net' : type}`;
+}
+
+/** A path below /proc may be another process's by the time it is opened; those of the parent are joined by its identity. */
+function compileJoins(joined: ReadonlyMap<OciNamespaceType, string>, parent: ProcessIdentity | undefined): Step[] {
+  const byPath: Step[] = [];
+  const ofParent: OciNamespaceType[] = [];
+  for (const [type, path] of joined) {
+    if (type === 'pid') continue;
+    if (parent && path === namespacePath(parent, type)) ofParent.push(type);
+    else byPath.push({ op: 'joinNamespace', path, namespace: flagsOf([type]) });
+  }
+  if (!parent || ofParent.length === 0) return byPath;
+  const { pid, startTime } = parent;
+  return [{ op: 'joinParent', pid, startTime, namespaces: flagsOf(ofParent) }, ...byPath];
+}
+
+function flagsOf(types: Iterable<OciNamespaceType>): number {
+  let flags = 0;
+  for (const type of types) flags += flagOf.get(type) ?? 0;
+  return flags;
 }

@@ -1,10 +1,10 @@
-import { GantryError, type LaunchPlan, type LaunchRequest } from '@gantry/interface';
+import { GantryError, type LaunchPlan, type LaunchRequest, type ProcessIdentity } from '@gantry/interface';
 import { protocolVersion, type Step } from '../protocol.generated.js';
 import { compileDevices } from './devices.js';
 import { refuseUnknownFields } from './known-fields.js';
 import { compileMounts } from './mounts.js';
-import { compileNamespaces, type NewNamespaces } from './namespaces.js';
-import { compileProcess } from './process.js';
+import { type CompiledNamespaces, compileNamespaces } from './namespaces.js';
+import { compileConsole, compileProcess } from './process.js';
 import { absolutePath, integer, invalid, unsupported } from './refusal.js';
 import { compileSysctls } from './sysctls.js';
 
@@ -16,6 +16,8 @@ export interface ShimPlan extends LaunchPlan {
   readonly unshareFlags: number;
   /** The cgroup v2 folder into which the process is cloned; empty for the shim's own. */
   readonly cgroup: string;
+  /** The process into whose pid namespace the process is cloned; the shim's own, or a new one, if absent. */
+  readonly pidsOf?: ProcessIdentity;
   readonly steps: readonly Step[];
 }
 
@@ -32,11 +34,12 @@ export function compilePlan(request: LaunchRequest): ShimPlan {
     throw unsupported('ociVersion', `${config.ociVersion} is not a version 1 of the runtime specification`);
   }
   refuseUnknownFields(config);
-  const namespaces = compileNamespaces(config.linux.namespaces);
+  const namespaces = compileNamespaces(config.linux.namespaces, request.parent);
   const mounts = compileMounts(config, cgroupVersion);
   const root = absolutePath(config.root.path, 'root.path');
   const steps: Step[] = [
     mounts.propagation,
+    ...namespaces.joins,
     ...compileHostname(config.hostname, namespaces),
     ...(namespaces.types.has('network') ? [{ op: 'loopbackUp' } as const] : []),
     ...compileSysctls(config.linux.sysctl ?? {}, namespaces),
@@ -47,14 +50,15 @@ export function compilePlan(request: LaunchRequest): ShimPlan {
     ...compileDevices(config),
     { op: 'makeFolder', path: absolutePath(config.process.cwd, 'process.cwd') },
     { op: 'pivotRoot', path: root },
+    ...compileConsole(config.process, true),
     ...paths('readonlyPath', config.linux.readonlyPaths, 'linux.readonlyPaths'),
     ...paths('mask', config.linux.maskedPaths, 'linux.maskedPaths'),
     ...(config.root.readonly ? [{ op: 'readonlyRoot' } as const] : []),
-    ...compileProcess(config.process, request.clampedRlimits),
+    ...compileProcess(config.process, request.clampedRlimits, request.first),
   ];
-  const cgroup = cloneCgroup(request);
-  const { cloneFlags, unshareFlags } = namespaces;
-  return { version: protocolVersion, cloneFlags, unshareFlags, cgroup, steps };
+  const { cloneFlags, unshareFlags, pidsOf } = namespaces;
+  const clone = { cloneFlags, unshareFlags, cgroup: cloneCgroup(request), ...(pidsOf ? { pidsOf } : {}) };
+  return { version: protocolVersion, ...clone, steps };
 }
 
 /** A read-only folder is so from the first: what later steps would create in it belongs to others. */
@@ -68,7 +72,7 @@ function compileRoot(rootfs: LaunchRequest['rootfs'], target: string): Step[] {
 }
 
 /** Limits are set by whoever made the groups, so a document with limits and no group would run without them. */
-function joinCgroups({ config, cgroups, cgroupVersion }: LaunchRequest, namespaces: NewNamespaces): Step[] {
+function joinCgroups({ config, cgroups, cgroupVersion }: LaunchRequest, namespaces: CompiledNamespaces): Step[] {
   const limited = Object.values(config.linux.resources ?? {}).some((value) => value !== undefined);
   if (limited && cgroups.length === 0) {
     throw unsupported('linux.resources', 'there is no control group that could hold these limits');
@@ -96,7 +100,7 @@ function compileOomScore(value: number | undefined): Step[] {
   return [{ op: 'oomScoreAdj', value: integer(value, -1000, 1000, 'process.oomScoreAdj') }];
 }
 
-function compileHostname(name: string | undefined, namespaces: NewNamespaces): Step[] {
+function compileHostname(name: string | undefined, namespaces: CompiledNamespaces): Step[] {
   if (name === undefined || name === '') return [];
   if (!namespaces.types.has('uts')) {
     throw unsupported('hostname', 'it would change the host: the container has no uts namespace of its own');

@@ -1,15 +1,18 @@
-import type { OciProcess } from '@gantry/interface';
+import type { LaunchRequest, OciProcess } from '@gantry/interface';
 import type { Step } from '../protocol.generated.js';
 import { compileCapabilities } from './capabilities.js';
-import { absolutePath, integer, invalid, maxId, unsupported } from './refusal.js';
+import { absolutePath, integer, invalid, maxId } from './refusal.js';
 import { compileRlimits } from './rlimits.js';
 
 /**
  * From the working directory to the exec. The directory is entered as root, so that one which the user may not enter
  * works as it does elsewhere; limits come after all that opens files; all privilege is gone before the barrier.
  */
-export function compileProcess(process: OciProcess, clampedRlimits: readonly string[]): readonly Step[] {
-  if (process.terminal) throw unsupported('process.terminal', 'terminals are not supported');
+export function compileProcess(
+  process: OciProcess,
+  clampedRlimits: readonly string[],
+  first: LaunchRequest['first'] = 'program',
+): readonly Step[] {
   if (process.args.length === 0) throw invalid('process.args', 'there is nothing to run');
   return [
     { op: 'chdir', path: absolutePath(process.cwd, 'process.cwd') },
@@ -20,9 +23,30 @@ export function compileProcess(process: OciProcess, clampedRlimits: readonly str
     compileUser(process.user),
     ...(process.noNewPrivileges ? [{ op: 'noNewPrivileges' } as const] : []),
     { op: 'ready' },
-    { op: 'exec', argv: process.args, env: process.env },
+    ...(first === 'init' ? [{ op: 'init' } as const] : []),
+    first === 'sandbox' ? { op: 'sandbox' } : { op: 'exec', argv: process.args, env: process.env },
   ];
 }
+
+const defaultSize = { height: 24, width: 80 };
+
+/** The terminal, if the process is to have one. `devConsole`: whether it becomes /dev/console, too. */
+export function compileConsole({ terminal, consoleSize, user }: OciProcess, devConsole: boolean): readonly Step[] {
+  if (!terminal) return [];
+  const { height, width } = consoleSize ?? defaultSize;
+  return [
+    {
+      op: 'console',
+      columns: integer(width, 0, maxCells, 'process.consoleSize.width'),
+      rows: integer(height, 0, maxCells, 'process.consoleSize.height'),
+      uid: integer(user.uid, 0, maxId, 'process.user.uid'),
+      devConsole: devConsole ? 1 : 0,
+    },
+  ];
+}
+
+/** What the kernel keeps of each side of a terminal: 16 bits. */
+const maxCells = 0xffff;
 
 function compileUser(user: OciProcess['user']): Step {
   return {

@@ -1,6 +1,6 @@
 import type { OciNamespaceType } from '@gantry/interface';
 import type { SysctlStep } from '../protocol.generated.js';
-import type { NewNamespaces } from './namespaces.js';
+import type { CompiledNamespaces } from './namespaces.js';
 import { invalid, unsupported } from './refusal.js';
 
 /** Which namespace a parameter belongs to, by its path; any other is the whole machine's. */
@@ -12,7 +12,10 @@ const owners: readonly (readonly [RegExp, OciNamespaceType])[] = [
 ];
 
 /** Kernel parameters as writes below /proc/sys. `UNSUPPORTED` for one that would change the host. */
-export function compileSysctls(sysctls: Readonly<Record<string, string>>, own: NewNamespaces): readonly SysctlStep[] {
+export function compileSysctls(
+  sysctls: Readonly<Record<string, string>>,
+  own: CompiledNamespaces,
+): readonly SysctlStep[] {
   return Object.entries(sysctls).map(([name, value]) => {
     const field = `linux.sysctl[${JSON.stringify(name)}]`;
     const path = toPath(name, field);

@@ -1,56 +1,59 @@
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, GantryError, toGantryError } from '@gantry/interface';
-import { stateFiles } from '../protocol.generated.js';
 
-/** An open log file. While it is open its inode number names no other file. */
+/** An open log file. */
 export interface LogFile {
   readonly handle: FileHandle;
-  readonly inode: bigint;
+  /** Names this file and no other, however it was renamed. */
+  readonly id: string;
+}
+
+/** A log file by its path at the moment. */
+export interface FoundFile {
+  readonly path: string;
+  readonly id: string;
 }
 
 /**
- * The log file that comes after `current`, or the oldest one if there is none yet or `current` was rotated away;
- * undefined if `current` is the newest. `NOT_FOUND` if there is no state folder.
+ * The files of the chain `name` in a state folder, newest first. `NOT_FOUND` if there is no state folder.
  *
- * Files move from `log` to `log.1`, `log.2` and so on while we look. Looking in that same direction may show a file
+ * Files move from `name` to `name.1`, `name.2` and so on while we look. Looking in that same direction may show a file
  * twice, but never misses one.
  */
-export async function openNextLog(stateDir: string, current: LogFile | undefined): Promise<LogFile | undefined> {
-  for (;;) {
-    const inodes = await listNewestFirst(stateDir);
-    const index = current ? inodes.findIndex(({ inode }) => inode === current.inode) : -1;
-    const next = index < 0 ? inodes.at(-1) : inodes[index - 1];
-    if (!next) return undefined;
-    const file = await openLog(next.path);
-    if (file?.inode === next.inode) return file;
-    await file?.handle.close();
-  }
-}
-
-interface NamedInode {
-  readonly path: string;
-  readonly inode: bigint;
-}
-
-async function listNewestFirst(stateDir: string): Promise<readonly NamedInode[]> {
-  const found: NamedInode[] = [];
-  const highest = await highestNumber(stateDir);
+export async function listNewestFirst(stateDir: string, name: string): Promise<readonly FoundFile[]> {
+  const found: FoundFile[] = [];
+  const highest = await highestNumber(stateDir, name);
   // Any number of rotations may push files on while we look. Within one, a single name at a time is nobody's.
   for (let number = 0, absent = 0; number <= highest || absent < 2; number++) {
-    const path = join(stateDir, number === 0 ? stateFiles.log : `${stateFiles.log}.${number}`);
-    const inode = await inodeOf(path);
-    absent = inode === undefined ? absent + 1 : 0;
-    if (inode !== undefined && !found.some((other) => other.inode === inode)) found.push({ path, inode });
+    const path = join(stateDir, number === 0 ? name : `${name}.${number}`);
+    const id = await idAt(path);
+    absent = id === undefined ? absent + 1 : 0;
+    if (id !== undefined && !found.some((other) => other.id === id)) found.push({ path, id });
   }
   return found;
 }
 
-async function highestNumber(stateDir: string): Promise<number> {
+/** Opens a file that was found; undefined if its path is another's by now. */
+export async function openFound({ path, id }: FoundFile): Promise<LogFile | undefined> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(path, 'r');
+    if (idOf(await handle.stat({ bigint: true })) === id) return { handle, id };
+    await handle.close();
+    return undefined;
+  } catch (error) {
+    await handle?.close();
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw toGantryError(error, `opening the log ${path}`);
+  }
+}
+
+async function highestNumber(stateDir: string, name: string): Promise<number> {
   let highest = 0;
   try {
-    for (const name of await readdir(stateDir)) {
-      const number = name.startsWith(`${stateFiles.log}.`) ? Number(name.slice(stateFiles.log.length + 1)) : 0;
+    for (const entry of await readdir(stateDir)) {
+      const number = entry.startsWith(`${name}.`) ? Number(entry.slice(name.length + 1)) : 0;
       if (Number.isSafeInteger(number) && number > highest) highest = number;
     }
   } catch (error) {
@@ -60,23 +63,16 @@ async function highestNumber(stateDir: string): Promise<number> {
   return highest;
 }
 
-async function inodeOf(path: string): Promise<bigint | undefined> {
+async function idAt(path: string): Promise<string | undefined> {
   try {
-    return (await stat(path, { bigint: true })).ino;
+    return idOf(await stat(path, { bigint: true }));
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw toGantryError(error, `looking at the log ${path}`);
   }
 }
 
-async function openLog(path: string): Promise<LogFile | undefined> {
-  let handle: FileHandle | undefined;
-  try {
-    handle = await open(path, 'r');
-    return { handle, inode: (await handle.stat({ bigint: true })).ino };
-  } catch (error) {
-    await handle?.close();
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw toGantryError(error, `opening the log ${path}`);
-  }
+/** The number of an inode is given to a new file as soon as the old one is gone. */
+function idOf({ ino, birthtimeNs }: { readonly ino: bigint; readonly birthtimeNs: bigint }): string {
+  return `${ino}-${birthtimeNs}`;
 }

@@ -1,4 +1,7 @@
+import type { Duplex } from 'node:stream';
 import {
+  type Attachment,
+  type AttachOptions,
   type CallOptions,
   type ContainerId,
   type EnteredProcess,
@@ -12,6 +15,8 @@ import {
   toGantryError,
 } from '@gantry/interface';
 import type { ExitedMessage, HelloMessage } from '../protocol.generated.js';
+import { attachContainer } from './attach.js';
+import { dialContainer } from './dial.js';
 import { enterContainer } from './enter.js';
 import { exitedStatus, readExitRecord } from './exit-record.js';
 import { hangUp } from './hang-up.js';
@@ -88,6 +93,16 @@ export class ShimContainer implements LaunchedContainer {
   async enter(request: LaunchRequest, options: CallOptions = {}): Promise<EnteredProcess> {
     this.#checkOpen();
     return enterContainer(request, this.process.pid, options);
+  }
+
+  async attach(options: AttachOptions = {}): Promise<Attachment> {
+    this.#checkOpen();
+    return attachContainer({ id: this.id, stateDir: this.#stateDir }, this.#session, options);
+  }
+
+  async connect(request: LaunchRequest, port: number, options: CallOptions = {}): Promise<Duplex> {
+    this.#checkOpen();
+    return dialContainer(request, port, options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

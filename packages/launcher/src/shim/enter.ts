@@ -13,7 +13,7 @@ import {
 } from '@gantry/interface';
 import { addon } from '@gantry/native';
 import { compileEnter } from '../compile/enter.js';
-import { encodeFrame } from '../protocol.generated.js';
+import { type EnterMessage, encodeFrame } from '../protocol.generated.js';
 import { ShimEnteredProcess } from './entered-process.js';
 import { openPathDescriptor } from './path-socket.js';
 import { ShimSession } from './session.js';
@@ -26,10 +26,20 @@ export async function enterContainer(
   pid: number,
   { signal }: CallOptions = {},
 ): Promise<EnteredProcess> {
-  const { id, stateDir } = request;
+  const { id } = request;
   const what = `starting ${request.config.process.args[0] ?? 'a process'} in container ${id}`;
   throwIfAborted(signal, what);
-  const frame = encodeFrame(compileEnter(request, oomScoreAdjOf(pid, id)));
+  return startEntered(request, compileEnter(request, oomScoreAdjOf(pid, id)), what, signal);
+}
+
+/** Has the shim start the process of a message in its container; resolves once that runs. */
+export async function startEntered(
+  { id, stateDir }: Pick<LaunchRequest, 'id' | 'stateDir'>,
+  message: EnterMessage,
+  what: string,
+  signal: AbortSignal | undefined,
+): Promise<EnteredProcess> {
+  const frame = encodeFrame(message);
   const socket = await openPathDescriptor(stateDir);
   if (socket === undefined) throw ended(id);
   const pipes = new StreamPipes();

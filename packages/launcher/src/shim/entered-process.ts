@@ -1,6 +1,14 @@
 import type { Readable, Writable } from 'node:stream';
-import type { CallOptions, ContainerId, EnteredProcess, ExitStatus } from '@gantry/interface';
+import {
+  type CallOptions,
+  type ContainerId,
+  type EnteredProcess,
+  type ExitStatus,
+  raceAbort,
+  type TerminalSize,
+} from '@gantry/interface';
 import { exitedStatus } from './exit-record.js';
+import { resizeTerminal } from './resizing.js';
 import type { ShimSession } from './session.js';
 import { sendSignal } from './signalling.js';
 import type { Streams } from './stream-pipes.js';
@@ -27,6 +35,10 @@ export class ShimEnteredProcess implements EnteredProcess {
 
   signal(signal: number, options: CallOptions = {}): Promise<void> {
     return sendSignal(this.#session, this.#id, signal, options, async () => (await this.exit).type !== 'unknown');
+  }
+
+  resize(size: TerminalSize, options: CallOptions = {}): Promise<void> {
+    return raceAbort(resizeTerminal(this.#session, this.#id, size), options.signal, `resizing container ${this.#id}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

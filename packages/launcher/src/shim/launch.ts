@@ -5,6 +5,7 @@ import {
   type LaunchedContainer,
   type LaunchOptions,
   type LaunchRequest,
+  type LogFormat,
   type PendingLaunch,
   throwIfAborted,
 } from '@gantry/interface';
@@ -67,7 +68,8 @@ export class ShimLaunch implements PendingLaunch {
       if (signal?.aborted) await session.closed;
       throwIfAborted(signal, what);
       checkVersion(hello, id);
-      this.#supply.learn(request.cgroupVersion === 'v1' ? plan.cloneFlags : undefined);
+      // One that shares another's namespaces says nothing of the next.
+      if (!request.parent) this.#supply.learn(request.cgroupVersion === 'v1' ? plan.cloneFlags : undefined);
       return new ShimContainer({ id, stateDir: request.stateDir, launcher: true }, session, hello, release);
     } catch (error) {
       if (release) session.kill();
@@ -99,7 +101,7 @@ export class ShimLaunch implements PendingLaunch {
   /** Sees to a first process that is cloned as the plan wants it. */
   async #clone(plan: ShimPlan): Promise<void> {
     const { cloneFlags } = this.#begun;
-    if (cloneFlags === plan.cloneFlags && plan.cgroup === '') return;
+    if (cloneFlags === plan.cloneFlags && plan.cgroup === '' && !plan.pidsOf) return;
     if (cloneFlags !== undefined) {
       await this.#end();
       this.#begun = { shim: startShim(this.#id, this.#id), cloneFlags: undefined };
@@ -132,18 +134,23 @@ interface Announced {
   readonly cloned: Promise<void>;
 }
 
+/** By their numbers in the protocol. */
+const logFormats: readonly LogFormat[] = ['cri', 'json', 'plain'];
+
 function launchFrame(
-  { id, stateDir }: LaunchRequest,
+  { id, stateDir, stdin, log }: LaunchRequest,
   { steps, unshareFlags }: ShimPlan,
-  { maxBytes, maxFiles }: LogLimits,
+  limits: LogLimits,
   release: boolean,
 ): Uint8Array {
   return encodeFrame({
     op: 'launch',
     id,
     stateDir,
-    logMaxBytes: maxBytes,
-    logMaxFiles: maxFiles,
+    input: stdin ? 1 : 0,
+    logFormat: logFormats.indexOf(log?.format ?? 'cri'),
+    logMaxBytes: log?.maxBytes ?? limits.maxBytes,
+    logMaxFiles: log?.maxFiles ?? limits.maxFiles,
     unshare: unshareFlags,
     release: release ? 1 : 0,
     steps,

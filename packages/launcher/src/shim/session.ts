@@ -94,15 +94,28 @@ export class ShimSession {
     if (this.#socket.writable) this.#socket.write(frame);
   }
 
-  /** Asks for a signal and resolves with the errno of the answer. */
-  async signal(signal: number): Promise<number> {
+  /** The number of the first request of a session. */
+  static readonly firstRequest = 1;
+
+  /** A request that is sent elsewhere, and the errno of its answer. */
+  expect(): { readonly request: number; readonly answer: Promise<number> } {
     if (this.#closed.settled) throw this.#failure ?? this.#lost();
     this.#lastRequest = (this.#lastRequest + 1) >>> 0;
-    const request = this.#lastRequest;
     const answer = new Deferred<number>();
-    this.#requests.set(request, answer);
-    this.send({ op: 'signal', request, signal });
-    return answer.promise;
+    this.#requests.set(this.#lastRequest, answer);
+    return { request: this.#lastRequest, answer: answer.promise };
+  }
+
+  /** Asks for something and resolves with the errno of the answer. */
+  async request(message: (request: number) => HostMessage): Promise<number> {
+    const { request, answer } = this.expect();
+    this.send(message(request));
+    return answer;
+  }
+
+  /** Asks for a signal and resolves with the errno of the answer. */
+  signal(signal: number): Promise<number> {
+    return this.request((request) => ({ op: 'signal', request, signal }));
   }
 
   /** Has the first process killed, without waiting for it: `exited` or `closed` tells. */

@@ -1,5 +1,5 @@
 import { Socket } from 'node:net';
-import { type ContainerId, toGantryError } from '@gantry/interface';
+import { type ContainerId, type ProcessIdentity, toGantryError } from '@gantry/interface';
 import { addon } from '@gantry/native';
 import { encodeFrame, protocolVersion } from '../protocol.generated.js';
 import { shimExecutable } from './executable.js';
@@ -11,6 +11,8 @@ export interface CloneOptions {
   readonly cloneFlags: number;
   /** The cgroup v2 folder to clone it into; empty for the shim's own. */
   readonly cgroup: string;
+  /** The process into whose pid namespace to clone it; the shim's own, or a new one, if absent. */
+  readonly pidsOf?: ProcessIdentity;
 }
 
 /** A shim that was asked for. */
@@ -39,6 +41,7 @@ export async function startShim(id: ContainerId, title: string, clone?: CloneOpt
 }
 
 /** The first frame that a shim gets. */
-export function cloneFrame({ cloneFlags, cgroup }: CloneOptions): Uint8Array {
-  return encodeFrame({ op: 'clone', version: protocolVersion, cloneFlags, cgroup });
+export function cloneFrame({ cloneFlags, cgroup, pidsOf }: CloneOptions): Uint8Array {
+  const { pid: parent, startTime: parentStartTime } = pidsOf ?? { pid: 0, startTime: 0 };
+  return encodeFrame({ op: 'clone', version: protocolVersion, cloneFlags, cgroup, parent, parentStartTime });
 }

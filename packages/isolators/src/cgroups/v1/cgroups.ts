@@ -1,19 +1,23 @@
 import { constants, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf, GantryError, toGantryError } from '@gantry/interface';
+import { type CallOptions, errnoOf, GantryError, toGantryError } from '@gantry/interface';
 import { refused } from '../../errors.js';
 import type { Cgroups, Controller } from '../cgroups.js';
 import { childGroups, makeGroup, removeParentIfEmpty } from '../folders.js';
-import { killProcesses } from '../processes.js';
+import { Patience } from '../freezing.js';
+import { killProcesses, sigkill, signalProcesses } from '../processes.js';
 import { removeGroup } from '../removal.js';
+import { readIfThere } from '../text-files.js';
 import { cpuV1 } from './cpu.js';
+import { freezeByMoving, thawGroup, writeState } from './freezer.js';
 import { memoryV1 } from './memory.js';
 
 const subsystems: Readonly<Record<Controller, readonly string[]>> = {
   cpu: ['cpu', 'cpuacct'],
   memory: ['memory'],
   pids: ['pids'],
+  freezer: ['freezer'],
 };
 
 /** cgroup v1: a hierarchy, and so a folder a container, for each subsystem or a few mounted together. */
@@ -31,11 +35,7 @@ export class V1Cgroups implements Cgroups {
     const mounts = subsystems[controller].map((subsystem) => {
       const mount = this.#mounts.get(subsystem);
       if (mount === undefined) {
-        throw refused(
-          isolator,
-          `the cgroup v1 subsystem ${subsystem} is not mounted`,
-          `mount it with 'mount -t cgroup -o ${subsystem} cgroup /sys/fs/cgroup/${subsystem}'`,
-        );
+        throw notMounted(isolator, subsystem, 'REFUSED');
       }
       return mount;
     });
@@ -60,11 +60,44 @@ export class V1Cgroups implements Cgroups {
 
   async remove(controller: Controller, path: string): Promise<void> {
     const folders = this.#mounted(controller, path);
-    await Promise.all(folders.map((folder) => removeGroup(folder, () => this.#kill(folder, path))));
+    await Promise.all(
+      folders.map((folder) =>
+        removeGroup(folder, async () => {
+          await this.#kill(folder, path);
+          // Only now: it is not to run for another moment, but frozen it could not die.
+          if (controller === 'freezer') await writeState(folder, 'THAWED');
+        }),
+      ),
+    );
   }
 
   async removeParent(controller: Controller, parent: string): Promise<void> {
     await Promise.all(this.#mounted(controller, parent).map(removeParentIfEmpty));
+  }
+
+  async freeze(
+    path: string,
+    frozen: boolean,
+    isolator: string,
+    options: Pick<CallOptions, 'signal'> = {},
+  ): Promise<boolean> {
+    const patience = new Patience(`${isolator}: ${frozen ? 'freezing' : 'thawing'} ${path}`, options);
+    const [freezer] = this.#mounted('freezer', path);
+    if (frozen && freezer === undefined) throw notMounted(isolator, 'freezer', 'UNSUPPORTED');
+    const processes = await this.#processes(path);
+    if (freezer !== undefined && !frozen) await thawGroup(freezer, patience);
+    if (freezer !== undefined && frozen && processes !== undefined) {
+      await freezeByMoving(processes, freezer, isolator, patience);
+    }
+    return processes !== undefined;
+  }
+
+  async signal(path: string, signal: number): Promise<boolean> {
+    const folder = await this.#processes(path);
+    if (folder === undefined) return false;
+    if (signal === sigkill) await this.#forbidProcesses(path);
+    await signalProcesses(folder, signal);
+    return true;
   }
 
   async *list(controller: Controller, parent: string): AsyncIterable<string> {
@@ -82,19 +115,37 @@ export class V1Cgroups implements Cgroups {
     return [...new Set(mounts)].filter((mount) => mount !== undefined).map((mount) => join(mount, path));
   }
 
-  /** v1 cannot kill a group at once. Where pids are counted no new process may start meanwhile: a fork bomb would outrun us. */
-  async #kill(folder: string, path: string): Promise<void> {
-    const pids = this.#mounts.get('pids');
-    if (pids !== undefined) {
-      const file = join(pids, path, 'pids.max');
-      try {
-        await writeFile(file, '0', { flag: constants.O_WRONLY });
-      } catch (error) {
-        if (errnoOf(error) !== 'ENOENT') throw toGantryError(error, `writing ${file}`);
-      }
+  /** The folder that has all processes of a container in it; undefined if there is none. */
+  async #processes(path: string): Promise<string | undefined> {
+    for (const folder of [...this.#mounted('pids', path), ...this.#mounted('memory', path)]) {
+      if ((await readIfThere(join(folder, 'cgroup.procs'))) !== undefined) return folder;
     }
+    return undefined;
+  }
+
+  async #kill(folder: string, path: string): Promise<void> {
+    await this.#forbidProcesses(path);
     await killProcesses(folder);
   }
+
+  /** v1 cannot kill a group at once. Where pids are counted no new process may start meanwhile: a fork bomb would outrun us. */
+  async #forbidProcesses(path: string): Promise<void> {
+    const pids = this.#mounts.get('pids');
+    if (pids === undefined) return;
+    const file = join(pids, path, 'pids.max');
+    try {
+      await writeFile(file, '0', { flag: constants.O_WRONLY });
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw toGantryError(error, `writing ${file}`);
+    }
+  }
+}
+
+function notMounted(isolator: string, subsystem: string, code: 'REFUSED' | 'UNSUPPORTED'): GantryError {
+  const remedy = `mount it with 'mount -t cgroup -o ${subsystem} cgroup /sys/fs/cgroup/${subsystem}'`;
+  return new GantryError(code, `${isolator}: the cgroup v1 subsystem ${subsystem} is not mounted; ${remedy}`, {
+    details: { isolator },
+  });
 }
 
 /** Whether anything has run in the group: its counters would be taken for the new container's. */

@@ -20,6 +20,12 @@ export const cpuV1: ControllerFormat<CpuLimits, NonNullable<ContainerUsage['cpu'
     ];
   },
 
+  defaults: [
+    { file: 'cpu.shares', value: '1024', optional: true },
+    { file: 'cpu.cfs_period_us', value: String(cpuPeriod), optional: true },
+    { file: 'cpu.cfs_quota_us', value: '-1', optional: true },
+  ],
+
   usageFiles: ['cpuacct.usage', 'cpuacct.stat', 'cpu.stat'],
 
   usage(files) {

@@ -1,8 +1,5 @@
 import type { CgroupSetting, MemoryFormat } from '../cgroups.js';
-import { keyIn, numberIn } from '../text-files.js';
-
-/** What the kernel shows for no limit is 2^63 less a page, whose size differs. */
-const unlimitedFrom = 2 ** 62;
+import { keyIn, numberIn, unlimitedFrom } from '../text-files.js';
 
 /** Bytes that the kernel may ask for at once: a group is out of memory when so much no longer fits. */
 const largestCharge = 256 * 1024;
@@ -25,6 +22,21 @@ export const memoryV1: MemoryFormat = {
           ]),
       ...(request === undefined ? [] : [{ file: 'memory.soft_limit_in_bytes', value: String(request), paged: true }]),
     ];
+  },
+
+  defaults: [
+    { file: 'memory.limit_in_bytes', value: '-1', optional: true },
+    { file: 'memory.memsw.limit_in_bytes', value: '-1', optional: true },
+    { file: 'memory.soft_limit_in_bytes', value: '-1', optional: true },
+  ],
+
+  /** The limit on memory and swap together is never below the one on memory, in between neither. */
+  transition(settings, held) {
+    const limit = settings.find(({ file }) => file === 'memory.limit_in_bytes');
+    const together = numberIn(held, 'memory.memsw.limit_in_bytes');
+    if (limit === undefined || together === undefined || !isAbove(limit.value, together)) return [...settings];
+    const isTogether = ({ file }: CgroupSetting) => file === 'memory.memsw.limit_in_bytes';
+    return [...settings.filter(isTogether), ...settings.filter((setting) => !isTogether(setting))];
   },
 
   usageFiles: [
@@ -52,7 +64,7 @@ export const memoryV1: MemoryFormat = {
     };
   },
 
-  outOfMemoryFiles: ['memory.oom_control', 'memory.limit_in_bytes', 'memory.max_usage_in_bytes'],
+  outOfMemoryFiles: ['memory.oom_control', 'memory.failcnt', 'memory.limit_in_bytes', 'memory.max_usage_in_bytes'],
 
   /** v1 counts no kills by whose limit it was, and `failcnt` stays 0 on some kernels: the peak has to tell. */
   outOfMemory(files) {
@@ -64,3 +76,8 @@ export const memoryV1: MemoryFormat = {
     };
   },
 };
+
+/** -1 stands for no limit. */
+function isAbove(value: string, bytes: number): boolean {
+  return value === '-1' ? bytes < unlimitedFrom : Number(value) > bytes;
+}

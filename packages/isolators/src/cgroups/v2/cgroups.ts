@@ -1,13 +1,16 @@
 import { constants, readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { errnoOf, toGantryError } from '@gantry/interface';
+import { type CallOptions, errnoOf, toGantryError } from '@gantry/interface';
 import { refused } from '../../errors.js';
 import type { Cgroups, Controller } from '../cgroups.js';
 import { childGroups, makeGroup, removeParentIfEmpty } from '../folders.js';
-import { killProcesses } from '../processes.js';
+import { Patience } from '../freezing.js';
+import { killProcesses, sigkill, signalProcesses } from '../processes.js';
 import { removeGroup } from '../removal.js';
+import { readIfThere } from '../text-files.js';
 import { cpuV2 } from './cpu.js';
+import { freezeGroup } from './freezer.js';
 import { memoryV2 } from './memory.js';
 
 const controllers: readonly Controller[] = ['cpu', 'memory', 'pids'];
@@ -52,6 +55,18 @@ export class V2Cgroups implements Cgroups {
 
   async removeParent(_controller: Controller, parent: string): Promise<void> {
     await removeParentIfEmpty(join(this.#mount, parent));
+  }
+
+  freeze(path: string, frozen: boolean, isolator: string, options: Pick<CallOptions, 'signal'> = {}): Promise<boolean> {
+    const patience = new Patience(`${isolator}: ${frozen ? 'freezing' : 'thawing'} ${path}`, options);
+    return freezeGroup(join(this.#mount, path), frozen, patience);
+  }
+
+  async signal(path: string, signal: number): Promise<boolean> {
+    const folder = join(this.#mount, path);
+    if ((await readIfThere(join(folder, 'cgroup.procs'))) === undefined) return false;
+    await (signal === sigkill ? killGroup(folder) : signalProcesses(folder, signal));
+    return true;
   }
 
   async *list(_controller: Controller, parent: string): AsyncIterable<string> {

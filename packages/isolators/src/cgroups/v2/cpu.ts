@@ -12,6 +12,11 @@ export const cpuV2: ControllerFormat<CpuLimits, NonNullable<ContainerUsage['cpu'
     ];
   },
 
+  defaults: [
+    { file: 'cpu.weight', value: '100', optional: true },
+    { file: 'cpu.max', value: `max ${cpuPeriod}`, optional: true },
+  ],
+
   usageFiles: ['cpu.stat'],
 
   usage(files) {

@@ -1,0 +1,114 @@
+import {
+  abortedError,
+  type CallOptions,
+  type ContainerId,
+  type GantryError,
+  isGantryError,
+  type RecoveryReport,
+  toGantryError,
+} from '@gantry/interface';
+import { retryCleanUp } from './cleanup.js';
+import { Container } from './container.js';
+import { freeze } from './control.js';
+import type { Lifecycle } from './lifecycle.js';
+import { buryCorrupt, byDepth, cleanUpFailed, type Found, inspect, reapUnknown } from './recovery.js';
+import type { StateFolder } from './state-folder.js';
+
+const atOnce = 16;
+
+/** Takes up what earlier host programs left: every container is looked at once, nested ones before their parents. */
+export class Recoverer {
+  readonly #life: Lifecycle;
+  readonly #report: MutableReport = { running: [], cleaned: [], foreign: [], failed: [] };
+
+  constructor(life: Lifecycle) {
+    this.#life = life;
+  }
+
+  async run({ signal }: CallOptions): Promise<RecoveryReport> {
+    const { root, parts } = this.#life;
+    await root.sweep();
+    for (const group of await byDepth(await root.ids(), root)) {
+      const ids = group.values();
+      const worker = async () => {
+        for (const id of ids) {
+          if (signal?.aborted) throw abortedError(signal, 'recovering containers');
+          await this.#recover(id);
+        }
+      };
+      await Promise.all(Array.from({ length: atOnce }, worker));
+    }
+    await this.#endStrays();
+    for (const container of [...this.#life.containers.values()]) this.#life.review(container);
+    await reapUnknown(root, parts, this.#report);
+    return this.#report;
+  }
+
+  async #recover(id: ContainerId): Promise<void> {
+    const { containers, root, parts } = this.#life;
+    if (containers.has(id)) return;
+    const folder = root.of(id);
+    try {
+      const found = await inspect(folder, root, parts);
+      if (found.type === 'busy') this.#report.foreign.push(id);
+      else await this.#take(found, folder);
+    } catch (error) {
+      this.#report.failed.push({ id, message: toGantryError(error, `recovering container ${id}`).message });
+      if (isGantryError(error, 'CORRUPT_STATE')) await this.#bury(folder, error);
+    }
+  }
+
+  /** Holds a container that was found, in the state it is in. */
+  async #take(found: Exclude<Found, { type: 'busy' }>, folder: StateFolder): Promise<void> {
+    const { record } = found;
+    const { id } = record.spec;
+    if (found.type === 'ended') {
+      const ended = this.#life.adopt(Container.ended(record, folder, found.termination));
+      const failed = await retryCleanUp(ended, this.#life.parts);
+      if (failed.length > 0) throw cleanUpFailed(id, failed);
+      return;
+    }
+    const state = found.type === 'running' ? 'RUNNING' : 'ISOLATING';
+    const container = this.#life.adopt(new Container(record.spec, state, this.#life.events.onState, record));
+    container.folder = folder;
+    if (found.type === 'running') {
+      container.handle = found.handle;
+      container.foreign = found.foreign;
+      (found.foreign ? this.#report.foreign : this.#report.running).push(id);
+      this.#life.watch(container);
+      if (record.paused && !found.foreign) {
+        await freeze(this.#life.parts, container, true, {});
+        container.enter('PAUSED');
+      }
+    } else {
+      await this.#life.finish(container, found);
+      this.#report.cleaned.push(id);
+      if (container.failedSteps.length > 0) throw cleanUpFailed(id, container.failedSteps);
+    }
+  }
+
+  /** A running container whose parent's end was not seen here: it was between the two when a host program died. */
+  async #endStrays(): Promise<void> {
+    for (const container of [...this.#life.containers.values()]) {
+      const { parent } = container.spec;
+      if (parent === undefined || !container.isAlive || container.foreign) continue;
+      if (this.#life.containers.get(parent)?.isAlive || this.#report.foreign.includes(parent)) continue;
+      await this.#life.end(container);
+      this.#report.running.splice(this.#report.running.indexOf(container.id), 1);
+      this.#report.cleaned.push(container.id);
+    }
+  }
+
+  async #bury(folder: StateFolder, error: GantryError): Promise<void> {
+    try {
+      await buryCorrupt(folder, this.#life.root, this.#life.parts, error);
+    } catch (cause) {
+      this.#report.failed.push({
+        id: folder.id,
+        message: toGantryError(cause, `cleaning up container ${folder.id}`).message,
+      });
+    }
+  }
+}
+
+type MutableReport = { -readonly [K in keyof RecoveryReport]: RecoveryReport[K][number][] };
