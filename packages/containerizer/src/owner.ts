@@ -50,8 +50,10 @@ export function isProcessAlive(pid: number, startTime: number): boolean {
 function startTimeOf(pid: number): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The command name may hold spaces and parentheses; the fields after the last one are numbers. The first is field 3.
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[22 - 3]);
+    // The command name may hold spaces and parentheses; the fields after the last one do not. The first is field 3.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // One that has ended keeps its entry until its parent asks for its status, which may be never.
+    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : Number(fields[22 - 3]);
   } catch {
     return undefined; // There is no such process.
   }
