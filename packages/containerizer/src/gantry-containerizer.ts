@@ -24,6 +24,7 @@ import {
   type Resources,
   raceAbort,
   throwIfAborted,
+  toGantryError,
 } from '@gantry/interface';
 import { retryCleanUp } from './cleanup.js';
 import { commitContainer } from './commit.js';
@@ -156,7 +157,11 @@ export class GantryContainerizer implements Containerizer {
       });
     }
     for (const child of this.#life.childrenOf(container)) await this.remove(child.id);
-    if (container.folder) await this.#root.remove(id);
+    try {
+      if (container.folder) await this.#root.remove(id);
+    } catch (error) {
+      throw toGantryError(error, `removing container ${id}`);
+    }
     this.#life.forget(container);
   }
 

@@ -1,10 +1,10 @@
 import {
-  abortedError,
   type CallOptions,
   type ContainerId,
   type GantryError,
   isGantryError,
   type RecoveryReport,
+  throwIfAborted,
   toGantryError,
 } from '@gantry/interface';
 import { retryCleanUp } from './cleanup.js';
@@ -26,13 +26,23 @@ export class Recoverer {
   }
 
   async run({ signal }: CallOptions): Promise<RecoveryReport> {
+    const what = `recovering the containers in ${this.#life.root.path}`;
+    try {
+      await this.#recoverAll(signal, what);
+    } catch (error) {
+      throw toGantryError(error, what);
+    }
+    return this.#report;
+  }
+
+  async #recoverAll(signal: AbortSignal | undefined, what: string): Promise<void> {
     const { root, parts } = this.#life;
     await root.sweep();
     for (const group of await byDepth(await root.ids(), root)) {
       const ids = group.values();
       const worker = async () => {
         for (const id of ids) {
-          if (signal?.aborted) throw abortedError(signal, 'recovering containers');
+          throwIfAborted(signal, what);
           await this.#recover(id);
         }
       };
@@ -41,7 +51,6 @@ export class Recoverer {
     await this.#endStrays();
     for (const container of [...this.#life.containers.values()]) this.#life.review(container);
     await reapUnknown(root, parts, this.#report);
-    return this.#report;
   }
 
   async #recover(id: ContainerId): Promise<void> {
