@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -107,6 +107,19 @@ requires({ root: true })('a host program that dies', () => {
     const containerizer = await nextHost();
     expect(await containerizer.recover()).toMatchObject({ running: [], cleaned: ['orphan'] });
     expect((await containerizer.wait('orphan')).exit).toMatchObject({ type: 'unknown' });
+  });
+
+  it('lets the containers of another state root be that shares the images', async () => {
+    const { containerizer, image, root } = host;
+    await containerizer.launch({ id: 'neighbour', image, ...sh('echo ready; while :; do sleep 1; done') });
+    await outputMatching(containerizer, 'neighbour', /ready/);
+    const roots = readdirSync(root).map((folder) => join(root, folder, 'containers', 'neighbour'));
+    const [ours = ''] = roots.filter(existsSync);
+    const stranger = await nextHost();
+    expect(await stranger.recover()).toMatchObject({ running: [], cleaned: [], foreign: [], failed: [] });
+    expect(existsSync(ours)).toBe(true);
+    await using process = await containerizer.exec('neighbour', { command: ['/bin/touch', '/written'] });
+    expect(await process.exit).toMatchObject({ code: 0 });
   });
 
   it('may leave a torn record, which does not stop the recovery of others', async () => {

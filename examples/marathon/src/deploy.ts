@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createContainerizer } from '@gantry/containerizer';
 import type { Containerizer, ContainerStatus, ContainerUsage, ProgressEvent } from '@gantry/interface';
@@ -56,7 +57,11 @@ export async function deploy(app: Application, options: DeployOptions): Promise<
   } finally {
     await containerizer.destroy(id);
     await containerizer.remove(id);
-    checkNothingLeft(id, [join(stateRoot, 'containers', id), join(root, 'provisioner', 'containers', id)]);
+    const folders = [stateRoot, ...readdirSync(root).map((folder) => join(root, folder))];
+    checkNothingLeft(
+      id,
+      folders.map((folder) => join(folder, 'containers', id)),
+    );
   }
 }
 

@@ -10,6 +10,7 @@ import {
   type Launcher,
   type Provisioner,
   type RegistryClient,
+  toGantryError,
 } from '@gantry/interface';
 import { createIsolators, detectCgroups, orderIsolators } from '@gantry/isolators';
 import { createLauncher } from '@gantry/launcher';
@@ -25,7 +26,7 @@ import { PodVolumes } from './volumes.js';
 const defaultStateRoot = '/run/gantry';
 
 export interface ContainerizerOptions {
-  /** Images, unpacked layers and writable layers. Default `/var/lib/gantry`. */
+  /** Images, unpacked layers and writable layers; may be that of other state roots too. Default `/var/lib/gantry`. */
   readonly root?: string;
   /** Records, sockets, exit records and logs of containers; may be a tmpfs. Default `/run/gantry`. */
   readonly stateRoot?: string;
@@ -35,7 +36,7 @@ export interface ContainerizerOptions {
   readonly registry?: RegistryClient;
   /** Default: a store in `root`. */
   readonly store?: ImageStore;
-  /** Default: overlay root file systems in `root`. */
+  /** Default: overlay root file systems in `root`, in a folder that no other state root has. */
   readonly provisioner?: Provisioner;
   /** Default: Gantry's own. */
   readonly launcher?: Launcher;
@@ -47,7 +48,7 @@ export interface ContainerizerOptions {
 
 /**
  * Wires a containerizer from Gantry's parts, or the caller's own. Call `recover()` on it before anything else.
- * `PERMISSION_DENIED` unless the program runs as root.
+ * `PERMISSION_DENIED` unless the program runs as root; `UNSUPPORTED` without control groups; `SYSTEM` for folders that cannot be made.
  */
 export async function createContainerizer(options: ContainerizerOptions = {}): Promise<Containerizer> {
   if (process.getuid?.() !== 0) {
@@ -56,6 +57,14 @@ export async function createContainerizer(options: ContainerizerOptions = {}): P
       'running containers needs root: start the host program as root, e.g. with sudo',
     );
   }
+  try {
+    return await wire(options);
+  } catch (error) {
+    throw toGantryError(error, 'setting up the containerizer');
+  }
+}
+
+async function wire(options: ContainerizerOptions): Promise<Containerizer> {
   const root = options.root ?? '/var/lib/gantry';
   const stateRoot = options.stateRoot ?? defaultStateRoot;
   const sandboxRoot = join(root, 'sandbox');
@@ -74,7 +83,8 @@ export async function createContainerizer(options: ContainerizerOptions = {}): P
     {
       store,
       leases: new ContainerLeases(store, `container${place === '' ? '' : `-${place}`}`),
-      provisioner: options.provisioner ?? createProvisioner({ root: join(root, 'provisioner') }),
+      provisioner:
+        options.provisioner ?? createProvisioner({ root: join(root, `provisioner${place === '' ? '' : `-${place}`}`) }),
       launcher: options.launcher ?? createLauncher(),
       isolators: orderIsolators(options.isolators ?? createIsolators({ cgroups, cgroupParent })),
       cgroups,
@@ -87,8 +97,8 @@ export async function createContainerizer(options: ContainerizerOptions = {}): P
 }
 
 /**
- * Tells state roots apart, empty for the default one. Recovery ends what it does not know below its control group, and
- * releases the leases of containers that it does not know: no two state roots may share them.
+ * Tells state roots apart, empty for the default one. Recovery ends what it does not know below its control group, removes
+ * the root file systems and releases the leases of containers that it does not know: no two state roots may share them.
  */
 async function placeOf(stateRoot: string): Promise<string> {
   const path = await realpath(stateRoot);
