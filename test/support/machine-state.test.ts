@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { mkdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import { eventually } from './eventually.js';
-import { compareStates, expectUnchanged, machineState } from './machine-state.js';
+import { eventually } from './eventually.mjs';
+import { compareStates, expectUnchanged, machineState } from './machine-state.mjs';
 import { requires } from './requires.js';
 import { temporaryFolder } from './temporary-folder.js';
 

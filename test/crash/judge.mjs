@@ -1,0 +1,224 @@
+import { isDeepStrictEqual } from 'node:util';
+import { createContainerizer } from '@gantry/containerizer';
+import { isRunning } from './processes.mjs';
+
+/** @import { Containerizer, ContainerTermination, RecoveryReport } from '@gantry/interface' */
+/** @import { Host, Report } from './host.mjs' */
+/** @import { Trial } from './plan.mjs' */
+/** @import { Strike } from './trial.mjs' */
+/** @import { World } from './world.mjs' */
+
+/** A shim that was killed is to be noticed within this many milliseconds. */
+const noticeMs = 1000;
+
+/**
+ * What the host program told, of one kind.
+ *
+ * @template {Report['type']} T
+ * @param {readonly Report[]} reports
+ * @param {T} type
+ */
+const told = (reports, type) =>
+  reports.filter((report) => report.type === type).map((report) => /** @type {Report & { type: T }} */ (report));
+
+/** What it told of one container, since it last forgot one of that id. @param {Host} host @param {string} id */
+function reportsOf(host, id) {
+  const all = host.reports.filter(
+    (report) => ('id' in report && report.id === id) || (report.type === 'terminated' && report.termination.id === id),
+  );
+  return all.slice(all.findLastIndex(({ type }) => type === 'removed') + 1);
+}
+
+/**
+ * What the host program did wrong while it lived.
+ *
+ * @param {Trial} trial
+ * @param {Host} host
+ * @param {Strike} strike
+ * @returns {string[]}
+ */
+export function judgeHost(trial, host, strike) {
+  const faults = told(host.reports, 'untyped').map(({ op, id, message }) => `${op} ${id}: untyped error: ${message}`);
+  if (host.stderr !== '') faults.push(`the host program wrote: ${host.stderr}`);
+  if (strike.byItself && told(host.reports, 'done').length === 0) faults.push('the host program ended by itself');
+  for (const { id, kind } of trial.containers)
+    faults.push(...judgeLife(id, kind, isCertain(trial, strike), host, strike));
+  return faults;
+}
+
+/** Whether nothing was done to the trial but that its host program was killed. @param {Trial} trial @param {Strike} strike */
+function isCertain({ point }, { shimsKilledAt }) {
+  return (point.type === 'step' || point.type === 'time') && shimsKilledAt === undefined;
+}
+
+/**
+ * @param {string} id
+ * @param {string} kind
+ * @param {boolean} certain
+ * @param {Host} host
+ * @param {Strike} strike
+ */
+function judgeLife(id, kind, certain, host, { shimsKilledAt = Number.POSITIVE_INFINITY }) {
+  /** @type {string[]} */
+  const faults = [];
+  const reports = reportsOf(host, id);
+  const wasAsked = told(reports, 'ending').length > 0;
+  for (const { op, code, message } of told(reports, 'failed')) {
+    if (certain && op === 'launch' && kind !== 'absent' && !wasAsked) faults.push(`launch ${id}: ${code}: ${message}`);
+  }
+  const endings = told(reports, 'terminated').map(({ termination }) => termination);
+  if (endings.length > 1) faults.push(`${id}: terminated ${endings.length} times`);
+  for (const termination of endings) {
+    if (termination.exit?.type !== 'unknown') continue;
+    if (certain) faults.push(`${id}: its end is not known: ${JSON.stringify(termination)}`);
+    if (termination.at - shimsKilledAt > noticeMs)
+      faults.push(`${id}: the end of its shim was noticed after ${termination.at - shimsKilledAt} ms`);
+  }
+  return faults;
+}
+
+/**
+ * Recovers what is left, has every container end and forgets it; tells what is not as it should be.
+ *
+ * @param {World} world
+ * @param {Trial} trial
+ * @param {Host} host
+ * @param {Strike} strike
+ * @returns {Promise<string[]>}
+ */
+export async function judgeRecovery(world, trial, host, strike) {
+  /** @type {string[]} */
+  const faults = [];
+  const folders = { root: world.root, stateRoot: world.stateRoot(trial.number) };
+  // A shim that was killed may still be there for a moment.
+  const expected = strike.shimsKilledAt === undefined ? expectedToRun(trial, host) : [];
+  const containerizer = await createContainerizer(folders);
+  /** @type {ContainerTermination[]} */
+  const events = [];
+  containerizer.on('terminated', (termination) => events.push(termination));
+  const report = await containerizer.recover();
+  faults.push(...report.failed.map(({ id, message }) => `recovery of ${id} failed: ${message}`));
+  faults.push(...report.foreign.map((id) => `${id}: it is said to be of another live host program`));
+  for (const id of expected) if (!report.running.includes(id)) faults.push(`${id}: it ran and was not found`);
+  faults.push(...(await useRunning(containerizer, report)));
+  const terminations = await endAll(containerizer, faults);
+  faults.push(...judgeTerminations(trial, host, strike, terminations, events));
+  if (!isEmpty(await containerizer.recover())) faults.push('a second recovery found something');
+  await containerizer[Symbol.asyncDispose]();
+
+  const third = await createContainerizer(folders);
+  const again = await third.recover();
+  if (!isEmpty(again)) faults.push(`a third host program found something: ${JSON.stringify(again)}`);
+  const later = await endAll(third, faults);
+  if (!isDeepStrictEqual(later, terminations)) faults.push('a third host program finds other terminations');
+  for (const id of later.keys()) await third.remove(id);
+  await third[Symbol.asyncDispose]();
+  await world.collectGarbage();
+  return faults;
+}
+
+/**
+ * Containers that the host program said run, whose end nobody asked for, and whose processes are there.
+ *
+ * @param {Trial} trial
+ * @param {Host} host
+ */
+function expectedToRun(trial, host) {
+  return trial.containers
+    .map(({ id }) => ({ id, reports: reportsOf(host, id) }))
+    .filter(({ reports }) => told(reports, 'ending').length + told(reports, 'terminated').length === 0)
+    .filter(({ reports }) => told(reports, 'running').some(({ pid, shimPid }) => isRunning(pid) && isRunning(shimPid)))
+    .map(({ id }) => id);
+}
+
+/**
+ * Whether what was found running can be used: starts a program in it, then kills it.
+ *
+ * @param {Containerizer} containerizer
+ * @param {RecoveryReport} report
+ */
+async function useRunning(containerizer, { running }) {
+  /** @type {string[]} */
+  const faults = [];
+  for (const id of running) {
+    if ((await containerizer.status(id)).state !== 'RUNNING') continue; // It has ended meanwhile.
+    try {
+      await endOf(await containerizer.exec(id, { command: ['/bin/true'] }), faults, id);
+      await containerizer.kill(id, 'SIGKILL');
+      const { exit } = await containerizer.wait(id);
+      if (exit?.type !== 'signaled' || exit.signal !== 'SIGKILL') faults.push(`${id}: killed: ${JSON.stringify(exit)}`);
+    } catch (error) {
+      const { state, termination } = await containerizer.status(id);
+      if (state === 'RUNNING' || termination?.exit?.type !== 'exited')
+        faults.push(`${id}: it cannot be used: ${error}`);
+    }
+  }
+  return faults;
+}
+
+/**
+ * @param {import('@gantry/interface').EnteredProcess} process
+ * @param {string[]} faults
+ * @param {string} id
+ */
+async function endOf(process, faults, id) {
+  const exit = await process.exit;
+  await process[Symbol.asyncDispose]();
+  if (exit.type !== 'exited' || exit.code !== 0) faults.push(`${id}: a program in it: ${JSON.stringify(exit)}`);
+}
+
+/**
+ * @param {Containerizer} containerizer
+ * @param {string[]} faults
+ */
+async function endAll(containerizer, faults) {
+  /** @type {Map<string, ContainerTermination>} */
+  const terminations = new Map();
+  for await (const { id } of containerizer.containers()) {
+    try {
+      terminations.set(id, await containerizer.destroy(id));
+    } catch (error) {
+      faults.push(`destroying ${id}: ${error}`);
+    }
+  }
+  return terminations;
+}
+
+/**
+ * @param {Trial} trial
+ * @param {Host} host
+ * @param {Strike} strike
+ * @param {ReadonlyMap<string, ContainerTermination>} terminations
+ * @param {readonly ContainerTermination[]} events
+ */
+function judgeTerminations(trial, host, strike, terminations, events) {
+  /** @type {string[]} */
+  const faults = [];
+  const certain = isCertain(trial, strike);
+  for (const { id, kind } of trial.containers) {
+    const reports = reportsOf(host, id);
+    const now = terminations.get(id);
+    const before = told(reports, 'terminated').at(-1)?.termination;
+    const ran = told(reports, 'running').length > 0;
+    const asked = told(reports, 'ending');
+    const times = events.filter((event) => event.id === id).length;
+    if (times > 1) faults.push(`${id}: terminated ${times} times`);
+    if (ran && !now && !asked.some(({ op }) => op === 'remove')) faults.push(`${id}: no termination is left of it`);
+    // What could not be written, because writing failed, only those who were there can know.
+    if (before && trial.point.type !== 'error') {
+      if (times > 0) faults.push(`${id}: terminated a second time`);
+      if (now && !isDeepStrictEqual(before, now)) faults.push(`${id}: two ends: ${JSON.stringify([before, now])}`);
+    }
+    if (!certain || !ran || !now) continue;
+    if (kind === 'brief' && asked.length === 0 && !(now.exit?.type === 'exited' && now.exit.code === 3))
+      faults.push(`${id}: it ended with 3, and is said to have ended otherwise: ${JSON.stringify(now)}`);
+    if (now.exit === undefined || now.exit.type === 'unknown')
+      faults.push(`${id}: its end is not known: ${JSON.stringify(now)}`);
+  }
+  return faults;
+}
+
+/** @param {RecoveryReport} report */
+function isEmpty({ running, cleaned, foreign, failed }) {
+  return running.length + cleaned.length + foreign.length + failed.length === 0;
+}
