@@ -42,15 +42,16 @@ export async function startEntered(
   const frame = encodeFrame(message);
   const socket = await openPathDescriptor(stateDir);
   if (socket === undefined) throw ended(id);
-  const pipes = new StreamPipes();
+  let pipes: StreamPipes | undefined;
   let session: ShimSession;
   try {
+    pipes = new StreamPipes();
     const sent = addon().sendDescriptors(socket, frame, pipes.theirs);
     session = new ShimSession(id, new Socket({ fd: socket, readable: true, writable: true }));
     if (sent < frame.length) session.write(frame.subarray(sent));
   } catch (error) {
     addon().closeFd(socket);
-    pipes.close();
+    pipes?.close();
     throw toGantryError(error, what);
   }
   pipes.closeTheirs();
