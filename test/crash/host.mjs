@@ -35,10 +35,8 @@ export class Host {
   ended;
   #child;
 
-  /** @param {readonly string[]} wrapper A command that ends by executing its last arguments. */
-  constructor(wrapper = []) {
-    const [command = '', ...args] = [...wrapper, process.execPath, program];
-    this.#child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  constructor() {
+    this.#child = spawn(process.execPath, [program], { stdio: ['pipe', 'pipe', 'pipe'] });
     const { stdin, stdout, stderr } = this.#child;
     // It may be gone before it has read its orders: that is told by `ended`.
     stdin.on('error', () => undefined);

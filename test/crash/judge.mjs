@@ -100,7 +100,7 @@ export async function judgeRecovery(world, trial, host, strike) {
   faults.push(...report.failed.map(({ id, message }) => `recovery of ${id} failed: ${message}`));
   faults.push(...report.foreign.map((id) => `${id}: it is said to be of another live host program`));
   for (const id of expected) if (!report.running.includes(id)) faults.push(`${id}: it ran and was not found`);
-  faults.push(...(await useRunning(containerizer, report)));
+  faults.push(...(await useRunning(containerizer, lasting(trial, report))));
   const terminations = await endAll(containerizer, faults);
   faults.push(...judgeTerminations(trial, host, strike, terminations, events));
   if (!isEmpty(await containerizer.recover())) faults.push('a second recovery found something');
@@ -131,27 +131,32 @@ function expectedToRun(trial, host) {
     .map(({ id }) => id);
 }
 
+/** What was found running and does not end by itself. @param {Trial} trial @param {RecoveryReport} report */
+function lasting({ containers }, { running }) {
+  return containers.filter(({ id, kind }) => running.includes(id) && kind !== 'brief' && kind !== 'absent');
+}
+
 /**
  * Whether what was found running can be used: starts a program in it, then kills it.
  *
  * @param {Containerizer} containerizer
- * @param {RecoveryReport} report
+ * @param {readonly { readonly id: string }[]} containers
  */
-async function useRunning(containerizer, { running }) {
+async function useRunning(containerizer, containers) {
   /** @type {string[]} */
   const faults = [];
-  for (const id of running) {
-    if ((await containerizer.status(id)).state !== 'RUNNING') continue; // It has ended meanwhile.
+  for (const { id } of containers) {
+    // The end that a host program had asked for may come only now.
+    if ((await containerizer.status(id)).state !== 'RUNNING') continue;
     try {
       await endOf(await containerizer.exec(id, { command: ['/bin/true'] }), faults, id);
       await containerizer.kill(id, 'SIGKILL');
-      const { exit } = await containerizer.wait(id);
-      if (exit?.type !== 'signaled' || exit.signal !== 'SIGKILL') faults.push(`${id}: killed: ${JSON.stringify(exit)}`);
     } catch (error) {
-      const { state, termination } = await containerizer.status(id);
-      if (state === 'RUNNING' || termination?.exit?.type !== 'exited')
-        faults.push(`${id}: it cannot be used: ${error}`);
+      const { exit } = await containerizer.destroy(id);
+      if (exit?.type !== 'signaled') faults.push(`${id}: it cannot be used: ${error}, ${JSON.stringify(exit)}`);
     }
+    const { exit } = await containerizer.wait(id);
+    if (exit?.type !== 'signaled') faults.push(`${id}: killed, it ended so: ${JSON.stringify(exit)}`);
   }
   return faults;
 }

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { errnoOf } from '@gantry/interface';
 
 /** Whether there is such a process, and it is not a zombie. @param {number} pid */
 export function isRunning(pid) {
@@ -12,8 +13,17 @@ export function isRunning(pid) {
 /** Kills the shims of containers, and says how many there were. @param {readonly string[]} ids */
 export function killShims(ids) {
   const shims = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && ids.includes(shimOf(name) ?? ''));
-  for (const pid of shims) process.kill(Number(pid), 'SIGKILL');
-  return shims.length;
+  return shims.filter(kill).length;
+}
+
+/** False for a process that has ended by itself. @param {string} pid */
+function kill(pid) {
+  try {
+    return process.kill(Number(pid), 'SIGKILL');
+  } catch (error) {
+    if (errnoOf(error) === 'ESRCH') return false;
+    throw error;
+  }
 }
 
 /** The container whose shim this is. @param {string} pid */
