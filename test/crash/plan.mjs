@@ -29,6 +29,8 @@ import { Random } from '../fuzz/random.mjs';
  * @property {boolean} atOnce whether they are launched at once or one after the other
  * @property {readonly Action[]} actions what the host program does then
  * @property {boolean} closes whether a host program that lives to the end closes, or is killed there
+ * @property {{ milliseconds: number, actions: readonly Action[] }} [again] a second host program that takes up what the
+ *   first has left, does this, and is killed so many milliseconds after its start
  */
 
 const kinds = /** @type {const} */ (['lasting', 'lasting', 'image', 'image', 'brief', 'chatty', 'family', 'absent']);
@@ -102,13 +104,16 @@ export function makeTrial(seed, number) {
     id: `crash-${number}-${at}`,
     kind: random.pick(kinds),
   }));
+  const makeActions = () =>
+    Array.from({ length: random.below(6) }, () => ({ op: random.pick(ops), id: random.pick(containers).id }));
   return {
     number,
     point: makePoint(random),
     containers,
     atOnce: random.below(2) === 0,
-    actions: Array.from({ length: random.below(6) }, () => ({ op: random.pick(ops), id: random.pick(containers).id })),
+    actions: makeActions(),
     closes: random.below(4) === 0,
+    ...(random.below(4) === 0 ? { again: { milliseconds: random.below(60), actions: makeActions() } } : {}),
   };
 }
 

@@ -46,9 +46,12 @@ export class Strace {
     return strace;
   }
 
-  /** Lets go of all that it traces. */
+  /**
+   * Lets go of all that it traces. By its death, since one that is asked to do so waits for ever for a process that waits
+   * for its child's exec.
+   */
   async detach() {
-    this.#child.kill('SIGTERM');
+    this.#child.kill('SIGKILL');
     await this.#ended;
   }
 

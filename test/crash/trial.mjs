@@ -1,16 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '../support/eventually.mjs';
+import { Host } from './host.mjs';
 import { judgeHost, judgeRecovery } from './judge.mjs';
 import { nameOf } from './plan.mjs';
 import { isRunning, killShims } from './processes.mjs';
 import { Strace } from './strace.mjs';
 
-/** @import { Host } from './host.mjs' */
 /** @import { Trial } from './plan.mjs' */
 /** @import { World } from './world.mjs' */
 
 /** Any trial is over in a fraction of this, on a slow machine too. */
-const longestMs = 60_000;
+const longestMs = 20_000;
 
 /**
  * How a host program was struck.
@@ -43,6 +43,7 @@ export async function runTrial(world, trial, host) {
   try {
     const work = async () => {
       const strike = await strikeHost(world, order, host);
+      await strikeAgain(order, host);
       faults.push(...judgeHost(trial, host, strike));
       faults.push(...(await judgeRecovery(world, trial, host, strike)));
       return strike.reached;
@@ -64,7 +65,8 @@ export async function runTrial(world, trial, host) {
     };
   } finally {
     limit.abort();
-    await host.kill();
+    // One that cannot be killed is told of above.
+    await Promise.race([host.kill(), delay(1000, undefined, { ref: false })]);
     world.forget(trial.number);
   }
 }
@@ -117,6 +119,24 @@ async function strikeHost(world, order, host) {
       return { reached: strace.hasStruck(), byItself: byItself || point.type === 'error', shimsKilledAt: undefined };
     }
   }
+}
+
+/**
+ * Has a second host program take up what the first has left, and kills it, too. What it tells is added to what the first told.
+ *
+ * @param {import('./host.mjs').Order} order
+ * @param {Host} host
+ */
+async function strikeAgain(order, host) {
+  const { again } = order.trial;
+  if (!again) return;
+  const second = new Host();
+  await second.ready;
+  second.order({ ...order, trial: { ...order.trial, point: { type: 'end' }, containers: [], actions: again.actions } });
+  await delay(again.milliseconds);
+  await second.kill();
+  host.reports.push(...second.reports.filter(({ type }) => type !== 'done'));
+  host.stderr += second.stderr;
 }
 
 /** Ends a host program that has lived on. @param {Trial} trial @param {Host} host */

@@ -1,4 +1,5 @@
-// A host program that launches what it is given, says so, and lives until it is killed: containers, or a pod if it has such.
+// A host program that launches what it is given, says so, a line each, and lives until it is killed: containers, or pods, which
+// have some.
 import { createContainerizer } from '@gantry/containerizer';
 
 const [root, stateRoot, ...specs] = process.argv.slice(2);
