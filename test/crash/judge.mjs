@@ -41,8 +41,7 @@ export function judgeHost(trial, host, strike) {
   const faults = told(host.reports, 'untyped').map(({ op, id, message }) => `${op} ${id}: untyped error: ${message}`);
   if (host.stderr !== '') faults.push(`the host program wrote: ${host.stderr}`);
   if (strike.byItself && told(host.reports, 'done').length === 0) faults.push('the host program ended by itself');
-  for (const { id, kind } of trial.containers)
-    faults.push(...judgeLife(id, kind, isCertain(trial, strike), host, strike));
+  for (const { id } of trial.containers) faults.push(...judgeLife(trial, id, host, strike));
   return faults;
 }
 
@@ -52,22 +51,26 @@ function isCertain({ point }, { shimsKilledAt }) {
 }
 
 /**
+ * @param {Trial} trial
  * @param {string} id
- * @param {string} kind
- * @param {boolean} certain
  * @param {Host} host
  * @param {Strike} strike
  */
-function judgeLife(id, kind, certain, host, { shimsKilledAt = Number.POSITIVE_INFINITY }) {
+function judgeLife(trial, id, host, strike) {
   /** @type {string[]} */
   const faults = [];
+  const { shimsKilledAt = Number.POSITIVE_INFINITY } = strike;
+  const certain = isCertain(trial, strike);
+  const kind = trial.containers.find((container) => container.id === id)?.kind;
   const reports = reportsOf(host, id);
   const wasAsked = told(reports, 'ending').length > 0;
   for (const { op, code, message } of told(reports, 'failed')) {
     if (certain && op === 'launch' && kind !== 'absent' && !wasAsked) faults.push(`launch ${id}: ${code}: ${message}`);
   }
   const endings = told(reports, 'terminated').map(({ termination }) => termination);
-  if (endings.length > 1) faults.push(`${id}: terminated ${endings.length} times`);
+  // An end that could not be written, because writing failed, the next host program tells anew.
+  if (endings.length > (trial.again && trial.point.type === 'error' ? 2 : 1))
+    faults.push(`${id}: terminated ${endings.length} times`);
   for (const termination of endings) {
     if (termination.exit?.type !== 'unknown') continue;
     if (certain) faults.push(`${id}: its end is not known: ${JSON.stringify(termination)}`);

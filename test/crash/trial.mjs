@@ -9,8 +9,8 @@ import { Strace } from './strace.mjs';
 /** @import { Trial } from './plan.mjs' */
 /** @import { World } from './world.mjs' */
 
-/** Any trial is over in a fraction of this, on a slow machine too. */
-const longestMs = 20_000;
+/** Any trial is over in a fraction of this, on an emulated processor too. */
+const longestMs = 60_000;
 
 /**
  * How a host program was struck.
