@@ -217,11 +217,12 @@ function judgeTerminations(trial, host, strike, terminations, events) {
       if (times > 0) faults.push(`${id}: terminated a second time`);
       if (now && !isDeepStrictEqual(before, now)) faults.push(`${id}: two ends: ${JSON.stringify([before, now])}`);
     }
-    if (!certain || !ran || !now) continue;
-    if (kind === 'brief' && asked.length === 0 && !(now.exit?.type === 'exited' && now.exit.code === 3))
+    const isKill = trial.point.type === 'step' || trial.point.type === 'time';
+    if (!isKill || !ran || !now) continue;
+    if (now.exit === undefined || (certain && now.exit.type === 'unknown'))
+      faults.push(`${id}: it ran, and its end is said to be ${JSON.stringify(now)}`);
+    if (certain && kind === 'brief' && asked.length === 0 && !(now.exit?.type === 'exited' && now.exit.code === 3))
       faults.push(`${id}: it ended with 3, and is said to have ended otherwise: ${JSON.stringify(now)}`);
-    if (now.exit === undefined || now.exit.type === 'unknown')
-      faults.push(`${id}: its end is not known: ${JSON.stringify(now)}`);
   }
   return faults;
 }
