@@ -4,7 +4,7 @@ import { isRunning } from './processes.mjs';
 
 /** @import { Containerizer, ContainerTermination, RecoveryReport } from '@gantry/interface' */
 /** @import { Host, Report } from './host.mjs' */
-/** @import { Trial } from './plan.mjs' */
+/** @import { PlannedContainer, Trial } from './plan.mjs' */
 /** @import { Strike } from './trial.mjs' */
 /** @import { World } from './world.mjs' */
 
@@ -103,7 +103,7 @@ export async function judgeRecovery(world, trial, host, strike) {
   faults.push(...report.failed.map(({ id, message }) => `recovery of ${id} failed: ${message}`));
   faults.push(...report.foreign.map((id) => `${id}: it is said to be of another live host program`));
   for (const id of expected) if (!report.running.includes(id)) faults.push(`${id}: it ran and was not found`);
-  faults.push(...(await useRunning(containerizer, lasting(trial, report))));
+  faults.push(...(await useRunning(containerizer, trial.containers.filter(isLasting), report)));
   const terminations = await endAll(containerizer, faults);
   faults.push(...judgeTerminations(trial, host, strike, terminations, events));
   if (!isEmpty(await containerizer.recover())) faults.push('a second recovery found something');
@@ -121,34 +121,36 @@ export async function judgeRecovery(world, trial, host, strike) {
 }
 
 /**
- * Containers that the host program said run, whose end nobody asked for, and whose processes are there.
+ * Containers that do not end by themselves, that the host program said run, whose end nobody asked for, and whose processes are there.
  *
  * @param {Trial} trial
  * @param {Host} host
  */
 function expectedToRun(trial, host) {
   return trial.containers
+    .filter(isLasting)
     .map(({ id }) => ({ id, reports: reportsOf(host, id) }))
     .filter(({ reports }) => told(reports, 'ending').length + told(reports, 'terminated').length === 0)
     .filter(({ reports }) => told(reports, 'running').some(({ pid, shimPid }) => isRunning(pid) && isRunning(shimPid)))
     .map(({ id }) => id);
 }
 
-/** What was found running and does not end by itself. @param {Trial} trial @param {RecoveryReport} report */
-function lasting({ containers }, { running }) {
-  return containers.filter(({ id, kind }) => running.includes(id) && kind !== 'brief' && kind !== 'absent');
+/** @param {PlannedContainer} container */
+function isLasting({ kind }) {
+  return kind !== 'brief' && kind !== 'absent';
 }
 
 /**
  * Whether what was found running can be used: starts a program in it, then kills it.
  *
  * @param {Containerizer} containerizer
- * @param {readonly { readonly id: string }[]} containers
+ * @param {readonly PlannedContainer[]} containers
+ * @param {RecoveryReport} report
  */
-async function useRunning(containerizer, containers) {
+async function useRunning(containerizer, containers, { running }) {
   /** @type {string[]} */
   const faults = [];
-  for (const { id } of containers) {
+  for (const id of containers.map((container) => container.id).filter((id) => running.includes(id))) {
     // The end that a host program had asked for may come only now.
     if ((await containerizer.status(id)).state !== 'RUNNING') continue;
     try {
