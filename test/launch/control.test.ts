@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { eventually } from '../support/eventually.js';
+import { eventually } from '../support/eventually.mjs';
 import { requires } from '../support/requires.js';
 import { outputMatching, readOutput, startHost, type TestHost } from './host.js';
 

@@ -1,6 +1,5 @@
 import { type CallOptions, GantryError, type Resources, raceAbort } from '@gantry/interface';
 import type { Container } from './container.js';
-import type { Lifecycle } from './lifecycle.js';
 import type { ContainerizerParts } from './parts.js';
 
 /** Stops every process of a container where it is, or lets them go on. `UNSUPPORTED` if no isolator can. */
@@ -17,30 +16,6 @@ export async function freeze(
     });
   }
   for (const isolator of able) await isolator.freeze?.(id, frozen, options);
-}
-
-/** Pauses a container and those nested in it. One that is to be paused is so after a restart of the host program, too. */
-export async function pause(life: Lifecycle, container: Container, options: CallOptions): Promise<void> {
-  if (container.state === 'RUNNING') {
-    await life.amend(container, { paused: true });
-    try {
-      await freeze(life.parts, container, true, options);
-    } catch (error) {
-      await life.amend(container, { paused: false });
-      throw error;
-    }
-    if (container.state === 'RUNNING') container.enter('PAUSED');
-  }
-  for (const child of life.childrenOf(container)) if (child.isAlive) await pause(life, child, options);
-}
-
-/** Lets a container and those nested in it go on. */
-export async function resume(life: Lifecycle, container: Container, options: CallOptions): Promise<void> {
-  for (const child of life.childrenOf(container)) if (child.isAlive) await resume(life, child, options);
-  if (container.state !== 'PAUSED') return;
-  await freeze(life.parts, container, false, options);
-  await life.amend(container, { paused: false });
-  if (container.state === 'PAUSED') container.enter('RUNNING');
 }
 
 /** Sends a signal to every process of a container. `UNSUPPORTED` if no isolator can. */

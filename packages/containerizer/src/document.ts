@@ -40,21 +40,25 @@ export function prepareContext(
   spec: CheckedSpec,
   image: Image | undefined,
   rootfs: Rootfs,
-  parent?: Container,
+  ancestors: readonly Container[],
 ): PrepareContext {
+  const parent = parentOf(spec, ancestors);
   return {
     id: spec.id,
     spec: withoutCredentials(spec),
     ...(image ? { image: image.config } : {}),
     rootfs,
     cgroupPath: `${parts.cgroupParent}/${spec.id}`,
-    ...(parent ? { parent: parentOf(spec, parent) } : {}),
+    ...(parent ? { parent } : {}),
   };
 }
 
-function parentOf(spec: CheckedSpec, parent: Container): NonNullable<PrepareContext['parent']> {
-  const { process } = parent.running(`nesting container ${spec.id} in`);
-  return { process, spec: parent.spec, share: new Set(spec.share ?? defaultShare) };
+/** What a nested container has in common with the nearest of its ancestors, and that one with the next. */
+function parentOf(spec: ContainerSpec, [nearest, ...others]: readonly Container[]): PrepareContext['parent'] {
+  if (!nearest) return undefined;
+  const { process } = nearest.alive('nesting a container in');
+  const parent = parentOf(nearest.spec, others);
+  return { process, spec: nearest.spec, share: new Set(spec.share ?? defaultShare), ...(parent ? { parent } : {}) };
 }
 
 /** Asks every isolator for its edits and merges them into what the launcher is given. Changes nothing on the host. */

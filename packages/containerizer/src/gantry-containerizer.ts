@@ -29,7 +29,7 @@ import {
 import { retryCleanUp } from './cleanup.js';
 import { commitContainer } from './commit.js';
 import type { Container } from './container.js';
-import { pause, resume, signalAll, updateResources } from './control.js';
+import { signalAll, updateResources } from './control.js';
 import { copyFrom, copyInto } from './copy.js';
 import { composeRequest, prepareContext, resolveSource } from './document.js';
 import { EventHub } from './event-hub.js';
@@ -38,6 +38,7 @@ import { launchPod } from './launch-pod.js';
 import { Lifecycle } from './lifecycle.js';
 import { retireOwner } from './owner.js';
 import type { ContainerizerParts } from './parts.js';
+import { pause, resume } from './pausing.js';
 import { checkPod } from './pod.js';
 import { Recoverer } from './recoverer.js';
 import { cleanUpFailed } from './recovery.js';
@@ -102,10 +103,11 @@ export class GantryContainerizer implements Containerizer {
         details: { image: checked.image },
       });
     }
-    const parent = checked.parent === undefined ? undefined : this.#get(checked.parent);
+    if (checked.parent !== undefined) this.#get(checked.parent).running('nesting a container in');
+    const ancestors = this.#life.ancestorsOf({ spec: checked });
     const { source } = await resolveSource(checked, image, this.#parts, options);
     const rootfs = await provisioner.describe(checked.id, source);
-    const context = prepareContext(this.#parts, checked, image, rootfs, parent);
+    const context = prepareContext(this.#parts, checked, image, rootfs, ancestors);
     const request = await composeRequest(this.#parts, context, this.#root.of(checked.id).path, options);
     return { config: request.config, plan: launcher.compile(request) };
   }

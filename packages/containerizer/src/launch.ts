@@ -16,12 +16,12 @@ import { withoutCredentials } from './spec.js';
 import type { StateRoot } from './state-folder.js';
 
 /**
- * Takes a STARTING container to RUNNING. Every durable thing is announced in the container's record before it is
+ * Takes a STARTING container, nested in the nearest of `ancestors` if it has any, to RUNNING. Every durable thing is announced in the container's record before it is
  * made. Throws at the first failure and undoes nothing: the caller cleans up, by the same steps as after an exit.
  */
 export async function runLaunch(
   container: Container,
-  parent: Container | undefined,
+  ancestors: readonly Container[],
   parts: ContainerizerParts,
   root: StateRoot,
   options: CallOptions,
@@ -33,7 +33,7 @@ export async function runLaunch(
   container.enter('PROVISIONING');
   const resolved = await container.timed('unpack', () => resolveSource(spec, image, parts, options));
   const rootfs = await container.timed('provision', () => parts.provisioner.describe(id, resolved.source));
-  const context = prepareContext(parts, spec, image, rootfs, parent);
+  const context = prepareContext(parts, spec, image, rootfs, ancestors);
   const request = await container.timed('prepare', () => composeRequest(parts, context, root.of(id).path, options));
   // The process and its namespaces are made meanwhile; if the host program dies now the shim takes them back.
   await container.timed('announce', () => pending.announce(request));

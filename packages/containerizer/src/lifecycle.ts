@@ -64,12 +64,25 @@ export class Lifecycle {
     return [...(this.#children.get(container.id) ?? [])];
   }
 
+  /** What a container is nested in, the nearest first. */
+  ancestorsOf({ spec }: Pick<Container, 'spec'>): readonly Container[] {
+    const ancestors: Container[] = [];
+    for (let id = spec.parent; id !== undefined; id = ancestors.at(-1)?.spec.parent) {
+      const ancestor = this.containers.get(id);
+      if (!ancestor) break;
+      ancestors.push(ancestor);
+    }
+    return ancestors;
+  }
+
   /** Launches a container that was created, or undoes what was done of it and throws. */
   async launch(container: Container, options: CallOptions): Promise<void> {
     const signals = [container.abort.signal, this.closing.signal, ...(options.signal ? [options.signal] : [])];
     try {
-      const parent = this.#parentOf(container);
-      await runLaunch(container, parent, this.parts, this.root, { ...options, signal: AbortSignal.any(signals) });
+      await runLaunch(container, this.#ancestorsOf(container), this.parts, this.root, {
+        ...options,
+        signal: AbortSignal.any(signals),
+      });
     } catch (error) {
       const failure = toGantryError(error, `launching container ${container.id}`);
       if (container.handle) await killAndWait(container.handle, this.parts.launcher);
@@ -174,16 +187,18 @@ export class Lifecycle {
     await Promise.allSettled(ends);
   }
 
-  #parentOf({ id, spec }: Container): Container | undefined {
-    if (spec.parent === undefined) return undefined;
-    const parent = this.containers.get(spec.parent);
+  #ancestorsOf(container: Container): readonly Container[] {
+    const { id, spec } = container;
+    if (spec.parent === undefined) return [];
+    const ancestors = this.ancestorsOf(container);
+    const [parent] = ancestors;
     if (!parent) {
       throw new GantryError('NOT_FOUND', `container ${id}: there is no container ${spec.parent} to be nested in`, {
         details: { id, parent: spec.parent },
       });
     }
     parent.running(`nesting container ${id} in`);
-    if (!parent.foreign) return parent;
+    if (!parent.foreign) return ancestors;
     throw new GantryError('WRONG_STATE', `container ${id}: its parent ${parent.id} is another host program's`, {
       details: { id, parent: parent.id },
     });

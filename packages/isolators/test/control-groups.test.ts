@@ -105,7 +105,9 @@ describe.skipIf(process.getuid?.() !== 0)('control groups of this machine (needs
     for (const isolator of isolators) {
       const ids: string[] = [];
       for await (const id of isolator.list?.() ?? []) ids.push(id);
-      expect(ids.sort()).toEqual(['one', 'two']);
+      // On v1 a freezer has nothing before it is asked to freeze.
+      const hasNone = isolator.name === 'cgroups/freezer' && layout.version === 'v1';
+      expect(ids.sort()).toEqual(hasNone ? [] : ['one', 'two']);
     }
     for (const id of ['one', 'one', 'nobody']) await cleanUp(id);
     expect(mounts().filter((mount) => existsSync(join(mount, parent, 'one')))).toEqual([]);

@@ -1,0 +1,92 @@
+import type { ContainerSpec, PrepareContext, SharedNamespace } from '@gantry/interface';
+import { describe, expect, it } from 'vitest';
+import { createIsolators } from '../src/create.js';
+import { contextOf } from './context.js';
+
+const isolators = createIsolators({ cgroups: { version: 'v1', mounts: new Map() } });
+
+/** A container nested in others, the nearest first, each with what it shares with the next. */
+function nested(
+  spec: ContainerSpec,
+  ...above: readonly { readonly spec: ContainerSpec; readonly share: readonly SharedNamespace[] }[]
+): PrepareContext {
+  const [nearest, ...others] = above;
+  if (!nearest) return contextOf(spec);
+  const { parent } = nested(nearest.spec, ...others);
+  const process = { pid: 100 + above.length, startTime: 1, bootId: 'boot' };
+  return {
+    ...contextOf(spec),
+    parent: { process, spec: nearest.spec, share: new Set(nearest.share), ...(parent ? { parent } : {}) },
+  };
+}
+
+async function editsOf(name: string, context: PrepareContext) {
+  const isolator = isolators.find((candidate) => candidate.name === name);
+  if (!isolator) throw new Error(`there is no ${name}`);
+  return isolator.edits(context);
+}
+
+describe('a nested container', () => {
+  const all = ['network', 'ipc', 'uts', 'pid'] as const;
+
+  it.each([
+    ['namespaces/network', 'network', 'net'],
+    ['namespaces/ipc', 'ipc', 'ipc'],
+    ['namespaces/uts', 'uts', 'uts'],
+    ['namespaces/pid', 'pid', 'pid'],
+  ] as const)('is in its parent’s by %s, if that is shared, else in its own', async (name, type, file) => {
+    const shared = await editsOf(name, nested({}, { spec: {}, share: all }));
+    expect(shared.namespaces).toEqual([{ type, path: `/proc/101/ns/${file}` }]);
+    const own = await editsOf(name, nested({}, { spec: {}, share: all.filter((other) => other !== type) }));
+    expect(own.namespaces).toEqual([{ type }]);
+  });
+
+  it('is in the host’s if the one from which all of them have it is', async () => {
+    const share = ['network', 'pid'] as const;
+    const context = nested({}, { spec: {}, share }, { spec: { network: 'host', pid: 'host' }, share });
+    expect(await editsOf('namespaces/network', context)).toEqual({});
+    expect(await editsOf('namespaces/pid', context)).toEqual({});
+    expect((await editsOf('linux/sysctl', context)).sysctl).toEqual({});
+  });
+
+  it('has the host name of the nearest that has one of its own', async () => {
+    const share = ['uts'] as const;
+    const context = nested({}, { spec: { id: 'middle' }, share }, { spec: { hostname: 'top' }, share });
+    expect((await editsOf('docker/runtime', nested({ command: ['a'] }, ...[])))?.env?.['HOSTNAME']).toBe('c1');
+    const { env } = await editsOf('docker/runtime', { ...context, spec: { command: ['a'] } });
+    expect(env?.['HOSTNAME']).toBe('top');
+  });
+
+  it.each([
+    ['namespaces/network', 'network', { network: 'none' }],
+    ['namespaces/pid', 'pid', { pid: 'private' }],
+    ['namespaces/uts', 'uts', { hostname: 'mine' }],
+  ] as const)('may not say, by %s, what is the parent’s to say', async (name, type, spec) => {
+    const field = `spec.${Object.keys(spec)[0]}`;
+    const asked = editsOf(name, nested(spec, { spec: {}, share: [type] }));
+    await expect(asked).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', details: { field } });
+    await expect(editsOf(name, nested(spec, { spec: {}, share: [] }))).resolves.toBeDefined();
+  });
+
+  it('sets no parameters of namespaces that it shares', async () => {
+    const sysctls = { 'net.core.somaxconn': '10' };
+    const shared = editsOf('linux/sysctl', nested({ sysctls }, { spec: {}, share: ['network'] }));
+    await expect(shared).rejects.toMatchObject({ details: { field: 'spec.sysctls.net.core.somaxconn' } });
+    const own = await editsOf('linux/sysctl', nested({ sysctls }, { spec: {}, share: ['ipc'] }));
+    expect(own.sysctl).toMatchObject(sysctls);
+  });
+});
+
+describe('a sandbox', () => {
+  it('has no capabilities and nothing to run but what holds it', async () => {
+    const context = contextOf({ sandbox: true });
+    const { capabilities } = await editsOf('linux/capabilities', context);
+    for (const set of Object.values(capabilities ?? {})) expect(set).toEqual([]);
+    expect(await editsOf('docker/runtime', context)).toEqual({
+      args: ['sandbox'],
+      env: {},
+      cwd: '/',
+      user: { uid: 0, gid: 0 },
+    });
+  });
+});
