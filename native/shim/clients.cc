@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "poll-set.h"
 #include "rights.h"
 
 namespace gantry {
@@ -70,7 +71,7 @@ bool Decode(FieldReader body, Request* out) {
 Clients::Clients(Fd launcher) { clients_[kLauncher].socket = static_cast<Fd&&>(launcher); }
 
 Result Clients::Listen() {
-  listener_ = Fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  listener_ = Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!listener_.valid()) return CallFailure("socket");
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -175,13 +176,11 @@ void Clients::Finish(int client) {
 void Clients::FinishAll() {
   for (int client = 0; client < kMost; client++) Finish(client);
   for (;;) {
-    pollfd events[1 + kMost];
-    Poll(events, false);
-    bool waiting = false;
-    for (const Client& client : clients_) waiting = waiting || client.socket.valid();
-    if (!waiting || poll(events, 1 + kMost, kMostLinger) <= 0) return;
+    PollSet<kMost> sockets;
+    for (int client = 0; client < kMost; client++) sockets.Add(client, socket(client), POLLIN);
+    if (sockets.empty() || !sockets.Wait(kMostLinger) || sockets.timedOut()) return;
     for (int client = 0; client < kMost; client++) {
-      if (events[1 + client].revents != 0) Receive(client);
+      if (sockets[client]) Receive(client);
     }
   }
 }
@@ -192,11 +191,6 @@ void Clients::Send(int client, const Frame& frame) {
 
 void Clients::SendAll(const Frame& frame) {
   for (int client = 0; client < kMost; client++) Send(client, frame);
-}
-
-void Clients::Poll(pollfd* out, bool accepting) const {
-  *out++ = {accepting ? listener_.get() : -1, POLLIN, 0};
-  for (int client = 0; client < kMost; client++) *out++ = {clients_[client].socket.get(), POLLIN, 0};
 }
 
 }  // namespace gantry

@@ -1,8 +1,6 @@
 // The host programs that are connected: the one that launches, and any that come over the path socket.
 #pragma once
 
-#include <poll.h>
-
 #include "entered-process.h"
 #include "fd.h"
 #include "frame.h"
@@ -59,8 +57,9 @@ class Clients {
   void Send(int client, const Frame& frame);
   void SendAll(const Frame& frame);
 
-  // Fills pollfds of the listening socket, if `accepting`, and the clients: `kMost + 1` of them.
-  void Poll(pollfd* out, bool accepting) const;
+  // For those who wait: the listening socket, and a client's; -1 if there is none.
+  int listener() const { return listener_.get(); }
+  int socket(int client) const { return clients_[client].socket.get(); }
 
  private:
   struct Client {

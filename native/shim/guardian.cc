@@ -1,6 +1,5 @@
 #include "guardian.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -10,6 +9,7 @@
 #include "clock.h"
 #include "exit-record.h"
 #include "orphans.h"
+#include "poll-set.h"
 #include "rights.h"
 #include "system-calls.h"
 #include "text-buffer.h"
@@ -93,40 +93,44 @@ void Guardian::Watch() {
     bool released = releasesItself_ || releaseWanted_ || phase_ == Phase::kReleased || phase_ == Phase::kRunning;
     if (!released && !clients_.Connected(Clients::kLauncher)) Abandon(nullptr);
     const Input& input = container_.input;
-    pollfd events[kCount] = {};
-    events[kSignals] = {signals_.get(), POLLIN, 0};
-    events[kChannel] = {container_.channel.get(), POLLIN, 0};
-    events[kOutput] = {container_.terminal.valid() ? container_.terminal.get() : container_.output.get(), POLLIN, 0};
-    events[kErrors] = {container_.errors.get(), POLLIN, 0};
-    events[kInput] = {input.full() ? input.get() : -1, POLLOUT, 0};
-    clients_.Poll(&events[kListener], phase_ != Phase::kSettingUp);
+    const Fd& output = container_.output;
+    PollSet<kCount> events;
+    events.Add(kSignals, signals_.get(), POLLIN);
+    events.Add(kChannel, container_.channel.get(), POLLIN);
+    events.Add(kOutput, container_.terminal.valid() ? container_.terminal.get() : output.get(), POLLIN);
+    events.Add(kErrors, container_.errors.get(), POLLIN);
+    if (input.full()) events.Add(kInput, input.get(), POLLOUT);
+    if (phase_ != Phase::kSettingUp) events.Add(kListener, clients_.listener(), POLLIN);
     for (int client = 0; client < kMost; client++) {
       const EnteredProcess& entered = entered_[client];
-      const Fd& output = entered.output;
-      events[kSources + client] = input.PollSource(sources_[client]);
-      events[kEntered + client] = {entered.channel.get(), POLLIN, 0};
-      events[kEnteredSources + client] = entered.input.PollSource(entered.source);
-      events[kEnteredInputs + client] = {entered.input.full() ? entered.input.get() : -1, POLLOUT, 0};
-      events[kEnteredOutputs + client] =
-          entered.outputFull ? pollfd{output.get(), POLLOUT, 0} : pollfd{entered.terminal.get(), POLLIN, 0};
+      events.Add(kClients + client, clients_.socket(client), POLLIN);
+      events.Add(kSources + client, input.Awaited(sources_[client]), POLLIN);
+      events.Add(kEntered + client, entered.channel.get(), POLLIN);
+      events.Add(kEnteredSources + client, entered.input.Awaited(entered.source), POLLIN);
+      if (entered.input.full()) events.Add(kEnteredInputs + client, entered.input.get(), POLLOUT);
+      if (entered.outputFull) {
+        events.Add(kEnteredOutputs + client, entered.output.get(), POLLOUT);
+      } else {
+        events.Add(kEnteredOutputs + client, entered.terminal.get(), POLLIN);
+      }
     }
-    // EINTR cannot be, with every signal blocked; if it fails for want of memory it is tried again.
-    if (poll(events, kCount, -1) < 0) continue;
+    // Not for a signal, all of which are blocked; if it fails for want of memory it is tried again.
+    if (!events.Wait(-1)) continue;
 
-    if (events[kChannel].revents != 0) ReadChannel();
-    CopyStreams(events[kOutput].revents != 0, events[kErrors].revents != 0);
-    if (events[kInput].revents != 0) container_.input.Retry();
+    if (events[kChannel]) ReadChannel();
+    CopyStreams(events[kOutput], events[kErrors]);
+    if (events[kInput]) container_.input.Retry();
     for (int client = 0; client < kMost; client++) {
-      if (events[kEntered + client].revents != 0) ReadEnteredChannel(client);
+      if (events[kEntered + client]) ReadEnteredChannel(client);
       // Before its pipe: whether the end of that is the end of the input has been said by then.
-      if (events[kClients + client].revents != 0) OnClient(client);
+      if (events[kClients + client]) OnClient(client);
       InputSource& source = sources_[client];
-      if (events[kSources + client].revents != 0 || source.ended) TakeInput(container_.input, source);
-      if (events[kEnteredInputs + client].revents != 0) entered_[client].input.Retry();
-      CopyEnteredStreams(client, events[kEnteredSources + client].revents, events[kEnteredOutputs + client].revents);
+      if (events[kSources + client] || source.ended) TakeInput(container_.input, source);
+      if (events[kEnteredInputs + client]) entered_[client].input.Retry();
+      CopyEnteredStreams(client, events[kEnteredSources + client], events[kEnteredOutputs + client]);
     }
-    if (events[kListener].revents != 0) clients_.Accept(MakeFrame(Hello()));
-    if (events[kSignals].revents != 0) OnChildren();
+    if (events[kListener]) clients_.Accept(MakeFrame(Hello()));
+    if (events[kSignals]) OnChildren();
     EndAbandoned();
   }
 }
@@ -377,10 +381,10 @@ void Guardian::CopyStreams(bool output, bool errors) {
   if (errors && !log_.Copy(container_.errors.get(), LogStream::kErrors)) container_.errors.Close();
 }
 
-void Guardian::CopyEnteredStreams(int client, short input, short output) {
+void Guardian::CopyEnteredStreams(int client, bool input, bool output) {
   EnteredProcess& entered = entered_[client];
-  if (input != 0 || entered.source.ended) TakeInput(entered.input, entered.source);
-  if (output == 0) return;
+  if (input || entered.source.ended) TakeInput(entered.input, entered.source);
+  if (!output) return;
   entered.CopyOutput();
   if (entered.ended && !entered.terminal.valid()) ConcludeEntered(client);
 }

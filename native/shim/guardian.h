@@ -52,7 +52,7 @@ class Guardian {
   void EndEntered();
   void Release(int client);
   void CopyStreams(bool output, bool errors);
-  void CopyEnteredStreams(int client, short input, short output);
+  void CopyEnteredStreams(int client, bool input, bool output);
 
   HelloMessage Hello() const;
   static ExitedMessage Exited(int status);

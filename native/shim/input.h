@@ -2,8 +2,6 @@
 // when there is room for it: nothing waits in the shim, and a process that does not read holds up those alone who write.
 #pragma once
 
-#include <poll.h>
-
 #include "fd.h"
 #include "terminal.h"
 
@@ -39,7 +37,8 @@ class Input {
   // To be called when there may be room again.
   void Retry() { full_ = false; }
 
-  pollfd PollSource(const InputSource& source) const { return {open() && !full_ ? source.pipe.get() : -1, POLLIN, 0}; }
+  // The pipe to wait for, or -1 while nothing can be moved.
+  int Awaited(const InputSource& source) const { return open() && !full_ ? source.pipe.get() : -1; }
 
   // Moves from the source. False if that has come to its end, with which the caller deals, or the input has.
   bool Take(InputSource& source);

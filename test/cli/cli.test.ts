@@ -41,7 +41,8 @@ describe('the gantry command line', () => {
   it('explains itself', async () => {
     const { status, stdout } = await gantry(['--help']);
     expect(status).toBe(0);
-    for (const command of ['pull', 'run', 'exec', 'ps', 'kill', 'logs', 'rm']) expect(stdout).toContain(command);
+    for (const command of ['pull', 'run', 'attach', 'exec', 'ps', 'pause', 'resume', 'kill', 'logs', 'rm'])
+      expect(stdout).toContain(command);
   });
 });
 
@@ -133,5 +134,33 @@ requires({ root: true })('the gantry command', () => {
     while (!(await gantry([...places, 'ps'])).stdout.includes('interrupted'));
     interrupt.abort();
     expect((await running).status).toBe(8);
+  });
+
+  it('gives a container what is typed, with or without a terminal, and its streams', async () => {
+    const run = (...options: string[]) => [...places, 'run', '--rm', ...options, host.image];
+    const never = new AbortController().signal;
+    const script = ['sh', '-c', 'read line; echo "length $(expr length $line)"; echo oops >&2; exit 4'];
+    const plain = await gantry([...run('-i'), ...script], never, ['hello\n']);
+    expect(plain).toEqual({ status: 4, stdout: 'length 5\n', stderr: 'oops\n' });
+    const terminal = await gantry([...run('-it', '--init'), ...script], never, ['hello\n']);
+    expect(terminal.status).toBe(4);
+    // The terminal's echo comes before or after what the program writes.
+    expect(terminal.stdout.replace('hello\r\n', '')).toBe('length 5\r\noops\r\n');
+    expect(terminal.stderr).toBe('');
+  });
+
+  it('leaves a terminal by ^P ^Q, attaches to it again, and pauses', async () => {
+    const never = new AbortController().signal;
+    const left = await gantry([...places, 'run', '-it', '--id', 'left', host.image, 'sh'], never, [
+      'x=kept\n',
+      '\x10\x11',
+    ]);
+    expect(left.status).toBe(0);
+    expect(await gantry([...places, 'pause', 'left'])).toEqual({ status: 0, stdout: 'left\n', stderr: '' });
+    expect((await gantry([...places, 'ps'])).stdout).toMatch(/left.*PAUSED/i);
+    expect((await gantry([...places, 'resume', 'left'])).stdout).toBe('left\n');
+    const again = await gantry([...places, 'attach', '-it', 'left'], never, ['echo "is $x"; exit 6\n']);
+    expect(again.status).toBe(6);
+    expect(again.stdout).toContain('is kept\r\n');
   });
 });

@@ -8,6 +8,10 @@ export class DetachKeys extends Transform {
   #isHeld = false;
   #isDetached = false;
 
+  get isDetached(): boolean {
+    return this.#isDetached;
+  }
+
   override _transform(chunk: Buffer, _: BufferEncoding, done: TransformCallback): void {
     const out: number[] = [];
     for (const byte of Buffer.from(chunk)) {

@@ -31,7 +31,11 @@ export async function joinStreams(
   const keys = new DetachKeys();
   const copies = Promise.all([copy(streams.stdout, console.stdout), copy(streams.stderr, console.stderr)]);
   const input = terminal ? console.stdin.pipe(keys) : console.stdin;
-  if (streams.stdin) input.pipe(streams.stdin);
+  if (streams.stdin) input.pipe(streams.stdin, { end: false });
+  // Who has detached ends nothing.
+  input.once('end', () => {
+    if (!keys.isDetached) streams.stdin?.end();
+  });
   const restore = terminal ? enterRawMode(streams, console) : () => undefined;
   try {
     const detached = terminal ? once(keys, 'detach') : new Promise<never>(() => undefined);
