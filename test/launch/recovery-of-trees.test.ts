@@ -115,4 +115,19 @@ requires({ root: true })('a host program that dies and leaves more than single c
     await next.resume('still');
     expect((await next.stop('still')).exit).toMatchObject({ type: 'exited', code: 7 });
   });
+
+  it('may also close while it launches a pod, or ends a container: both are seen through', async () => {
+    const first = await createContainerizer({ root: host.root, stateRoot });
+    await first.launch({ id: 'ending', image: host.image, ...waits });
+    await outputMatching(first, 'ending', /ready/);
+    const stopped = first.stop('ending');
+    const launched = first.launchPod(pod());
+    const refused = expect(launched).rejects.toMatchObject({ code: 'ABORTED' });
+    await first[Symbol.asyncDispose]();
+    await refused;
+    expect((await stopped).exit).toMatchObject({ type: 'exited', code: 7 });
+    const { next, report } = await recover();
+    expect(report).toEqual({ running: [], cleaned: [], foreign: [], failed: [] });
+    expect((await next.wait('ending')).exit).toMatchObject({ type: 'exited', code: 7 });
+  });
 });

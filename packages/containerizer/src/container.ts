@@ -41,6 +41,8 @@ export class Container {
   /** Why it is ended, if that is not for the caller or the program to say. */
   failure?: GantryError;
   termination?: ContainerTermination;
+  /** Whether it is being ended here, which is seen through even if the containerizer is closed. */
+  isEnding = false;
   /** Whether the caller, not the program itself, asked for the end. */
   destroyRequested = false;
   readonly #timings: Record<string, number>;

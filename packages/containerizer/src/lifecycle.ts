@@ -112,6 +112,7 @@ export class Lifecycle {
    */
   async end(container: Container): Promise<ContainerTermination> {
     if (container.state === 'DESTROYED') return container.terminated;
+    container.isEnding = true;
     container.abort.abort(
       new GantryError('ABORTED', `container ${container.id}: destroyed while it was being launched`),
     );
@@ -126,6 +127,7 @@ export class Lifecycle {
   /** Has a running container, after those nested in it, end by its stop signal, or by SIGKILL when the grace is over. */
   async stop(container: Container, graceMs: number = defaultGraceMs): Promise<ContainerTermination> {
     if (!container.isAlive || !container.handle) return this.end(container);
+    container.isEnding = true;
     await Promise.all(this.childrenOf(container).map((child) => this.stop(child, graceMs)));
     const { handle, record } = container;
     let timer: NodeJS.Timeout | undefined;
@@ -160,7 +162,7 @@ export class Lifecycle {
       if (container.launching) await container.launching.catch(() => undefined);
     }
     for (const container of this.containers.values()) {
-      if (container.isAlive) await container.handle?.[Symbol.asyncDispose]();
+      if (container.isAlive && !container.isEnding) await container.handle?.[Symbol.asyncDispose]();
       else if (!container.foreign) await container.terminated;
     }
     this.containers.clear();
@@ -207,7 +209,7 @@ export class Lifecycle {
   async #follow(container: Container, handle: LaunchedContainer, folder: StateFolder): Promise<void> {
     const exit = await handle.exit;
     // Closing lets go of running containers: their next host program finishes them.
-    if (this.closing.signal.aborted) return;
+    if (this.closing.signal.aborted && !container.isEnding) return;
     container.enter('DESTROYING');
     if (container.foreign) {
       const end = await awaitForeignEnd(folder, this.root.owner, exit, this.closing.signal);

@@ -73,9 +73,9 @@ export interface Containerizer extends AsyncDisposable {
   launchPod(spec: PodSpec, options?: CallOptions): Promise<PodStatus>;
   /** Sends a signal (name or number; default the container's stop signal) to the first process, or with `all` to every one. */
   kill(id: ContainerId, signal?: string | number, options?: CallOptions & { readonly all?: boolean }): Promise<void>;
-  /** Stops every process of a RUNNING container where it is: PAUSED. Idempotent; `UNSUPPORTED` without a freezer. */
+  /** Stops every process of a RUNNING container, and of those nested in it, where it is: PAUSED. Idempotent; `UNSUPPORTED` without a freezer. */
   pause(id: ContainerId, options?: CallOptions): Promise<void>;
-  /** Lets a PAUSED container go on. Idempotent. */
+  /** Lets a PAUSED container and those nested in it go on. Idempotent. */
   resume(id: ContainerId, options?: CallOptions): Promise<void>;
   /** Puts other limits in place of a running container's, all or none; `resources` is whole. */
   update(id: ContainerId, resources: Resources, options?: CallOptions): Promise<void>;
