@@ -53,6 +53,7 @@ export function mergeEdits(
   const rlimits = new Claims<RlimitEdit>();
   const sysctl = new Claims<readonly [string, string]>();
   const resources = new Claims<unknown>();
+  const annotations = new Claims<readonly [string, string]>();
   const masked = new Set<string>();
   const readonlyPaths = new Set<string>();
   const cgroups = new Set<string>();
@@ -69,6 +70,8 @@ export function mergeEdits(
     for (const [name, value] of Object.entries(edits.sysctl ?? {}))
       sysctl.set(`sysctl ${name}`, [name, value], isolator);
     for (const [field, value] of leaves(edits.resources)) resources.set(`resources.${field}`, value, isolator);
+    for (const [name, value] of Object.entries(edits.annotations ?? {}))
+      annotations.set(`annotation ${name}`, [name, value], isolator);
     for (const path of edits.maskedPaths ?? []) masked.add(path);
     for (const path of edits.readonlyPaths ?? []) readonlyPaths.add(path);
     for (const path of edits.cgroups ?? []) cgroups.add(path);
@@ -98,14 +101,26 @@ export function mergeEdits(
     root: { path: target.rootfs, readonly: scalar('rootReadonly') ?? false },
     ...optional('hostname', scalar('hostname')),
     mounts: mounts.values(),
+    ...optional('annotations', fromEntries(annotations.values())),
     linux: {
       namespaces: namespaces.values(),
+      ...optional(
+        'uidMappings',
+        scalar('uidMappings')?.map((mapping) => ({ ...mapping })),
+      ),
+      ...optional(
+        'gidMappings',
+        scalar('gidMappings')?.map((mapping) => ({ ...mapping })),
+      ),
+      ...optional('timeOffsets', scalar('timeOffsets')),
       devices: devices.values(),
       cgroupsPath: target.cgroupPath,
       resources: mergedResources(all),
       sysctl: Object.fromEntries(sysctl.values()),
       maskedPaths: [...masked],
       readonlyPaths: [...readonlyPaths],
+      ...optional('rootfsPropagation', scalar('rootfsPropagation')),
+      ...optional('seccomp', scalar('seccomp')),
     },
   };
   const clampedRlimits = rlimits
@@ -124,6 +139,11 @@ const scalarFields = [
   'oomScoreAdj',
   'hostname',
   'rootReadonly',
+  'seccomp',
+  'uidMappings',
+  'gidMappings',
+  'timeOffsets',
+  'rootfsPropagation',
 ] as const;
 type ScalarField = (typeof scalarFields)[number];
 
@@ -131,23 +151,36 @@ function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]
   return value === undefined ? {} : ({ [key]: value } as { [P in K]?: V });
 }
 
-/** Every leaf of the resources document with its dotted path. */
+/** Every leaf of the resources document with its dotted path. Lists are nobody's own: all may add to them. */
 function* leaves(value: object | undefined, prefix = ''): Generator<[string, unknown]> {
   for (const [name, item] of Object.entries(value ?? {})) {
-    if (typeof item === 'object' && item !== null && !Array.isArray(item)) yield* leaves(item, `${prefix}${name}.`);
-    else if (item !== undefined) yield [`${prefix}${name}`, item];
+    if (isObject(item) && !Array.isArray(item)) yield* leaves(item, `${prefix}${name}.`);
+    else if (item !== undefined && !Array.isArray(item)) yield [`${prefix}${name}`, item];
   }
 }
 
 /** The resources of all isolators in one document; that they do not contradict each other has been checked. */
 function mergedResources(all: readonly NamedEdits[]): OciResources {
-  const merged: OciResources = {};
-  for (const { edits } of all) {
-    const { cpu, memory, pids, unified } = edits.resources ?? {};
-    if (cpu) merged.cpu = { ...merged.cpu, ...cpu };
-    if (memory) merged.memory = { ...merged.memory, ...memory };
-    if (pids) merged.pids = { ...merged.pids, ...pids };
-    if (unified) merged.unified = { ...merged.unified, ...unified };
+  return all.reduce((merged, { edits }) => combined(merged, edits.resources ?? {}), {} as OciResources);
+}
+
+/** Two documents in one: objects field by field, lists one after the other. */
+function combined<T extends object>(a: T, b: T): T {
+  const result = { ...a } as Record<string, unknown>;
+  for (const [name, value] of Object.entries(b)) {
+    const held = result[name];
+    if (value === undefined) continue;
+    if (Array.isArray(held) && Array.isArray(value)) result[name] = [...held, ...value];
+    else if (isObject(held) && isObject(value)) result[name] = combined(held, value);
+    else result[name] = value;
   }
-  return merged;
+  return result as T;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+function fromEntries(entries: readonly (readonly [string, string])[]): Record<string, string> | undefined {
+  return entries.length === 0 ? undefined : Object.fromEntries(entries);
 }

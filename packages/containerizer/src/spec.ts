@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type { ContainerId, ContainerSpec, ExecSpec, Resources } from '@gantry/interface';
 import * as is from './fields.js';
 import { parseSignal } from './signals.js';
+import { mount } from './spec-mounts.js';
+import { resources } from './spec-resources.js';
 
 const idPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
 
@@ -20,26 +22,6 @@ const environmentName: is.Check = (value, field) => {
     throw is.invalid(field, 'must not be empty or contain = or NUL');
 };
 
-const mount: is.Check = (value, field) => {
-  const type = (value as { type?: unknown } | null)?.type;
-  if (type === 'bind') {
-    const fields = { type: is.string, source: is.absolutePath, target: is.absolutePath, readonly: is.boolean };
-    is.object(fields, ['source', 'target'])(value, field);
-  } else if (type === 'tmpfs') {
-    const fields = {
-      type: is.string,
-      target: is.absolutePath,
-      size: is.integer(4096, Number.MAX_SAFE_INTEGER),
-      mode: is.integer(0, 0o7777),
-    };
-    is.object(fields, ['target'])(value, field);
-  } else {
-    throw is.invalid(`${field}.type`, 'must be one of bind, tmpfs');
-  }
-};
-
-const bytes = is.integer(1, Number.MAX_SAFE_INTEGER);
-const amounts = { cpus: is.positive, memory: bytes };
 const rlimitValue = is.integer(0, Number.MAX_SAFE_INTEGER);
 
 const cells = is.integer(1, 0xffff);
@@ -47,11 +29,6 @@ const terminalSize = is.object({ columns: cells, rows: cells }, ['columns', 'row
 const tty: is.Check = (value, field) => {
   if (typeof value !== 'boolean') terminalSize(value, field);
 };
-
-const resources = is.object({
-  requests: is.object(amounts),
-  limits: is.object({ ...amounts, pids: is.count, swap: is.integer(0, Number.MAX_SAFE_INTEGER) }),
-});
 
 export const sharedNamespaces = is.list(is.oneOf('network', 'ipc', 'uts', 'pid'));
 

@@ -50,6 +50,19 @@ describe('mergeEdits', () => {
     expect(config.linux.resources).toEqual({ memory: { limit: 5, swap: 6 }, pids: { limit: 7 } });
   });
 
+  it('puts lists of resources one after the other, in isolator order', () => {
+    const none = { allow: false, access: 'rwm' };
+    const fuse = { allow: true, type: 'c' as const, major: 10, minor: 229, access: 'rwm' };
+    const { config } = merge(
+      { isolator: 'a', edits: { resources: { devices: [none], hugepageLimits: [{ pageSize: '2MB', limit: 0 }] } } },
+      { isolator: 'b', edits: { resources: { devices: [fuse] } } },
+    );
+    expect(config.linux.resources).toEqual({
+      devices: [none, fuse],
+      hugepageLimits: [{ pageSize: '2MB', limit: 0 }],
+    });
+  });
+
   it('tells the launcher which rlimits are only defaults, and joins a control group once', () => {
     const merged = merge(
       {

@@ -1,5 +1,7 @@
 import type { Digest, Platform } from './image.js';
+import type { ContainerMount } from './mounts.js';
 import type { Credentials } from './registry.js';
+import type { Resources } from './resources.js';
 import type { LogSettings, TerminalSize } from './streams.js';
 
 /** Ids are 1 to 64 of `[A-Za-z0-9][A-Za-z0-9_.-]*`: they become file and control-group names. */
@@ -83,44 +85,6 @@ export interface PullPolicy {
   /** Used for the pull and never written to disk. */
   readonly credentials?: Credentials;
   readonly force?: boolean;
-}
-
-export type ContainerMount =
-  | {
-      readonly type: 'bind';
-      /** Absolute path on the host; must exist. */
-      readonly source: string;
-      /** Absolute path in the container; created if absent, resolved inside the root. */
-      readonly target: string;
-      readonly readonly?: boolean;
-    }
-  | {
-      readonly type: 'tmpfs';
-      readonly target: string;
-      /** Bytes. Default 64 MiB. */
-      readonly size?: number;
-      /** Octal permission bits. Default 0o1777. */
-      readonly mode?: number;
-    };
-
-/** Requests are what a scheduler set aside; limits are what the kernel enforces. */
-export interface Resources {
-  readonly requests?: ResourceAmounts;
-  readonly limits?: ResourceLimits;
-}
-
-export interface ResourceAmounts {
-  /** CPUs, e.g. 0.5. */
-  readonly cpus?: number;
-  /** Bytes. */
-  readonly memory?: number;
-}
-
-export interface ResourceLimits extends ResourceAmounts {
-  /** Processes and threads. Default 4096; `Infinity` for no limit. */
-  readonly pids?: number;
-  /** Bytes of swap on top of memory. Default 0 where the kernel accounts swap. */
-  readonly swap?: number;
 }
 
 export interface CapabilityChange {
@@ -208,27 +172,4 @@ export interface ContainerTermination {
   readonly destroyed: boolean;
   /** Milliseconds since the epoch. */
   readonly at: number;
-}
-
-/** One reading of what a container uses. Absent means no isolator measures it. */
-export interface ContainerUsage {
-  readonly at: number;
-  readonly cpu?: {
-    /** Nanoseconds. */
-    readonly total: number;
-    readonly user?: number;
-    readonly system?: number;
-    readonly throttledPeriods?: number;
-    readonly throttledTime?: number;
-  };
-  readonly memory?: {
-    /** Bytes charged, caches included. */
-    readonly current: number;
-    readonly limit?: number;
-    readonly peak?: number;
-    readonly anon?: number;
-    readonly file?: number;
-    readonly oomKills?: number;
-  };
-  readonly pids?: { readonly current: number; readonly limit?: number };
 }

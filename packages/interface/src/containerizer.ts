@@ -5,17 +5,17 @@ import type {
   ContainerState,
   ContainerStatus,
   ContainerTermination,
-  ContainerUsage,
   ExecSpec,
-  Resources,
 } from './container.js';
 import type { ImageConfig } from './image.js';
 import type { EnteredProcess, LaunchPlan } from './launcher.js';
 import type { OciSpec } from './oci-runtime.js';
 import type { CallOptions } from './options.js';
 import type { PodSpec, PodStatus } from './pod.js';
+import type { Resources } from './resources.js';
 import type { PulledImage } from './store.js';
 import type { Attachment, AttachOptions, LogEntry, LogOptions } from './streams.js';
+import type { ContainerUsage } from './usage.js';
 
 /** What the containerizer tells about all its containers. */
 export interface ContainerizerEvents {

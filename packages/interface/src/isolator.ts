@@ -1,24 +1,22 @@
-import type {
-  ContainerId,
-  ContainerSpec,
-  ContainerUsage,
-  Limitation,
-  Resources,
-  SharedNamespace,
-} from './container.js';
+import type { ContainerId, ContainerSpec, Limitation, SharedNamespace } from './container.js';
 import type { ImageConfig } from './image.js';
 import type { ProcessIdentity } from './launcher.js';
 import type {
   OciCapabilities,
   OciDevice,
+  OciIdMapping,
+  OciLinux,
   OciMount,
   OciNamespace,
   OciResources,
   OciRlimit,
+  OciSeccomp,
   OciUser,
 } from './oci-runtime.js';
 import type { CallOptions } from './options.js';
 import type { Rootfs } from './provisioner.js';
+import type { Resources } from './resources.js';
+import type { ContainerUsage } from './usage.js';
 
 /** Which control-group tree this host has and where. Found once by the isolators, handed to the launcher as data. */
 export interface CgroupLayout {
@@ -69,7 +67,16 @@ export interface IsolatorEdits {
   readonly maskedPaths?: readonly string[];
   readonly readonlyPaths?: readonly string[];
   readonly sysctl?: Readonly<Record<string, string>>;
+  /** Those of several isolators are put together; a list (devices, throttles, huge pages) is one after the other. */
   readonly resources?: OciResources;
+  readonly seccomp?: OciSeccomp;
+  readonly uidMappings?: readonly OciIdMapping[];
+  readonly gidMappings?: readonly OciIdMapping[];
+  readonly timeOffsets?: OciLinux['timeOffsets'];
+  /** Of the mount tree: `private` (default) or `slave`. */
+  readonly rootfsPropagation?: string;
+  /** For those who read the document; by key. */
+  readonly annotations?: Readonly<Record<string, string>>;
   /** Folders of control groups, made and limited by `prepare`, that the first process joins before anything else. */
   readonly cgroups?: readonly string[];
 }

@@ -52,6 +52,16 @@ export interface OciMount {
   type?: string;
   source?: string;
   options?: string[];
+  /** Ids as they are in the source's file system, mapped to those that the container sees. With the option `idmap` or `ridmap`. */
+  uidMappings?: OciIdMapping[];
+  gidMappings?: OciIdMapping[];
+}
+
+/** A range of ids of a user namespace and where it begins outside. */
+export interface OciIdMapping {
+  containerID: number;
+  hostID: number;
+  size: number;
 }
 
 export type OciNamespaceType = 'mount' | 'pid' | 'ipc' | 'uts' | 'network' | 'user' | 'cgroup' | 'time';
@@ -74,6 +84,11 @@ export interface OciDevice {
 
 export interface OciLinux {
   namespaces: OciNamespace[];
+  /** Of the user namespace. */
+  uidMappings?: OciIdMapping[];
+  gidMappings?: OciIdMapping[];
+  /** Of the time namespace. */
+  timeOffsets?: { monotonic?: OciTimeOffset; boottime?: OciTimeOffset };
   devices?: OciDevice[];
   cgroupsPath?: string;
   resources?: OciResources;
@@ -81,12 +96,50 @@ export interface OciLinux {
   maskedPaths?: string[];
   readonlyPaths?: string[];
   rootfsPropagation?: string;
+  seccomp?: OciSeccomp;
+}
+
+export interface OciTimeOffset {
+  secs: number;
+  nanosecs: number;
+}
+
+/** Actions are `SCMP_ACT_*`, architectures `SCMP_ARCH_*`, operators `SCMP_CMP_*`. */
+export interface OciSeccomp {
+  defaultAction: string;
+  /** An errno; only with `SCMP_ACT_ERRNO` and `SCMP_ACT_TRACE`. */
+  defaultErrnoRet?: number;
+  architectures?: string[];
+  /** `SECCOMP_FILTER_FLAG_*`. */
+  flags?: string[];
+  syscalls?: OciSeccompRule[];
+}
+
+export interface OciSeccompRule {
+  names: string[];
+  action: string;
+  errnoRet?: number;
+  /** All must hold. */
+  args?: OciSeccompArgument[];
+}
+
+export interface OciSeccompArgument {
+  index: number;
+  value: number;
+  /** Of `SCMP_CMP_MASKED_EQ`: what the masked argument, whose mask is `value`, is to be. */
+  valueTwo?: number;
+  op: string;
 }
 
 export interface OciResources {
   cpu?: OciCpu;
   memory?: OciMemory;
   pids?: { limit: number };
+  /** Applied in order: the last one that matches decides. */
+  devices?: OciDeviceRule[];
+  blockIO?: OciBlockIo;
+  hugepageLimits?: OciHugepageLimit[];
+  network?: OciNetworkClass;
   /** cgroup v2 files, verbatim. */
   unified?: Record<string, string>;
 }
@@ -95,8 +148,16 @@ export interface OciCpu {
   shares?: number;
   /** Microseconds of CPU time a period. */
   quota?: number;
+  /** Microseconds of unused time that a later period may use beyond its quota. */
+  burst?: number;
   /** Microseconds. */
   period?: number;
+  /** CPUs it may run on: `0-3,7`. */
+  cpus?: string;
+  /** Memory nodes it may use. */
+  mems?: string;
+  /** 1: it runs only when nobody else wants to. */
+  idle?: number;
 }
 
 export interface OciMemory {
@@ -106,4 +167,43 @@ export interface OciMemory {
   reservation?: number;
   /** Bytes of memory and swap together. */
   swap?: number;
+}
+
+/** A device, or with fields left out all of them, that may or may not be made (`m`), read (`r`) and written (`w`). */
+export interface OciDeviceRule {
+  allow: boolean;
+  type?: 'a' | 'c' | 'b';
+  major?: number;
+  minor?: number;
+  access?: string;
+}
+
+export interface OciBlockIo {
+  /** 10 to 1000. */
+  weight?: number;
+  /** Bytes a second. */
+  throttleReadBpsDevice?: OciThrottledDevice[];
+  throttleWriteBpsDevice?: OciThrottledDevice[];
+  /** Operations a second. */
+  throttleReadIOPSDevice?: OciThrottledDevice[];
+  throttleWriteIOPSDevice?: OciThrottledDevice[];
+}
+
+export interface OciThrottledDevice {
+  major: number;
+  minor: number;
+  rate: number;
+}
+
+export interface OciHugepageLimit {
+  /** `2MB`, `1GB`. */
+  pageSize: string;
+  /** Bytes. */
+  limit: number;
+}
+
+/** cgroup v1's net_cls and net_prio. */
+export interface OciNetworkClass {
+  classID?: number;
+  priorities?: { name: string; priority: number }[];
 }

@@ -1,4 +1,5 @@
-import type { ContainerId, ContainerMount, ContainerSpec, SharedNamespace } from './container.js';
+import type { ContainerId, ContainerSpec, SharedNamespace } from './container.js';
+import type { ContainerMount } from './mounts.js';
 
 /** Containers that share what `share` names and are launched and ended as one. */
 export interface PodSpec {
