@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { createContainerizer } from '@gantry/containerizer';
+import { type ContainerizerOptions, createContainerizer } from '@gantry/containerizer';
 import { parseReference } from '@gantry/image-spec';
 import type { Containerizer, ContainerSpec, ContainerTermination } from '@gantry/interface';
 import { createRegistryClient } from '@gantry/registry-client';
@@ -25,14 +25,14 @@ export interface RunResult {
   readonly stderr: string;
 }
 
-export async function startHost(): Promise<TestHost> {
+export async function startHost(options: Pick<ContainerizerOptions, 'isolators'> = {}): Promise<TestHost> {
   const folder: TemporaryFolder = await temporaryFolder();
   const registry = await startRegistry();
   const root = join(folder.path, 'root');
   const stateRoot = join(folder.path, 'state');
   const image = `${registry.address}/busybox:latest`;
   await pushImage(await busyboxImage(), createRegistryClient(), parseReference(image));
-  const containerizer = await createContainerizer({ root, stateRoot });
+  const containerizer = await createContainerizer({ ...options, root, stateRoot });
   return {
     containerizer,
     registry,

@@ -55,7 +55,7 @@ export async function finish(container: Container, parts: ContainerizerParts, en
   const { orphan, failure = container.failure } = ending;
   const steps = new Steps();
   if (orphan) await steps.run('process', () => parts.launcher.killOrphan(orphan));
-  const limitation = ending.exit ? await findLimitation(id, parts, steps) : undefined;
+  const limitation = container.limitation ?? (ending.exit ? await findLimitation(id, parts, steps) : undefined);
   // One that is still being taken would come after its release.
   await container.leasing?.catch(() => undefined);
   if (folder) await removeAll(id, parts, steps);

@@ -6,6 +6,7 @@ import {
   GantryError,
   type LaunchedContainer,
   type LaunchRequest,
+  type Limitation,
 } from '@gantry/interface';
 import { tellStep } from './diagnostics.js';
 import type { ContainerRecord, PodRecord } from './record.js';
@@ -40,6 +41,8 @@ export class Container {
   complete = true;
   /** Why it is ended, if that is not for the caller or the program to say. */
   failure?: GantryError;
+  /** For which limit it is ended, if an isolator asked for that. */
+  limitation?: Limitation;
   termination?: ContainerTermination;
   /** Whether it is being ended here, which is seen through even if the containerizer is closed. */
   isEnding = false;
@@ -59,6 +62,7 @@ export class Container {
     this.state = state;
     this.createdAt = record?.createdAt ?? Date.now();
     this.record = record;
+    this.limitation = record?.limitation;
     this.pod = record?.pod;
     this.#timings = { ...record?.timings };
     this.#onState = onState;

@@ -42,8 +42,8 @@ export interface ContainerizerOptions {
   readonly launcher?: Launcher;
   /** Default: found on this host. */
   readonly cgroups?: CgroupLayout;
-  /** Instead of Gantry's own, which `createIsolators` gives; ordered by what each declares. */
-  readonly isolators?: readonly Isolator[];
+  /** Instead of Gantry's own, or made of those: `(own) => [...own, mine]`. Ordered by what each declares. */
+  readonly isolators?: readonly Isolator[] | ((own: readonly Isolator[]) => readonly Isolator[]);
 }
 
 /**
@@ -86,7 +86,7 @@ async function wire(options: ContainerizerOptions): Promise<Containerizer> {
       provisioner:
         options.provisioner ?? createProvisioner({ root: join(root, `provisioner${place === '' ? '' : `-${place}`}`) }),
       launcher: options.launcher ?? createLauncher(),
-      isolators: orderIsolators(options.isolators ?? createIsolators({ cgroups, cgroupParent })),
+      isolators: orderIsolators(chosen(options.isolators, () => createIsolators({ cgroups, cgroupParent }))),
       cgroups,
       cgroupParent,
       sandboxRoot,
@@ -103,4 +103,9 @@ async function wire(options: ContainerizerOptions): Promise<Containerizer> {
 async function placeOf(stateRoot: string): Promise<string> {
   const path = await realpath(stateRoot);
   return path === defaultStateRoot ? '' : createHash('sha256').update(path).digest('hex').slice(0, 8);
+}
+
+function chosen(given: ContainerizerOptions['isolators'], own: () => readonly Isolator[]): readonly Isolator[] {
+  if (given === undefined) return own();
+  return typeof given === 'function' ? given(own()) : given;
 }

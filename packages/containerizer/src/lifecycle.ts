@@ -14,6 +14,7 @@ import { killAndWait } from './ending.js';
 import type { EventHub } from './event-hub.js';
 import { awaitForeignEnd } from './foreign.js';
 import { runLaunch } from './launch.js';
+import { watchLimits } from './limits.js';
 import type { ContainerizerParts } from './parts.js';
 import { isOver } from './pod.js';
 import type { ContainerRecord } from './record.js';
@@ -95,7 +96,9 @@ export class Lifecycle {
   /** Follows a running container to its end. Never rejects: what fails is kept in the container's record. */
   watch(container: Container): void {
     const { handle, folder } = container;
-    if (handle && folder) void this.#follow(container, handle, folder);
+    if (!handle || !folder) return;
+    void this.#follow(container, handle, folder);
+    if (!container.foreign) void watchLimits(this, container);
   }
 
   /** Ends what is nested in a container that has no processes any more, then it. Never rejects. */

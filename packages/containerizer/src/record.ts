@@ -5,6 +5,7 @@ import {
   type Digest,
   GantryError,
   type LaunchRequest,
+  type Limitation,
   type PodSpec,
   type ProcessIdentity,
   type Resources,
@@ -31,6 +32,8 @@ export interface ContainerRecord {
   readonly paused?: boolean;
   /** In place of the spec's. */
   readonly resources?: Resources;
+  /** For which it is being ended. */
+  readonly limitation?: Limitation;
   /** Of a pod's sandbox. */
   readonly pod?: PodRecord;
 }

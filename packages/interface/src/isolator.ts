@@ -112,6 +112,13 @@ export interface Isolator {
   freeze?(id: ContainerId, frozen: boolean, options?: CallOptions): Promise<void>;
   /** Sends a signal to every process of a running container; true if this isolator can. */
   signalAll?(id: ContainerId, signal: number): Promise<boolean>;
+  /**
+   * Follows a running container, and resolves with the limit of this isolator for which it has to be ended, or undefined if it
+   * has none to watch. Asked once the container runs, and again by the next host program. When `signal` fires the container has
+   * ended, or is let go: let no timer be left; whatever this comes to then is ignored. One that rejects before ends
+   * the container too: its limit is kept by nobody.
+   */
+  watch?(id: ContainerId, options: { readonly signal: AbortSignal }): Promise<Limitation | undefined>;
   /** Asked once, after the exit and before `cleanup`: did this isolator's limit cause it? */
   limitation?(id: ContainerId): Promise<Limitation | undefined>;
   cleanup?(id: ContainerId): Promise<void>;
