@@ -15,11 +15,11 @@ import { World } from './world.mjs';
  * Kills host programs, shims and containers, and has system calls fail, at so many points; what a next host program
  * finds and leaves is then judged.
  *
- * @param {{ folder: string, seed: number, count?: number, first?: number, seconds?: number, onFailure?: (number: number, point: string, faults: readonly string[]) => void }} options
- *   `folder`: an empty one.
+ * @param {{ folder: string, seed: number, count?: number, first?: number, seconds?: number, onTrial?: (number: number, point: string, faults: readonly string[]) => void }} options
+ *   `folder`: an empty one; `onTrial` is told of each when it is over.
  * @returns {Promise<CrashResult>}
  */
-export async function crash({ folder, seed, count = 2 ** 31, first = 0, seconds = 2 ** 31, onFailure }) {
+export async function crash({ folder, seed, count = 2 ** 31, first = 0, seconds = 2 ** 31, onTrial }) {
   /** @type {Map<string, { trials: number, reached: number, failed: number }>} */
   const points = new Map();
   const failures = [];
@@ -39,9 +39,8 @@ export async function crash({ folder, seed, count = 2 ** 31, first = 0, seconds 
       counts.reached += Number(reached);
       counts.failed += Number(faults.length > 0);
       points.set(point, counts);
-      if (faults.length === 0) continue;
-      failures.push({ number, point, faults });
-      onFailure?.(number, point, faults);
+      if (faults.length > 0) failures.push({ number, point, faults });
+      onTrial?.(number, point, faults);
     }
   } finally {
     await next.kill();
