@@ -4,6 +4,7 @@ import {
   type ContainerStatus,
   type ContainerTermination,
   GantryError,
+  type IsolatorStatus,
   type LaunchedContainer,
   type LaunchRequest,
   type Limitation,
@@ -31,6 +32,8 @@ export class Container {
   handle?: LaunchedContainer;
   /** What it was launched from, if that was here. */
   request?: LaunchRequest;
+  /** What isolators tell of it, for its status. */
+  told: IsolatorStatus = {};
   /** Settles when its image is leased, or could not be. */
   leasing?: Promise<void>;
   /** Settles when the launch, of a pod's sandbox that of the pod, has come to RUNNING or has been undone. */
@@ -130,6 +133,7 @@ export class Container {
       ...(record?.image ? { image: record.image } : {}),
       ...(this.spec.parent === undefined ? {} : { parent: this.spec.parent }),
       ...(handle && this.state !== 'DESTROYED' ? { pid: handle.process.pid, shimPid: handle.shimPid } : {}),
+      ...this.told,
       createdAt: this.createdAt,
       ...(record?.startedAt === undefined ? {} : { startedAt: record.startedAt }),
       stopSignal: signalName(record?.stopSignal ?? 15),

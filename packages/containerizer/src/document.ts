@@ -14,6 +14,7 @@ import type { Container } from './container.js';
 import { mergeEdits, type NamedEdits } from './merge.js';
 import type { ContainerizerParts } from './parts.js';
 import { type CheckedSpec, withoutCredentials } from './spec.js';
+import { refuseUnserved } from './unserved.js';
 
 /** The image, if there is one, and what the root is made of. */
 export interface ResolvedSource {
@@ -68,6 +69,7 @@ export async function composeRequest(
   stateDir: string,
   options: CallOptions,
 ): Promise<LaunchRequest> {
+  refuseUnserved(context.spec, parts.isolators);
   const all: NamedEdits[] = [];
   for (const isolator of parts.isolators) {
     throwIfAborted(options.signal, `preparing container ${context.id}`);

@@ -237,8 +237,8 @@ export class GantryContainerizer implements Containerizer {
 
   async usage(id: ContainerId, options: CallOptions = {}): Promise<ContainerUsage> {
     const container = this.#get(id);
-    container.alive('measuring');
-    const readings = this.#parts.isolators.map((isolator) => isolator.usage?.(id));
+    const { pid } = container.alive('measuring').process;
+    const readings = this.#parts.isolators.map((isolator) => isolator.usage?.(id, pid));
     const parts = await raceAbort(Promise.all(readings), options.signal, `measuring container ${id}`);
     return Object.assign({ at: Date.now() }, ...parts) as ContainerUsage;
   }

@@ -2,6 +2,7 @@ import {
   type CallOptions,
   GantryError,
   type Image,
+  type Isolator,
   type LaunchRequest,
   type PrepareContext,
   throwIfAborted,
@@ -14,6 +15,7 @@ import { newRecord } from './record.js';
 import { parseSignal } from './signals.js';
 import { withoutCredentials } from './spec.js';
 import type { StateRoot } from './state-folder.js';
+import { tellStatus } from './told.js';
 
 /**
  * Takes a STARTING container, nested in the nearest of `ancestors` if it has any, to RUNNING. Every durable thing is announced in the container's record before it is
@@ -46,8 +48,9 @@ export async function runLaunch(
   await container.timed('prepare', () => prepare(parts, context, options));
 
   container.enter('ISOLATING');
+  const isolating = parts.isolators.filter(({ isolate, isolates }) => isolate && (isolates?.(context) ?? true));
   // If no isolator has anything to do with the blocked process, it need not wait for us.
-  const release = !parts.isolators.some((isolator) => isolator.isolate);
+  const release = isolating.length === 0;
   const launching = container.timed('launch', () => pending.launch(request, { ...options, release }));
   // Until it is there, what has been unpacked just now is held by the store itself.
   container.leasing = image ? parts.leases.take(id, image) : Promise.resolve();
@@ -59,9 +62,7 @@ export async function runLaunch(
     folder.writeProcess(handle.process);
     await Promise.all([durable, container.leasing]);
   });
-  await container.timed('isolate', async () => {
-    await Promise.all(parts.isolators.map((isolator) => isolator.isolate?.(id, handle.process.pid)));
-  });
+  await container.timed('isolate', () => isolate(isolating, container, handle.process.pid, options));
   throwIfAborted(options.signal, `launching container ${id}`);
   await container.timed('release', () => handle.release(options));
   container.record = { ...recordOf(container), startedAt: Date.now(), timings: container.timings };
@@ -98,6 +99,20 @@ async function prepare(parts: ContainerizerParts, context: PrepareContext, optio
     throwIfAborted(options.signal, `preparing container ${context.id}`);
     await isolator.prepare?.(context, options);
   }
+}
+
+/** What isolators do with the blocked process, at once. All have come to an end when it fails, so that clean-up finds nothing under way. */
+async function isolate(
+  isolators: readonly Isolator[],
+  container: Container,
+  pid: number,
+  options: CallOptions,
+): Promise<void> {
+  const { id } = container;
+  const done = await Promise.allSettled(isolators.map((isolator) => isolator.isolate?.(id, pid, options)));
+  const failed = done.find(({ status }) => status === 'rejected');
+  if (failed?.status === 'rejected') throw failed.reason;
+  container.told = await tellStatus(isolators, id);
 }
 
 async function pullImage(

@@ -34,6 +34,10 @@ const check = is.object(
     share: sharedNamespaces,
     hostname: anything,
     network: anything,
+    networks: anything,
+    ports: anything,
+    dns: anything,
+    extraHosts: anything,
     sysctls: anything,
     labels: anything,
     volumes: is.list(volumeName),
@@ -43,7 +47,7 @@ const check = is.object(
 );
 
 /** Of the pod itself, so not for one of its containers to say. */
-const ofPod = ['parent', 'share', 'network', 'hostname', 'sandbox'] as const;
+const ofPod = ['parent', 'share', 'network', 'networks', 'ports', 'dns', 'extraHosts', 'hostname', 'sandbox'] as const;
 
 /** Checks a pod's spec as `checkSpec` does a container's, and gives everything in it an id. */
 export function checkPod(spec: PodSpec, volumes: PodVolumes): CheckedPod {
@@ -52,8 +56,9 @@ export function checkPod(spec: PodSpec, volumes: PodVolumes): CheckedPod {
   const names = spec.volumes ?? [];
   if (new Set(names).size !== names.length) throw is.invalid('spec.volumes', 'names a volume twice');
   const { share = ['network', 'ipc', 'uts'] } = spec;
-  const { hostname, network, sysctls, labels } = spec;
-  const given = Object.entries({ hostname, network, sysctls, labels }).filter(([, value]) => value !== undefined);
+  const { hostname, network, networks, ports, dns, extraHosts, sysctls, labels } = spec;
+  const ofSandbox = { hostname, network, networks, ports, dns, extraHosts, sysctls, labels };
+  const given = Object.entries(ofSandbox).filter(([, value]) => value !== undefined);
   const sandbox = checkSpec({
     ...(spec.id === undefined ? {} : { id: spec.id }),
     ...Object.fromEntries(given),

@@ -11,8 +11,9 @@ import { retryCleanUp } from './cleanup.js';
 import { Container } from './container.js';
 import { freeze } from './control.js';
 import type { Lifecycle } from './lifecycle.js';
-import { buryCorrupt, byDepth, cleanUpFailed, type Found, inspect, reapUnknown } from './recovery.js';
+import { buryCorrupt, byDepth, cleanUpFailed, type Found, inspect, reapUnknown, recoverIsolators } from './recovery.js';
 import type { StateFolder } from './state-folder.js';
+import { tellStatus } from './told.js';
 
 const atOnce = 16;
 
@@ -51,6 +52,7 @@ export class Recoverer {
     await this.#endStrays();
     for (const container of [...this.#life.containers.values()]) this.#life.review(container);
     await reapUnknown(root, parts, this.#report);
+    await recoverIsolators(parts, this.#report, { signal });
   }
 
   async #recover(id: ContainerId): Promise<void> {
@@ -82,6 +84,7 @@ export class Recoverer {
     container.folder = folder;
     if (found.type === 'running') {
       container.handle = found.handle;
+      container.told = await tellStatus(this.#life.parts.isolators, id);
       container.foreign = found.foreign;
       (found.foreign ? this.#report.foreign : this.#report.running).push(id);
       this.#life.watch(container);

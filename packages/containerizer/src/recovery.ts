@@ -1,4 +1,5 @@
 import {
+  type CallOptions,
   type ContainerId,
   type ContainerTermination,
   type ExitStatus,
@@ -6,6 +7,7 @@ import {
   isGantryError,
   type LaunchedContainer,
   type RecoveryReport,
+  throwIfAborted,
   toGantryError,
 } from '@gantry/interface';
 import { cleanUp } from './cleanup.js';
@@ -161,5 +163,21 @@ export async function reapUnknown(
     const failed = await cleanUp(id, parts);
     if (failed.length === 0) report.cleaned.push(id);
     else report.failed.push({ id, message: toGantryError(cleanUpFailed(id, failed), id).message });
+  }
+}
+
+/** Lets isolators see to what no id leads to. One that fails is no reason to leave the others. */
+export async function recoverIsolators(
+  { isolators }: ContainerizerParts,
+  report: { readonly failed: RecoveryReport['failed'][number][] },
+  options: CallOptions,
+): Promise<void> {
+  for (const isolator of isolators) {
+    throwIfAborted(options.signal, `recovering isolator ${isolator.name}`);
+    try {
+      await isolator.recover?.(options);
+    } catch (error) {
+      report.failed.push({ id: '', message: toGantryError(error, `isolator ${isolator.name}`).message });
+    }
   }
 }

@@ -3,6 +3,7 @@ import type { ContainerId, ContainerSpec, ExecSpec, Resources } from '@gantry/in
 import * as is from './fields.js';
 import { parseSignal } from './signals.js';
 import { mount } from './spec-mounts.js';
+import { checkNetworks, networkFields } from './spec-network.js';
 import { resources } from './spec-resources.js';
 
 const idPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
@@ -58,7 +59,7 @@ const check = is.object({
   mounts: is.list(mount),
   readonlyRootfs: is.boolean,
   resources,
-  network: is.oneOf('none', 'host'),
+  ...networkFields,
   pid: is.oneOf('private', 'host'),
   capabilities: is.object({ add: is.list(is.nonEmptyString), drop: is.list(is.nonEmptyString) }),
   rlimits: is.list(
@@ -99,6 +100,7 @@ export function checkSpec(spec: ContainerSpec, field = 'spec'): CheckedSpec {
     const name = ofPrograms.find((name) => spec[name] !== undefined);
     if (name) throw is.invalid(`${field}.${name}`, 'a sandbox runs no program');
   }
+  checkNetworks(spec, field);
   if (spec.share && spec.parent === undefined) throw is.invalid(`${field}.share`, 'there is no parent to share with');
   if (spec.command?.length === 0)
     throw is.invalid(`${field}.command`, 'must not be an empty array: leave it out instead');

@@ -1,5 +1,6 @@
 import type { Digest, Platform } from './image.js';
 import type { ContainerMount } from './mounts.js';
+import type { DnsSettings, HostEntry, MappedPort, NetworkRequest, NetworkStatus, PortMapping } from './network.js';
 import type { Credentials } from './registry.js';
 import type { Resources } from './resources.js';
 import type { LogSettings, TerminalSize } from './streams.js';
@@ -41,6 +42,14 @@ export interface ContainerSpec {
   readonly resources?: Resources;
   /** `none` (default): a network namespace with nothing but loopback. `host`: the host's. */
   readonly network?: 'none' | 'host';
+  /** Networks to join, in this order; not with `network`. */
+  readonly networks?: readonly NetworkRequest[];
+  /** Ports of the host that lead to the container, by the first of its networks that can map ports. */
+  readonly ports?: readonly PortMapping[];
+  /** Each part in place of what the networks say, or else the host. Not on the host's network. */
+  readonly dns?: DnsSettings;
+  /** Added to the container's /etc/hosts. Not on the host's network. */
+  readonly extraHosts?: readonly HostEntry[];
   /** `private` (default) or the host's process ids. */
   readonly pid?: 'private' | 'host';
   readonly capabilities?: CapabilityChange;
@@ -125,6 +134,9 @@ export interface ContainerStatus {
   /** Of the container's first process, in the host's pid namespace; while it runs. */
   readonly pid?: number;
   readonly shimPid?: number;
+  /** In the order of the spec, once they are joined. A nested container in its parent's network has none of its own. */
+  readonly networks?: readonly NetworkStatus[];
+  readonly ports?: readonly MappedPort[];
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
   readonly startedAt?: number;

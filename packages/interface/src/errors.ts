@@ -17,6 +17,7 @@
  * - `UNSUPPORTED`: a media type, feature or host ability that is not there.
  * - `NO_PLATFORM`: an index holds no manifest for the platform asked for.
  * - `PERMISSION_DENIED`: a privilege of the host program is missing.
+ * - `PLUGIN_ERROR`: a plugin, a program of others', failed or answered against its protocol; `details.plugin`, and what it told.
  * - `REFUSED`: an isolator cannot meet the request; nothing was started.
  * - `LAUNCH_FAILED`: a step of the launch plan failed in the shim; `details` has its `name`, `step` (index), `errno` and `path`.
  * - `SHIM_LOST`: the shim of a container ended or broke its protocol.
@@ -44,6 +45,7 @@ export type ErrorCode =
   | 'UNSUPPORTED'
   | 'NO_PLATFORM'
   | 'PERMISSION_DENIED'
+  | 'PLUGIN_ERROR'
   | 'REFUSED'
   | 'LAUNCH_FAILED'
   | 'SHIM_LOST'

@@ -6,6 +6,7 @@ export * from './image.js';
 export * from './isolator.js';
 export * from './launcher.js';
 export * from './mounts.js';
+export * from './network.js';
 export * from './oci-runtime.js';
 export * from './options.js';
 export * from './pod.js';

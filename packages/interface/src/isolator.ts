@@ -1,4 +1,4 @@
-import type { ContainerId, ContainerSpec, Limitation, SharedNamespace } from './container.js';
+import type { ContainerId, ContainerSpec, ContainerStatus, Limitation, SharedNamespace } from './container.js';
 import type { ImageConfig } from './image.js';
 import type { ProcessIdentity } from './launcher.js';
 import type {
@@ -86,6 +86,9 @@ export interface RlimitEdit extends OciRlimit {
   readonly origin: 'request' | 'default';
 }
 
+/** An isolator's part of a container's status. */
+export type IsolatorStatus = Pick<ContainerStatus, 'networks' | 'ports'>;
+
 /**
  * One aspect of isolation. `edits` says what the container needs and changes nothing on the host; when all edits are
  * merged without conflict, `prepare` makes on the host what they rely on (a control group, say), before the first
@@ -101,8 +104,13 @@ export interface Isolator {
   edits(context: PrepareContext, options?: CallOptions): Promise<IsolatorEdits>;
   /** Makes what the edits rely on. Refuses with `REFUSED`; what it has made by then is removed by `cleanup`. */
   prepare?(context: PrepareContext, options?: CallOptions): Promise<void>;
-  isolate?(id: ContainerId, pid: number): Promise<void>;
-  usage?(id: ContainerId): Promise<Omit<ContainerUsage, 'at'>>;
+  /** Whether `isolate` has anything to do for this container, whose first process else need not wait. Default: it has. */
+  isolates?(context: PrepareContext): boolean;
+  isolate?(id: ContainerId, pid: number, options?: CallOptions): Promise<void>;
+  /** What it has to tell of a container, once `isolate` is over or recovery has found it running. */
+  status?(id: ContainerId): Promise<IsolatorStatus | undefined>;
+  /** `pid` is the first process's, where it is known. */
+  usage?(id: ContainerId, pid?: number): Promise<Omit<ContainerUsage, 'at'>>;
   /**
    * Puts other limits in place of a running container's: `resources` is whole. Throws before it has changed anything if
    * they are invalid; `REFUSED` if the kernel does not take them.
@@ -124,6 +132,8 @@ export interface Isolator {
   cleanup?(id: ContainerId): Promise<void>;
   /** Ids for which this isolator holds something on the host, so that recovery can clean up what nobody knows. */
   list?(): AsyncIterable<ContainerId>;
+  /** Called at the end of every recovery, when what nobody knows has been cleaned up: for what `list` cannot name. */
+  recover?(options?: CallOptions): Promise<void>;
   /** Removes what it keeps for containers to come, unless some are left. Called once, when the containerizer closes. */
   close?(): Promise<void>;
 }

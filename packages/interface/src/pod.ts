@@ -11,6 +11,10 @@ export interface PodSpec {
   readonly share?: readonly SharedNamespace[];
   readonly hostname?: string;
   readonly network?: ContainerSpec['network'];
+  readonly networks?: ContainerSpec['networks'];
+  readonly ports?: ContainerSpec['ports'];
+  readonly dns?: ContainerSpec['dns'];
+  readonly extraHosts?: ContainerSpec['extraHosts'];
   readonly sysctls?: ContainerSpec['sysctls'];
   readonly labels?: ContainerSpec['labels'];
   /** Names of folders that are made empty with the pod and removed with it. */
@@ -20,7 +24,10 @@ export interface PodSpec {
 }
 
 /** A container of a pod. It may mount the pod's volumes. */
-export type PodContainer = Omit<ContainerSpec, 'parent' | 'share' | 'network' | 'hostname' | 'sandbox' | 'mounts'> & {
+export type PodContainer = Omit<
+  ContainerSpec,
+  'parent' | 'share' | 'network' | 'networks' | 'ports' | 'dns' | 'extraHosts' | 'hostname' | 'sandbox' | 'mounts'
+> & {
   readonly mounts?: readonly (ContainerMount | PodVolumeMount)[];
 };
 

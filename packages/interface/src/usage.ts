@@ -1,3 +1,5 @@
+import type { InterfaceUsage } from './network.js';
+
 /** One reading of what a container uses. Absent means no isolator measures it. */
 export interface ContainerUsage {
   readonly at: number;
@@ -18,5 +20,7 @@ export interface ContainerUsage {
     readonly file?: number;
     readonly oomKills?: number;
   };
+  /** One entry an interface, without loopback, where the container has networks of its own. */
+  readonly network?: readonly InterfaceUsage[];
   readonly pids?: { readonly current: number; readonly limit?: number };
 }
