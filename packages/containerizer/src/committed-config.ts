@@ -1,4 +1,4 @@
-import { decodeJson, type JsonObject, type JsonValue, parseImageConfig } from '@gantry/image-spec';
+import { decodeJson, healthCheckFields, type JsonObject, type JsonValue, parseImageConfig } from '@gantry/image-spec';
 import type { ConfigChanges, Digest } from '@gantry/interface';
 
 /** The layer that was added, and what to say of it. */
@@ -59,6 +59,7 @@ function runFields(changes: ConfigChanges): Readonly<Record<string, unknown>> {
     Volumes: changes.volumes && asSet(changes.volumes),
     Labels: changes.labels && Object.fromEntries(changes.labels),
     SupplementaryGids: changes.supplementaryGids,
+    Healthcheck: changes.healthCheck && healthCheckFields(changes.healthCheck),
   };
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }

@@ -2,6 +2,7 @@ export { type ContainerizerOptions, createContainerizer } from './create.js';
 export { type LaunchStep, launchStepChannel } from './diagnostics.js';
 export { GantryContainerizer } from './gantry-containerizer.js';
 export type { HealthCheck, HealthProbe, HealthTimes } from './health/check.js';
+export { imageHealthCheck } from './health/image.js';
 export type { ProbeTarget } from './health/probe.js';
 export type { HealthState } from './health/tally.js';
 export {

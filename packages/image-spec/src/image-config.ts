@@ -1,5 +1,6 @@
 import type { Digest, ImageConfig, Platform } from '@gantry/interface';
 import { isDigest } from './digest.js';
+import { readHealthCheck } from './health-check.js';
 import { JsonFields } from './json/json-fields.js';
 import { quote } from './quote.js';
 import { largestUnixId } from './unix-id.js';
@@ -18,6 +19,8 @@ const runNames = [
   'Volumes',
   'Labels',
   'SupplementaryGids',
+  'Healthcheck',
+  'Shell',
 ] as const;
 
 type RunFields = JsonFields<(typeof runNames)[number]>;
@@ -31,6 +34,7 @@ export function parseImageConfig(bytes: Uint8Array): { config: ImageConfig; diff
   const run = root.object('config', runNames) ?? new JsonFields(what, '$.config', {}, runNames);
   const created = root.dateTime('created');
   const supplementaryGids = readGids(run);
+  const healthCheck = readHealthCheck(run);
   const config: ImageConfig = {
     platform: readPlatform(root),
     user: readText(run, 'User'),
@@ -43,6 +47,7 @@ export function parseImageConfig(bytes: Uint8Array): { config: ImageConfig; diff
     volumes: readVolumes(run),
     labels: run.stringMap('Labels'),
     ...(supplementaryGids.length > 0 && { supplementaryGids }),
+    ...(healthCheck && { healthCheck }),
     ...(created && { created }),
   };
   return { config, diffIds: readDiffIds(root) };

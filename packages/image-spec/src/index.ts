@@ -37,6 +37,7 @@ export {
 } from './docker/schema1-manifest.js';
 export { v1ImageConfig } from './docker/v1-config.js';
 export { parseV1Image, type V1Image, v1ImageChain } from './docker/v1-image.js';
+export { healthCheckFields } from './health-check.js';
 export { parseImageConfig } from './image-config.js';
 export { decodeJson, type JsonLimits, maxDocumentBytes } from './json/decode-json.js';
 export type { JsonObject, JsonValue } from './json/json-value.js';

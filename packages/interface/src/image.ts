@@ -59,7 +59,24 @@ export interface ImageConfig {
   /** Absolute paths that the image declares as volumes. */
   readonly volumes: readonly string[];
   readonly labels: ReadonlyMap<string, string>;
+  /** How its health is found out; absent if it does not say, or says that it is not to be. */
+  readonly healthCheck?: ImageHealthCheck;
   readonly created?: string;
+}
+
+/**
+ * A program to run in the container, which exits with 0 if all is well. Docker's image specification 1.2, `Healthcheck`; OCI's has
+ * none. Times are milliseconds; absent means that the image leaves it to the host.
+ */
+export interface ImageHealthCheck {
+  /** Program and arguments. */
+  readonly command: readonly string[];
+  readonly intervalMs?: number;
+  readonly timeoutMs?: number;
+  /** Failures this soon after the start do not count. */
+  readonly startPeriodMs?: number;
+  /** Failures in a row that make it unhealthy. */
+  readonly retries?: number;
 }
 
 /** An image whose manifest and config are known; its layers may or may not be present. */

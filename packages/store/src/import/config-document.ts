@@ -1,4 +1,4 @@
-import { parseImageConfig } from '@gantry/image-spec';
+import { healthCheckFields, parseImageConfig } from '@gantry/image-spec';
 import type { Digest, ImageConfig } from '@gantry/interface';
 
 /**
@@ -25,6 +25,7 @@ export function configDocument(config: ImageConfig, diffIds: readonly Digest[]):
 function runFields(config: ImageConfig): Readonly<Record<string, unknown>> {
   const { user, entrypoint, cmd, env, workingDir, stopSignal, exposedPorts, volumes, labels, supplementaryGids } =
     config;
+  const { healthCheck } = config;
   const fields = {
     User: user,
     ExposedPorts: asSet(exposedPorts),
@@ -36,6 +37,7 @@ function runFields(config: ImageConfig): Readonly<Record<string, unknown>> {
     Labels: Object.fromEntries(labels),
     StopSignal: stopSignal,
     SupplementaryGids: supplementaryGids ?? [],
+    Healthcheck: healthCheck ? healthCheckFields(healthCheck) : [],
   };
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => Object.keys(value).length > 0));
 }
