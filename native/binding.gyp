@@ -8,6 +8,7 @@
         "addon/blob-reader.cc",
         "addon/blob.cc",
         "addon/crc32.cc",
+        "addon/control-group.cc",
         "addon/descriptors.cc",
         "addon/detached-mount.cc",
         "addon/filesystem.cc",

@@ -21,6 +21,7 @@ Napi::Error SystemError(Napi::Env env, int error, const char* syscall, const std
 }  // namespace gantry
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  gantry::InitControlGroup(env, exports);
   gantry::InitDescriptors(env, exports);
   gantry::InitDetachedMount(env, exports);
   gantry::InitBlob(env, exports);

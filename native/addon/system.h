@@ -35,6 +35,7 @@ class Fd {
 // An Error with `code` (ENOENT), `errno` (negative, as in Node.js), `syscall` and `path`.
 Napi::Error SystemError(Napi::Env env, int error, const char* syscall, const std::string& path = {});
 
+void InitControlGroup(Napi::Env env, Napi::Object exports);
 void InitDescriptors(Napi::Env env, Napi::Object exports);
 void InitDetachedMount(Napi::Env env, Napi::Object exports);
 void InitBlob(Napi::Env env, Napi::Object exports);

@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { GantryError } from '@gantry/interface';
 import type { BlobAddon } from './blob.js';
+import type { ControlGroupAddon } from './control-group.js';
 import type { CopyAddon } from './copy.js';
 import type { DescriptorAddon } from './descriptors.js';
 import type { FilesystemAddon } from './filesystem.js';
@@ -11,7 +12,14 @@ import type { ProcessAddon } from './process.js';
 import type { TreeAddon } from './tree.js';
 
 /** Everything that the C++ addon exports. */
-export type Addon = BlobAddon & CopyAddon & DescriptorAddon & FilesystemAddon & MountAddon & ProcessAddon & TreeAddon;
+export type Addon = BlobAddon &
+  ControlGroupAddon &
+  CopyAddon &
+  DescriptorAddon &
+  FilesystemAddon &
+  MountAddon &
+  ProcessAddon &
+  TreeAddon;
 
 /** The folder of this package: the addon, the shim and their sources are below it. */
 export const packageFolder = dirname(dirname(fileURLToPath(import.meta.url)));

@@ -1,6 +1,7 @@
 export type { Addon } from './addon.js';
 export { addon, packageFolder } from './addon.js';
 export type * from './blob.js';
+export type * from './control-group.js';
 export type * from './copy.js';
 export type * from './descriptors.js';
 export type * from './filesystem.js';

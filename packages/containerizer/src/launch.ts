@@ -45,7 +45,7 @@ export async function runLaunch(
   if (pod) await parts.volumes.make(id, pod.volumes);
   await container.timed('provision', () => parts.provisioner.provision(id, resolved.source, options));
   container.enter('PREPARING');
-  await container.timed('prepare', () => prepare(parts, context, options));
+  await container.timed('prepare', () => prepare(parts, context, request, options));
 
   container.enter('ISOLATING');
   const isolating = parts.isolators.filter(({ isolate, isolates }) => isolate && (isolates?.(context) ?? true));
@@ -94,7 +94,13 @@ async function announce(
 }
 
 /** What the isolators make on the host, in their order. */
-async function prepare(parts: ContainerizerParts, context: PrepareContext, options: CallOptions): Promise<void> {
+async function prepare(
+  parts: ContainerizerParts,
+  described: PrepareContext,
+  { config }: LaunchRequest,
+  options: CallOptions,
+): Promise<void> {
+  const context = { ...described, resources: config.linux.resources ?? {} };
   for (const isolator of parts.isolators) {
     throwIfAborted(options.signal, `preparing container ${context.id}`);
     await isolator.prepare?.(context, options);

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { ContainerId, ContainerSpec, ExecSpec, Resources } from '@gantry/interface';
 import * as is from './fields.js';
 import { parseSignal } from './signals.js';
+import { device } from './spec-devices.js';
 import { mount } from './spec-mounts.js';
 import { checkNetworks, networkFields } from './spec-network.js';
 import { resources } from './spec-resources.js';
@@ -57,6 +58,7 @@ const check = is.object({
   user: is.nonEmptyString,
   hostname: is.nonEmptyString,
   mounts: is.list(mount),
+  devices: is.list(device),
   readonlyRootfs: is.boolean,
   resources,
   ...networkFields,
@@ -82,7 +84,19 @@ const check = is.object({
 });
 
 /** What a sandbox, which runs no program, cannot have. */
-const ofPrograms = ['command', 'args', 'workingDir', 'user', 'mounts', 'tty', 'stdin', 'init', 'log', 'pull'] as const;
+const ofPrograms = [
+  'command',
+  'args',
+  'workingDir',
+  'user',
+  'mounts',
+  'devices',
+  'tty',
+  'stdin',
+  'init',
+  'log',
+  'pull',
+] as const;
 
 /** A spec that passed, with an id of its own. */
 export type CheckedSpec = ContainerSpec & { readonly id: ContainerId };

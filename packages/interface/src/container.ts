@@ -1,3 +1,4 @@
+import type { DeviceRequest } from './devices.js';
 import type { Digest, Platform } from './image.js';
 import type { ContainerMount } from './mounts.js';
 import type { DnsSettings, HostEntry, MappedPort, NetworkRequest, NetworkStatus, PortMapping } from './network.js';
@@ -38,6 +39,8 @@ export interface ContainerSpec {
   readonly user?: string;
   readonly hostname?: string;
   readonly mounts?: readonly ContainerMount[];
+  /** Devices of the host, with the standard ones. */
+  readonly devices?: readonly DeviceRequest[];
   readonly readonlyRootfs?: boolean;
   readonly resources?: Resources;
   /** `none` (default): a network namespace with nothing but loopback. `host`: the host's. */

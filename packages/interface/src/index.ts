@@ -1,6 +1,7 @@
 export * from './capability-names.js';
 export * from './container.js';
 export * from './containerizer.js';
+export * from './devices.js';
 export * from './errors.js';
 export * from './image.js';
 export * from './isolator.js';

@@ -35,6 +35,8 @@ export interface PrepareContext {
   readonly rootfs: Rootfs;
   /** `/gantry/<id>`: the container's control group below each controller's mount. */
   readonly cgroupPath: string;
+  /** At `prepare`: what all isolators together ask of the control groups. */
+  readonly resources?: OciResources;
   /** Of a nested container: its parent's first process, and the namespaces that both are to be in. */
   readonly parent?: {
     readonly process: ProcessIdentity;

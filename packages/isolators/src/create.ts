@@ -1,6 +1,7 @@
 import type { CgroupLayout, Isolator } from '@gantry/interface';
 import { cgroupsCpu } from './cgroups/cpu.js';
 import { createCgroups } from './cgroups/create-cgroups.js';
+import { cgroupsDevices } from './cgroups/devices.js';
 import { cgroupsFreezer } from './cgroups/freezer.js';
 import { checkCgroupParent } from './cgroups/isolator.js';
 import { cgroupsMem } from './cgroups/mem.js';
@@ -8,6 +9,7 @@ import { cgroupsPids } from './cgroups/pids.js';
 import { dockerRuntime } from './docker/runtime.js';
 import { filesystemLinux } from './filesystem/linux.js';
 import { linuxCapabilities } from './linux/capabilities.js';
+import { linuxDevices } from './linux/devices.js';
 import { linuxNnp } from './linux/nnp.js';
 import { linuxOom } from './linux/oom.js';
 import { linuxSysctl } from './linux/sysctl.js';
@@ -34,6 +36,7 @@ export function createIsolators(options: {
     filesystemLinux(options),
     dockerRuntime(),
     cgroupsCpu(control),
+    cgroupsDevices(control),
     cgroupsFreezer(control),
     cgroupsMem(control),
     cgroupsPids(control),
@@ -42,7 +45,8 @@ export function createIsolators(options: {
     namespacesNetwork(),
     namespacesPid(),
     namespacesUts(),
-    linuxCapabilities(),
+    linuxCapabilities({ devices: control.cgroups.devices }),
+    linuxDevices({ control: control.cgroups.devices }),
     linuxNnp(),
     linuxOom(),
     linuxSysctl(),

@@ -11,6 +11,9 @@ export type {
 } from './cgroups/cgroups.js';
 export { cgroupsCpu } from './cgroups/cpu.js';
 export { createCgroups } from './cgroups/create-cgroups.js';
+export type { DeviceControl } from './cgroups/device-control.js';
+export type { DeviceAllowance } from './cgroups/device-rules.js';
+export { cgroupsDevices } from './cgroups/devices.js';
 export { cgroupsFreezer } from './cgroups/freezer.js';
 export type { CgroupIsolatorOptions } from './cgroups/isolator.js';
 export { detectCgroups } from './cgroups/layout.js';
@@ -21,6 +24,7 @@ export { dockerRuntime } from './docker/runtime.js';
 export { lookUpUser, type ResolvedUser } from './docker/user.js';
 export { filesystemLinux } from './filesystem/linux.js';
 export { linuxCapabilities } from './linux/capabilities.js';
+export { linuxDevices } from './linux/devices.js';
 export { linuxNnp } from './linux/nnp.js';
 export { linuxOom } from './linux/oom.js';
 export { linuxSysctl } from './linux/sysctl.js';

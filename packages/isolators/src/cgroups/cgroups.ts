@@ -1,10 +1,11 @@
 import type { CallOptions, ContainerUsage } from '@gantry/interface';
+import type { DeviceControl } from './device-control.js';
 
 /**
  * The controllers that Gantry's isolators use. On v1, `cpu` stands for the subsystems cpu and cpuacct; on v2 every
- * group can be frozen, without a controller.
+ * group can be frozen, and kept from devices, without a controller.
  */
-export type Controller = 'cpu' | 'memory' | 'pids' | 'freezer';
+export type Controller = 'cpu' | 'memory' | 'pids' | 'freezer' | 'devices';
 
 /** One file of a control group and what to write into it. */
 export interface CgroupSetting {
@@ -69,6 +70,7 @@ export interface Cgroups {
   readonly version: 'v1' | 'v2';
   readonly cpu: ControllerFormat<CpuLimits, NonNullable<ContainerUsage['cpu']>>;
   readonly memory: MemoryFormat;
+  readonly devices: DeviceControl;
   /** The folders of the control group at `path` that `controller` needs. `REFUSED`, by `isolator`, if it is not mounted. */
   folders(controller: Controller, path: string, isolator: string): string[];
   /** The absolute path of a file, as `memory.max`, of the control group at `path`. */

@@ -1,4 +1,5 @@
 import { type CapabilityChange, capabilityNames, type Isolator, type OciCapabilities } from '@gantry/interface';
+import type { DeviceControl } from '../cgroups/device-control.js';
 import { resolveUser } from '../docker/user.js';
 import { invalidField, refused } from '../errors.js';
 import { defaultCapabilities } from './default-capabilities.js';
@@ -7,18 +8,19 @@ import { ownCapabilities } from './own-process.js';
 const name = 'linux/capabilities';
 
 /**
- * `linux/capabilities`: the default set (Docker's, without CAP_MKNOD), changed as the spec asks. Inheritable and
- * ambient sets are empty (CVE-2022-24769). A user other than root gets the bounding set only, which is what a change
+ * `linux/capabilities`: the default set (Docker's; without CAP_MKNOD unless `devices` can hold the container to what it may
+ * open), changed as the spec asks. Inheritable and ambient sets are empty (CVE-2022-24769). A user other than root gets the bounding set only, which is what a change
  * of user leaves in the kernel too. A sandbox gets none at all.
  */
-export function linuxCapabilities(): Isolator {
+export function linuxCapabilities(options: { readonly devices?: DeviceControl } = {}): Isolator {
   return {
     name,
     after: ['docker/runtime'],
     async edits(context) {
       // It only reaps, which needs none.
       if (context.spec.sandbox) return { capabilities: capabilitySets([], 0) };
-      const bounding = boundingSet(context.spec.capabilities ?? {}, ownCapabilities());
+      const guarded = options.devices !== undefined && options.devices.missing() === undefined;
+      const bounding = boundingSet(context.spec.capabilities ?? {}, ownCapabilities(), guarded);
       const { uid } = await resolveUser(context);
       return { capabilities: capabilitySets(bounding, uid) };
     },
@@ -26,10 +28,10 @@ export function linuxCapabilities(): Isolator {
 }
 
 /**
- * The sorted set for a change, given what the host program holds. A default that it does not hold is left out; one
+ * The sorted set for a change, given what the host program holds and whether device nodes are guarded. A default that it does not hold is left out; one
  * that the spec adds is `REFUSED`, as are unknown names.
  */
-export function boundingSet(change: CapabilityChange, held: ReadonlySet<string>): string[] {
+export function boundingSet(change: CapabilityChange, held: ReadonlySet<string>, guarded = false): string[] {
   const drop = change.drop ?? [];
   const dropsAll = drop.some((item) => item.toUpperCase() === 'ALL');
   const added = (change.add ?? []).map(fullName);
@@ -46,7 +48,8 @@ export function boundingSet(change: CapabilityChange, held: ReadonlySet<string>)
   if (contradiction !== undefined) {
     throw invalidField('spec.capabilities', `${contradiction} is both added and dropped`);
   }
-  const defaults = dropsAll ? [] : defaultCapabilities.filter((item) => held.has(item) && !dropped.has(item));
+  const isDefault = (item: string) => held.has(item) && !dropped.has(item) && (guarded || item !== 'CAP_MKNOD');
+  const defaults = dropsAll ? [] : defaultCapabilities.filter(isDefault);
   return [...new Set([...defaults, ...added])].sort();
 }
 

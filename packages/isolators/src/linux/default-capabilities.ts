@@ -1,6 +1,6 @@
 /**
- * What a container starts with: Docker's set without CAP_MKNOD. No isolator restricts which device nodes a
- * container may open, so one that could make them could reach the host's disks.
+ * What a container starts with: Docker's set. CAP_MKNOD only where `cgroups/devices` says which nodes it may open: one that
+ * could make any and open any would reach the host's disks.
  */
 export const defaultCapabilities: readonly string[] = [
   'CAP_AUDIT_WRITE',
@@ -9,6 +9,7 @@ export const defaultCapabilities: readonly string[] = [
   'CAP_FOWNER',
   'CAP_FSETID',
   'CAP_KILL',
+  'CAP_MKNOD',
   'CAP_NET_BIND_SERVICE',
   'CAP_NET_RAW',
   'CAP_SETFCAP',

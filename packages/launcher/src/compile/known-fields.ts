@@ -33,7 +33,7 @@ const known = {
   ],
   namespace: ['type', 'path'],
   device: ['type', 'path', 'major', 'minor', 'fileMode', 'uid', 'gid'],
-  resources: ['cpu', 'memory', 'pids', 'unified'],
+  resources: ['cpu', 'memory', 'pids', 'devices', 'blockIO', 'hugepageLimits', 'network', 'unified'],
 } as const satisfies Record<string, readonly string[]>;
 
 /** Refuses a document with a field that nothing would carry out, such as `hooks` or `linux.seccomp`. */

@@ -4,12 +4,14 @@ import { join } from 'node:path';
 import { type CallOptions, errnoOf, GantryError, toGantryError } from '@gantry/interface';
 import { refused } from '../../errors.js';
 import type { Cgroups, Controller } from '../cgroups.js';
+import type { DeviceControl } from '../device-control.js';
 import { childGroups, makeGroup, removeParentIfEmpty } from '../folders.js';
 import { Patience } from '../freezing.js';
 import { killProcesses, sigkill, signalProcesses } from '../processes.js';
 import { removeGroup } from '../removal.js';
 import { readIfThere } from '../text-files.js';
 import { cpuV1 } from './cpu.js';
+import { devicesV1 } from './devices.js';
 import { freezeByMoving, thawGroup, writeState } from './freezer.js';
 import { memoryV1 } from './memory.js';
 
@@ -18,6 +20,7 @@ const subsystems: Readonly<Record<Controller, readonly string[]>> = {
   memory: ['memory'],
   pids: ['pids'],
   freezer: ['freezer'],
+  devices: ['devices'],
 };
 
 /** cgroup v1: a hierarchy, and so a folder a container, for each subsystem or a few mounted together. */
@@ -25,9 +28,11 @@ export class V1Cgroups implements Cgroups {
   readonly version = 'v1';
   readonly cpu = cpuV1;
   readonly memory = memoryV1;
+  readonly devices: DeviceControl;
   readonly #mounts: ReadonlyMap<string, string>;
 
   constructor(mounts: ReadonlyMap<string, string>) {
+    this.devices = devicesV1(mounts.get('devices'));
     this.#mounts = mounts;
   }
 

@@ -4,12 +4,14 @@ import { dirname, join } from 'node:path';
 import { type CallOptions, errnoOf, toGantryError } from '@gantry/interface';
 import { refused } from '../../errors.js';
 import type { Cgroups, Controller } from '../cgroups.js';
+import type { DeviceControl } from '../device-control.js';
 import { childGroups, makeGroup, removeParentIfEmpty } from '../folders.js';
 import { Patience } from '../freezing.js';
 import { killProcesses, sigkill, signalProcesses } from '../processes.js';
 import { removeGroup } from '../removal.js';
 import { readIfThere } from '../text-files.js';
 import { cpuV2 } from './cpu.js';
+import { devicesV2 } from './devices.js';
 import { freezeGroup } from './freezer.js';
 import { memoryV2 } from './memory.js';
 
@@ -23,9 +25,11 @@ export class V2Cgroups implements Cgroups {
   readonly version = 'v2';
   readonly cpu = cpuV2;
   readonly memory = memoryV2;
+  readonly devices: DeviceControl;
   readonly #mount: string;
 
   constructor(mount: string) {
+    this.devices = devicesV2(mount);
     this.#mount = mount;
   }
 
@@ -41,6 +45,7 @@ export class V2Cgroups implements Cgroups {
     const folder = join(this.#mount, path);
     try {
       if (!makeGroup(folder, isolator)) assertUnused(folder, isolator);
+      if (controller === 'devices' || controller === 'freezer') return;
       if (hasWord(readFileSync(join(folder, 'cgroup.controllers'), 'latin1'), controller)) return;
       for (const ancestor of this.#ancestors(path)) await enableBelow(ancestor, controller, isolator);
     } catch (error) {

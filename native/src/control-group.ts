@@ -1,0 +1,14 @@
+/**
+ * The addon's calls for control groups. They are synchronous: the files live in memory, and a write to a new group takes
+ * microseconds. A system call that fails throws a Node.js system error.
+ */
+export interface ControlGroupAddon {
+  /** Writes each value by a call of its own to a file that is there. Those before one that fails have been written. */
+  writeEach(path: string, values: readonly string[]): void;
+  /** The text of a file whose size the kernel does not tell. */
+  readWhole(path: string): string;
+  /** Loads eBPF instructions as a program of type BPF_PROG_TYPE_CGROUP_DEVICE; the caller closes it with `closeFd`. */
+  loadDeviceProgram(instructions: Uint8Array): number;
+  /** Attaches a loaded program to a cgroup v2 folder, which keeps it; gives how many are attached to it then. */
+  attachDeviceProgram(program: number, folder: string): number;
+}

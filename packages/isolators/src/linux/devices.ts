@@ -1,0 +1,95 @@
+import { stat } from 'node:fs/promises';
+import { type DeviceRequest, errnoOf, type Isolator, type OciDevice, type OciDeviceRule } from '@gantry/interface';
+import type { DeviceControl } from '../cgroups/device-control.js';
+import { invalidField, refused } from '../errors.js';
+import { normalTarget } from '../filesystem/targets.js';
+
+const name = 'linux/devices';
+const all = 'rwm';
+
+/** A device of the host as a container gets it. */
+interface GivenDevice {
+  readonly node: OciDevice;
+  readonly rule: OciDeviceRule;
+}
+
+/**
+ * `linux/devices`: nodes for `spec.devices`, with the numbers, mode and owner that they have on the host, and leave to use
+ * them. Fewer permissions than all are `REFUSED` where `cgroups/devices` cannot hold the container to them.
+ */
+export function linuxDevices(options: { readonly control: DeviceControl }): Isolator {
+  return {
+    name,
+    after: ['cgroups/devices', 'filesystem/*'],
+    async edits({ spec }) {
+      if (spec.devices === undefined || spec.devices.length === 0) return {};
+      const given = await Promise.all(
+        spec.devices.map((request, index) => givenDevice(request, `spec.devices[${index}]`, options.control)),
+      );
+      checkPaths(given.map(({ node }) => node.path));
+      return { devices: given.map(({ node }) => node), resources: { devices: given.map(({ rule }) => rule) } };
+    },
+  };
+}
+
+async function givenDevice(request: DeviceRequest, field: string, control: DeviceControl): Promise<GivenDevice> {
+  const access = request.permissions ?? all;
+  const missing = control.missing();
+  if (missing !== undefined && [...all].some((letter) => !access.includes(letter))) {
+    throw refused(name, `${field}: nothing would hold the container to '${access}'`, missing);
+  }
+  const path = checkedPlace(request.containerPath ?? request.path, field);
+  const { type, major, minor, mode, uid, gid } = await hostDevice(request.path, field);
+  return {
+    node: { type, path, major, minor, fileMode: mode, uid, gid },
+    rule: { allow: true, type, major, minor, access },
+  };
+}
+
+/** Elsewhere the container's file systems are mounted `nodev`. */
+function checkedPlace(path: string, field: string): string {
+  const normal = normalTarget(path);
+  if (normal === undefined) throw invalidField(field, `'${path}' must be an absolute path without '..' or NUL`);
+  if (!normal.startsWith('/dev/') || /^\/dev\/(pts|shm|mqueue)(\/|$)/.test(normal)) {
+    throw refused(
+      name,
+      `${field}: no device can be used at ${path}`,
+      "give a containerPath below /dev, as '/dev/fuse'",
+    );
+  }
+  return normal;
+}
+
+async function hostDevice(path: string, field: string) {
+  try {
+    const stats = await stat(path);
+    const type = stats.isCharacterDevice() ? 'c' : stats.isBlockDevice() ? 'b' : undefined;
+    if (type === undefined) {
+      throw refused(name, `${field}: ${path} is not a device`, 'give the path of a device node', {
+        details: { field, path },
+      });
+    }
+    const { rdev, mode, uid, gid } = stats;
+    return { type, ...deviceNumbers(rdev), mode: mode & 0o777, uid, gid } as const;
+  } catch (cause) {
+    const errno = errnoOf(cause);
+    if (errno === undefined) throw cause;
+    throw refused(name, `${field}: the device ${path} cannot be had (${errno})`, 'load its driver, or leave it out', {
+      cause,
+      details: { field, path, errno },
+    });
+  }
+}
+
+/** As glibc's `makedev` puts them together: major 31-20 and 11-0 of 12 bits each, minor the rest; see makedev(3). */
+export function deviceNumbers(rdev: number): { readonly major: number; readonly minor: number } {
+  const bits = BigInt(rdev);
+  const major = ((bits >> 8n) & 0xfffn) | ((bits >> 32n) & 0xfffff000n);
+  const minor = (bits & 0xffn) | ((bits >> 12n) & 0xffffff00n);
+  return { major: Number(major), minor: Number(minor) };
+}
+
+function checkPaths(paths: readonly string[]): void {
+  const twice = paths.find((path, index) => paths.indexOf(path) !== index);
+  if (twice !== undefined) throw invalidField('spec.devices', `${twice} is given twice`);
+}
