@@ -11,6 +11,7 @@ export const uses = {
   store: ['interface', 'image-spec', 'archive', 'registry-client'],
   provisioner: ['interface', 'archive', 'native'],
   isolators: ['interface', 'native'],
+  cni: ['interface'],
   launcher: ['interface', 'native'],
   containerizer: [
     'interface',
@@ -20,6 +21,7 @@ export const uses = {
     'store',
     'provisioner',
     'isolators',
+    'cni',
     'launcher',
   ],
   cli: ['interface', 'image-spec', 'registry-client', 'store', 'containerizer'],

@@ -20,6 +20,7 @@
         "addon/inflate-fast.cc",
         "addon/inflate-table.cc",
         "addon/inflate.cc",
+        "addon/mount.cc",
         "addon/process.cc",
         "addon/tree-copier.cc",
         "addon/tree-copy.cc",

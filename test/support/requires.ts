@@ -4,7 +4,7 @@ import { describe } from 'vitest';
 
 export interface Requirements {
   readonly root?: boolean;
-  /** Programs in PATH. */
+  /** Programs in PATH, or absolute paths. */
   readonly commands?: readonly string[];
   /** Debian's packages that bring the commands, where their names differ. */
   readonly packages?: readonly string[];
@@ -30,6 +30,7 @@ export function whatIsMissing({ root = false, commands = [], packages = [] }: Re
 }
 
 function isInPath(command: string): boolean {
+  if (command.startsWith('/')) return isExecutable(command);
   // Where a user's PATH leaves out the administrator's programs, they are there all the same.
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
   return folders.some((folder) => folder !== '' && isExecutable(join(folder, command)));

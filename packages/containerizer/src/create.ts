@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type NetworkCniOptions, networkCni } from '@gantry/cni';
 import {
   type CgroupLayout,
   type Containerizer,
@@ -13,7 +14,7 @@ import {
   toGantryError,
 } from '@gantry/interface';
 import { createIsolators, detectCgroups, orderIsolators } from '@gantry/isolators';
-import { createLauncher } from '@gantry/launcher';
+import { createLauncher, createNamespacePins } from '@gantry/launcher';
 import { createProvisioner } from '@gantry/provisioner';
 import { createRegistryClient } from '@gantry/registry-client';
 import { createImageStore } from '@gantry/store';
@@ -42,6 +43,11 @@ export interface ContainerizerOptions {
   readonly launcher?: Launcher;
   /** Default: found on this host. */
   readonly cgroups?: CgroupLayout;
+  /** Where network configurations and plugins are, and how these are used. */
+  readonly networks?: Pick<
+    NetworkCniOptions,
+    'configFolder' | 'pluginFolders' | 'timeoutMs' | 'exec' | 'collectGarbage'
+  >;
   /** Instead of Gantry's own, or made of those: `(own) => [...own, mine]`. Ordered by what each declares. */
   readonly isolators?: readonly Isolator[] | ((own: readonly Isolator[]) => readonly Isolator[]);
 }
@@ -79,6 +85,15 @@ async function wire(options: ContainerizerOptions): Promise<Containerizer> {
   const store =
     options.store ??
     createImageStore({ root: join(root, 'store'), registry: options.registry ?? createRegistryClient() });
+  const own = () => [
+    ...createIsolators({ cgroups, cgroupParent }),
+    networkCni({
+      ...options.networks,
+      stateFolder: join(root, 'networks', place === '' ? 'default' : place),
+      namespaceFolder: join(stateRoot, 'netns'),
+      pins: createNamespacePins(),
+    }),
+  ];
   return new GantryContainerizer(
     {
       store,
@@ -86,7 +101,7 @@ async function wire(options: ContainerizerOptions): Promise<Containerizer> {
       provisioner:
         options.provisioner ?? createProvisioner({ root: join(root, `provisioner${place === '' ? '' : `-${place}`}`) }),
       launcher: options.launcher ?? createLauncher(),
-      isolators: orderIsolators(chosen(options.isolators, () => createIsolators({ cgroups, cgroupParent }))),
+      isolators: orderIsolators(chosen(options.isolators, own)),
       cgroups,
       cgroupParent,
       sandboxRoot,

@@ -92,3 +92,11 @@ export interface InterfaceUsage {
   readonly sendErrors: number;
   readonly sendDropped: number;
 }
+
+/** Keeps network namespaces at paths, whether or not there are processes in them. */
+export interface NamespacePins {
+  /** Keeps that of a process at a path, where nothing is. `SYSTEM` if the process or its namespace is gone. */
+  pin(path: string, pid: number): Promise<void>;
+  /** Lets go of one and removes the path; does nothing if there is none. */
+  unpin(path: string): Promise<void>;
+}

@@ -1,0 +1,82 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ContainerSpec } from '@gantry/interface';
+import { startHost, type TestHost } from '../launch/host.js';
+import { type TemporaryFolder, temporaryFolder } from '../support/temporary-folder.js';
+
+export const plugins = '/usr/lib/cni';
+export const needs = {
+  root: true,
+  commands: ['ip', 'iptables', 'flock', `${plugins}/bridge`],
+  packages: ['iproute2', 'iptables', 'util-linux', 'containernetworking-plugins'],
+} as const;
+
+export const sh = (script: string): Pick<ContainerSpec, 'command'> => ({ command: ['/bin/sh', '-c', script] });
+/** Runs until it is ended. */
+export const waits = sh('trap "exit 0" TERM; echo ready; while :; do sleep 1; done');
+
+/** A host with a folder of network configurations, and one for the leases of host-local. */
+export interface NetworkHost extends AsyncDisposable {
+  readonly host: TestHost;
+  readonly configFolder: string;
+  readonly leases: string;
+}
+
+/** `networks` are lists by the name of their file; `%leases%` in them is the folder for leases. */
+export async function startNetworkHost(
+  networks: Readonly<Record<string, object>>,
+  options: {
+    readonly pluginFolders?: readonly string[];
+    readonly timeoutMs?: number;
+    readonly collectGarbage?: boolean;
+  } = {},
+): Promise<NetworkHost> {
+  const folder: TemporaryFolder = await temporaryFolder();
+  const configFolder = join(folder.path, 'net.d');
+  const leases = join(folder.path, 'leases');
+  mkdirSync(configFolder);
+  for (const [file, network] of Object.entries(networks)) writeNetwork({ configFolder, leases }, file, network);
+  const host = await startHost({ networks: { configFolder, pluginFolders: [plugins], ...options } });
+  return {
+    host,
+    configFolder,
+    leases,
+    async [Symbol.asyncDispose]() {
+      await host[Symbol.asyncDispose]();
+      await folder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+export function writeNetwork(
+  { configFolder, leases }: Pick<NetworkHost, 'configFolder' | 'leases'>,
+  file: string,
+  network: object,
+): void {
+  writeFileSync(join(configFolder, file), JSON.stringify(network).replaceAll('%leases%', leases));
+}
+
+/** A bridge with IPv4 and IPv6 addresses, and the plugins behind it. */
+export function bridged(name: string, bridge: string, net: number, ...more: object[]): object {
+  return {
+    cniVersion: '1.0.0',
+    name,
+    plugins: [
+      {
+        type: 'bridge',
+        bridge,
+        isGateway: true,
+        ipMasq: true,
+        hairpinMode: true,
+        capabilities: { ips: true, mac: true },
+        ipam: {
+          type: 'host-local',
+          dataDir: '%leases%',
+          ranges: [[{ subnet: `10.${net}.0.0/16` }], [{ subnet: `fd00:${net}::/64` }]],
+          routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }],
+        },
+      },
+      ...more,
+    ],
+  };
+}
