@@ -17,6 +17,8 @@ enum class ChannelPacket : uint8_t {
   kFailed = 3,     // to the shim: followed by the bytes of the `failed` frame
   kRelease = 4,    // to the first process: go on
   kPlan = 5,       // to the first process: the launch frame lies whole in the memory that both share; with its input, if any
+  kWaiting = 7,    // to the shim: can be given the ids of its user namespace
+  kMount = 8,      // to the first process: comes with a mount that a step of it needs
   kConsole = 6,    // to the shim: comes with the master of the terminal that the process has made
 };
 

@@ -17,6 +17,7 @@ struct Container {
   pid_t pid = 0;           // of the first process, in the shim's pid namespace
   uint64_t startTime = 0;  // field 22 of /proc/<pid>/stat
   bool ownPids = false;    // whether the kernel ends all its processes with the first
+  bool ownUsers = false;   // whether it waits in a user namespace of its own
   Fd pidfd;
   Fd channel;
   Fd output;
@@ -30,7 +31,7 @@ struct Container {
 // Makes the container's input; `reader` is the first process's end.
 Result MakeInput(Container& container, Fd* reader);
 
-// Clones the first process. It reads the rest of its steps from `launch` once kPlan has told it to.
+// Clones the first process; in a user namespace of its own it can be given its ids now. It reads the rest of its steps from `launch` once kPlan has told it to.
 Result StartContainer(const CloneMessage& clone, const FrameMemory& launch, Container* out);
 
 }  // namespace gantry

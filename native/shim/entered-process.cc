@@ -13,13 +13,15 @@
 #include "channel.h"
 #include "container.h"
 #include "first-process.h"
+#include "outside.h"
 #include "system-calls.h"
 
 namespace gantry {
 namespace {
 
 constexpr uint64_t kNamespaces =
-    CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP;
+    CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP | CLONE_NEWUSER |
+    CLONE_NEWTIME;
 
 constexpr int kRounds = 16;
 
@@ -53,12 +55,36 @@ Result JoinCgroups(FirstProcess& process, const TextList& folders) {
   return kOk;
 }
 
+// What needs the privileges that it has outside of the user namespace that it is about to enter.
+Result ActBeforehand(FirstProcess& process, const StepList& list) {
+  // Its files below /proc are the host's root's else. Nobody in the container sees it yet.
+  if (prctl(PR_SET_DUMPABLE, 1) != 0) return CallFailure("PR_SET_DUMPABLE");
+  FieldReader steps(list);
+  for (uint32_t index = 0; index < list.count; index++) {
+    FieldReader fields = steps.Block();
+    uint8_t code = 0;
+    fields.Read(&code);
+    OomScoreAdjStep score;
+    RlimitStep limit;
+    if (StepCode{code} == StepCode::kOomScoreAdj && Read(fields, &score)) {
+      if (Result result = Perform(process, score); !result.ok()) return result;
+    }
+    if (StepCode{code} == StepCode::kRlimit && Read(fields, &limit)) RaiseLimit(0, limit);
+  }
+  process.users = UserNamespace::kJoined;
+  process.outside = true;
+  return prctl(PR_SET_DUMPABLE, 0) == 0 ? kOk : CallFailure("PR_SET_DUMPABLE");
+}
+
 // Enters, and makes the process to be: a pid namespace holds only those that are made after it was entered. The clone
 // is the shim's child, as the caller is. Returns in the clone only.
 Result Enter(const Container& container, const EnterMessage& enter, pid_t* shared, FirstProcess& process) {
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return CallFailure("prctl");
   if (Result result = OpenProcfs(&process.procfs); !result.ok()) return result;
   if (Result result = JoinCgroups(process, enter.cgroups); !result.ok()) return result;
+  if ((enter.namespaces & CLONE_NEWUSER) != 0) {
+    if (Result result = ActBeforehand(process, enter.steps); !result.ok()) return result;
+  }
   clone_args arguments{};
   // The signal of its end is that of the caller's.
   arguments.flags = CLONE_PARENT | CLONE_PARENT_SETTID;

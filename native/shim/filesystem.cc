@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
+#include "device.h"
 #include "system-calls.h"
 #include "text-buffer.h"
 
@@ -107,6 +109,28 @@ Result SetAttributes(int mount, uint64_t attributes, bool recursive) {
   if ((attributes & kAtime) != 0) change.attr_clr = MOUNT_ATTR__ATIME;
   unsigned flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
   return MountSetAttributes(mount, flags, &change) == 0 ? kOk : CallFailure("mount_setattr");
+}
+
+Result CloneBind(const BindStep& step, Fd* mount) {
+  Fd source(open(step.source.data, O_PATH | O_CLOEXEC));
+  if (!source.valid()) return CallFailure("open", step.source.data);
+  Result result = CloneTree(source.get(), step.recursive != 0, mount);
+  if (result.ok()) result = SetAttributes(mount->get(), step.attributes, step.recursive != 0);
+  result.path = step.source.data;
+  return result;
+}
+
+Result CloneDevice(const DeviceStep& step, Fd* mount) {
+  Fd source(open(step.host.data, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat info;
+  if (!source.valid() || fstat(source.get(), &info) != 0) return CallFailure("open", step.host.data);
+  if ((info.st_mode & S_IFMT) != step.type || info.st_rdev != DeviceNumber(step.major, step.minor)) {
+    return Failure(ENODEV, "not this device", step.host.data);
+  }
+  Result result = CloneTree(source.get(), false, mount);
+  if (result.ok()) result = SetAttributes(mount->get(), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, false);
+  result.path = step.host.data;
+  return result;
 }
 
 Result Attach(int mount, int target, const char* path) {

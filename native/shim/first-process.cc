@@ -1,6 +1,7 @@
 #include "first-process.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
@@ -79,6 +80,9 @@ Result AwaitLaunch(FirstProcess& process, const FrameMemory& frame, LaunchMessag
   if (size != sizeof packet || packet != ChannelPacket::kPlan) _exit(1);
   process.hasInput = input.valid();
   if (input.valid() && dup2(input.get(), 0) < 0) return CallFailure("dup2");
+  if (process.users != UserNamespace::kNone) {
+    if (Result result = BecomeRoot(process); !result.ok()) return result;
+  }
   FieldReader fields = frame.Fields();
   uint8_t code;
   return fields.Read(&code) && Read(fields, out) ? kOk : Failure(EBADMSG, "fields of the launch message");
@@ -98,23 +102,58 @@ void PerformAll(FirstProcess& process, const StepList& list) {
   }
 }
 
+// While it waits for its ids. What could then look into it is only who has privilege over its namespace.
+Result AwaitIds(const FirstProcess& process) {
+  if (prctl(PR_SET_DUMPABLE, 1) != 0) return CallFailure("PR_SET_DUMPABLE");
+  constexpr ChannelPacket kPacket = ChannelPacket::kWaiting;
+  if (send(process.channel.get(), &kPacket, sizeof kPacket, MSG_NOSIGNAL) != sizeof kPacket) _exit(1);
+  return kOk;
+}
+
 }  // namespace
+
+Result BecomeRoot(const FirstProcess& process) {
+  // Denied where an ordinary user has mapped nothing but himself.
+  if (setgroups(0, nullptr) != 0 && errno != EPERM) return CallFailure("setgroups");
+  if (setresgid(0, 0, 0) != 0) return CallFailure("setresgid");
+  if (setresuid(0, 0, 0) != 0) return CallFailure("setresuid");
+  // What follows a change of ids.
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return CallFailure("PR_SET_PDEATHSIG");
+  // Of a namespace that others are in, nobody may look into it; its own files below /proc are then the host's.
+  if (prctl(PR_SET_DUMPABLE, process.users == UserNamespace::kOwn ? 1 : 0) != 0) return CallFailure("PR_SET_DUMPABLE");
+  return kOk;
+}
+
+Result ReceiveMount(const FirstProcess& process, Fd* out) {
+  ChannelPacket packet{};
+  ssize_t size;
+  do {
+    size = ReceiveWithRights(process.channel.get(), &packet, sizeof packet, 0, out, 1);
+  } while (size < 0 && errno == EINTR);
+  // The shim could not make it, and tells why itself.
+  if (size != sizeof packet || packet != ChannelPacket::kMount || !out->valid()) _exit(1);
+  return kOk;
+}
 
 void RunFirstProcess(FirstProcessSetup setup) {
   FirstProcess process;
+  process.users = setup.users;
   process.channel = static_cast<Fd&&>(setup.channel);
   LaunchMessage launch;
   Result result = Detach(setup.streams);
+  if (result.ok() && process.users == UserNamespace::kOwn) result = AwaitIds(process);
   if (result.ok()) result = AwaitLaunch(process, setup.launch, &launch);
   if (result.ok()) result = MakeNamespaces(process, launch.unshare);
   if (!result.ok()) ReportAndExit(process, kNoStep, "shim", result);
   process.released = launch.release != 0;
+  process.outside = launch.outside != 0;
   PerformAll(process, launch.steps);
   ReportAndExit(process, kNoStep, "shim", Failure(EPROTO, "the plan has no exec"));
 }
 
 void RunEnteredProcess(FirstProcess process, Streams streams, const StepList& steps) {
   Result result = Detach(streams);
+  if (result.ok() && process.users != UserNamespace::kNone) result = BecomeRoot(process);
   if (result.ok()) result = OpenRoot(&process.root);
   if (!result.ok()) ReportAndExit(process, kNoStep, "shim", result);
   // There is nothing that it would have to wait for.

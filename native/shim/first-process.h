@@ -10,6 +10,8 @@
 
 namespace gantry {
 
+enum class UserNamespace { kNone, kOwn, kJoined };
+
 // What the first process holds while it performs the steps. Every descriptor is close-on-exec.
 struct FirstProcess {
   // To the shim: see channel.h.
@@ -32,6 +34,9 @@ struct FirstProcess {
   bool ready = false;
   // Whether not to wait at the barrier.
   bool released = false;
+  UserNamespace users = UserNamespace::kNone;
+  // Whether the shim does for it what needs the host's privileges.
+  bool outside = false;
 };
 
 // What the shim gives its clone.
@@ -40,6 +45,7 @@ struct FirstProcessSetup {
   const FrameMemory& launch;
   Fd channel;
   Streams streams;
+  UserNamespace users = UserNamespace::kNone;
 };
 
 // Waits for the launch frame and performs its steps; never returns. A step that fails is reported, then the process exits.
@@ -52,6 +58,12 @@ struct FirstProcessSetup {
 Result OpenProcfs(Fd* out);
 
 [[noreturn]] void ReportAndExit(const FirstProcess& process, uint32_t step, const char* op, const Result& result);
+
+// Becomes the root of the user namespace that the process is in.
+Result BecomeRoot(const FirstProcess& process);
+
+// The mount that the shim has made for the step that is performed.
+Result ReceiveMount(const FirstProcess& process, Fd* out);
 
 // Sets the capabilities that the `capabilities` step announced, if it has not been done.
 Result ApplyCapabilities(FirstProcess& process);
@@ -88,6 +100,7 @@ Result Perform(FirstProcess& process, const ChdirStep& step);
 Result Perform(FirstProcess& process, const ExecStep& step);
 Result Perform(FirstProcess& process, const JoinParentStep& step);
 Result Perform(FirstProcess& process, const JoinNamespaceStep& step);
+Result Perform(FirstProcess& process, const TimeNamespaceStep& step);
 Result Perform(FirstProcess& process, const ConsoleStep& step);
 Result Perform(FirstProcess& process, const InitStep& step);
 Result Perform(FirstProcess& process, const SandboxStep& step);

@@ -9,10 +9,12 @@
 #include "clock.h"
 #include "exit-record.h"
 #include "orphans.h"
+#include "outside.h"
 #include "poll-set.h"
 #include "rights.h"
 #include "system-calls.h"
 #include "text-buffer.h"
+#include "user-namespace.h"
 
 namespace gantry {
 
@@ -44,7 +46,20 @@ Result Guardian::Clone(FieldReader fields, const FrameMemory& launch) {
   if (version != kProtocolVersion) return Failure(EPROTONOSUPPORT, "protocol version");
   CloneMessage clone;
   if (!fields.Read(&code) || !Read(fields, &clone)) return Failure(EBADMSG, "fields of the clone message");
-  return StartContainer(clone, launch, &container_);
+  Result result = StartContainer(clone, launch, &container_);
+  if (!result.ok()) {
+    // What it had to enter first may have said why.
+    Packet packet;
+    packet.Receive(container_.channel.get());
+    if (packet.size <= 0 || packet.kind != ChannelPacket::kFailed) return result;
+    Frame failed = packet.Failed();
+    Abandon(&failed);
+  }
+  if (!container_.ownUsers) return kOk;
+  ClonedMessage cloned;
+  cloned.pid = container_.pid;
+  clients_.Send(Clients::kLauncher, MakeFrame(cloned));
+  return kOk;
 }
 
 Result Guardian::Launch(FieldReader fields) {
@@ -58,15 +73,29 @@ Result Guardian::Launch(FieldReader fields) {
   memcpy(title_, launch.id.data, launch.id.size < room ? launch.id.size : room);
   if (chdir(launch.stateDir.data) != 0) return CallFailure("chdir", launch.stateDir.data);
   releasesItself_ = launch.release != 0;
+  Fd reader;
+  if (launch.input != 0) {
+    if (Result result = MakeInput(container_, &reader); !result.ok()) return result;
+  }
+  if (Result result = WriteIds(container_, launch); !result.ok()) return result;
+  if (launch.outside != 0) {
+    if (Result result = ActOutside(container_, launch, reader); !result.ok()) return result;
+  }
   // First, so that the rest is done while the first process performs its steps. If it has died, its SIGCHLD tells.
   constexpr ChannelPacket kPacket = ChannelPacket::kPlan;
   constexpr int kFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
   if (launch.input == 0) {
     send(container_.channel.get(), &kPacket, sizeof kPacket, kFlags);
   } else {
-    Fd reader;
-    if (Result result = MakeInput(container_, &reader); !result.ok()) return result;
     SendWithRight(container_.channel.get(), &kPacket, sizeof kPacket, kFlags, reader.get());
+  }
+  if (launch.outside != 0) {
+    uint32_t step = kNoStep;
+    const char* name = "shim";
+    if (Result result = SendMounts(container_, launch, &step, &name); !result.ok()) {
+      Frame failed = FailedFrame(step, name, result);
+      Abandon(&failed);
+    }
   }
   if (Result result = clients_.Listen(); !result.ok()) return result;
   if (Result result = log_.Open(LogFormat{launch.logFormat}, launch.logMaxBytes, launch.logMaxFiles); !result.ok()) return result;

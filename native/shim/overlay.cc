@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 
 #include "filesystem.h"
@@ -91,6 +92,21 @@ Result SetBehaviour(Context& context, bool userxattr) {
   return userxattr ? context.SetFlag("userxattr") : kOk;
 }
 
+constexpr char kClassicBehaviour[] = ",volatile,redirect_dir=nofollow,metacopy=off";
+
+Result MountClassicHere(const OverlayNames& names, bool userxattr, Fd* mount) {
+  TextBuffer<kPage - 1> options;
+  for (uint32_t i = names.lower; i > 0; i--) options.Add(i == names.lower ? "lowerdir=" : ":").AddNumber(i - 1);
+  options.Add(",upperdir=").Add(names.upper).Add(",workdir=").Add(names.work).Add(kClassicBehaviour);
+  if (userxattr) options.Add(",userxattr");
+  if (options.full()) return Failure(E2BIG, "too many layers");
+  constexpr char kPlace[] = "merged";
+  if (mkdirat(AT_FDCWD, kPlace, 0700) != 0) return CallFailure("mkdir");
+  if (::mount("overlay", kPlace, "overlay", 0, options.c_str()) != 0) return CallFailure("mount");
+  Fd merged(open(kPlace, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  return merged.valid() ? CloneTree(merged.get(), false, mount) : CallFailure("open");
+}
+
 }  // namespace
 
 bool AppendsLayers() {
@@ -122,6 +138,26 @@ Result MountOverlay(const RootOverlayStep& step, const Fd& procfs, Fd* mount) {
   return mount->valid() ? kOk : CallFailure("fsmount", step.target.data);
 }
 
+Result MountOverlayHere(const OverlayNames& names, bool userxattr, Fd* mount) {
+  if (names.lower > kMaxLayers) return Failure(E2BIG, "too many layers");
+  if (!AppendsLayers()) return MountClassicHere(names, userxattr, mount);
+  Fd fd(FsOpen("overlay"));
+  if (!fd.valid()) return CallFailure("fsopen", "overlay");
+  Context context(static_cast<Fd&&>(fd));
+  if (Result result = context.Set("source", "overlay"); !result.ok()) return result;
+  for (uint32_t i = names.lower; i > 0; i--) {
+    TextBuffer<12> name;
+    name.AddNumber(i - 1);
+    if (Result result = context.Set("lowerdir+", name.c_str()); !result.ok()) return result;
+  }
+  if (Result result = context.Set("upperdir", names.upper); !result.ok()) return result;
+  if (Result result = context.Set("workdir", names.work); !result.ok()) return result;
+  if (Result result = SetBehaviour(context, userxattr); !result.ok()) return result;
+  if (Result result = context.Create(""); !result.ok()) return result;
+  *mount = Fd(FsMount(context.get(), 0));
+  return mount->valid() ? kOk : CallFailure("fsmount");
+}
+
 Result MountClassicOverlay(const RootOverlayStep& step, const Fd& procfs, unsigned long flags) {
   Layers layers;
   if (Result result = ReadLayers(step.lower, &layers); !result.ok()) return result;
@@ -136,7 +172,7 @@ Result MountClassicOverlay(const RootOverlayStep& step, const Fd& procfs, unsign
   if (Result result = AddFolder(&options, step.upper.data); !result.ok()) return result;
   options.Add(",workdir=");
   if (Result result = AddFolder(&options, step.work.data); !result.ok()) return result;
-  options.Add(",volatile,redirect_dir=nofollow,metacopy=off");
+  options.Add(kClassicBehaviour);
   if (step.userxattr != 0) options.Add(",userxattr");
   if (options.full()) return Failure(E2BIG, "too many layers", step.target.data);
   return mount("overlay", step.target.data, "overlay", flags, options.c_str()) == 0

@@ -23,4 +23,14 @@ Result MountOverlay(const RootOverlayStep& step, const Fd& procfs, Fd* mount);
 // Mounts with mount(2), whose options may have at most a page: every folder is given as the number of a descriptor.
 Result MountClassicOverlay(const RootOverlayStep& step, const Fd& procfs, unsigned long flags);
 
+// An overlay of folders in the current one: lower `0`, `1` and so on, the lowest first.
+struct OverlayNames {
+  uint32_t lower = 0;
+  const char* upper = "";
+  const char* work = "";
+};
+
+// Makes that overlay, detached. What is mounted here must be for this process alone.
+Result MountOverlayHere(const OverlayNames& names, bool userxattr, Fd* mount);
+
 }  // namespace gantry

@@ -5,7 +5,7 @@
 
 namespace gantry {
 
-constexpr uint32_t kProtocolVersion = 3;
+constexpr uint32_t kProtocolVersion = 4;
 constexpr uint32_t kMaxFrame = 1048576;
 constexpr uint32_t kNoStep = 4294967295u;
 
@@ -35,6 +35,7 @@ enum class HostMessage : uint8_t {
 
 enum class ShimMessage : uint8_t {
   kHello = 65,
+  kCloned = 70,
   kFailed = 66,
   kStarted = 67,
   kExited = 68,
@@ -70,6 +71,7 @@ enum class StepCode : uint8_t {
   kChdir = 25,
   kJoinParent = 28,
   kJoinNamespace = 29,
+  kTimeNamespace = 34,
   kConsole = 30,
   kInit = 31,
   kSandbox = 32,
@@ -135,6 +137,8 @@ inline const char* StepName(StepCode code) {
       return "joinParent";
     case StepCode::kJoinNamespace:
       return "joinNamespace";
+    case StepCode::kTimeNamespace:
+      return "timeNamespace";
     case StepCode::kConsole:
       return "console";
     case StepCode::kInit:
@@ -151,18 +155,23 @@ inline const char* StepName(StepCode code) {
 
 // The first frame on the socket that the shim inherits, its version the first field in every version: make the
 // first process, which waits for the second; `cgroup` is the v2 folder to clone it into, or empty; unless it is 0,
-// `parent`, which started at `parentStartTime`, is the process whose pid namespace it is made in.
+// `parent`, which started at `parentStartTime`, is the process in whose `parentNamespaces` (CLONE_NEWPID,
+// CLONE_NEWUSER) it is made. With a user namespace of its own it is answered by cloned.
 struct CloneMessage {
   uint32_t version{};
   uint64_t cloneFlags{};
   Text cgroup{};
   int32_t parent{};
   uint64_t parentStartTime{};
+  uint64_t parentNamespaces{};
 };
 
 // The second frame: whose the shim is, where the container's files are, the namespaces (CLONE_NEW*) that the first
 // process makes of what the host has now, and its steps; with `release` it does not wait at `ready`; with `input`
-// its standard input is a pipe for those who attach; `logFormat` 0 cri, 1 json, 2 plain.
+// its standard input is a pipe for those who attach; `logFormat` 0 cri, 1 json, 2 plain. In a user namespace:
+// unless empty, `uidMap` and `gidMap` are written first, after `deny` to setgroups without `setgroups`; with
+// `outside` the shim does for the first process what needs the host's privileges, makes the mounts of host paths
+// for it, those of the root idmapped, and gives the streams to `rootUid` and `rootGid`.
 struct LaunchMessage {
   Text id{};
   Text stateDir{};
@@ -172,6 +181,12 @@ struct LaunchMessage {
   uint32_t logMaxFiles{};
   uint64_t unshare{};
   uint8_t release{};
+  Text uidMap{};
+  Text gidMap{};
+  uint8_t setgroups{};
+  uint8_t outside{};
+  uint32_t rootUid{};
+  uint32_t rootGid{};
   StepList steps{};
 };
 
@@ -225,6 +240,7 @@ inline bool Read(FieldReader& in, CloneMessage* out) {
          in.Read(&out->cgroup) &&
          in.Read(&out->parent) &&
          in.Read(&out->parentStartTime) &&
+         in.Read(&out->parentNamespaces) &&
          in.AtEnd();
 }
 
@@ -237,6 +253,12 @@ inline bool Read(FieldReader& in, LaunchMessage* out) {
          in.Read(&out->logMaxFiles) &&
          in.Read(&out->unshare) &&
          in.Read(&out->release) &&
+         in.Read(&out->uidMap) &&
+         in.Read(&out->gidMap) &&
+         in.Read(&out->setgroups) &&
+         in.Read(&out->outside) &&
+         in.Read(&out->rootUid) &&
+         in.Read(&out->rootGid) &&
          in.Read(&out->steps) &&
          in.AtEnd();
 }
@@ -291,6 +313,11 @@ struct HelloMessage {
   uint8_t released{};
 };
 
+// The first process waits in its user namespace, whose ids may be mapped now; the launch frame tells that they are.
+struct ClonedMessage {
+  int32_t pid{};
+};
+
 // A step, or the shim's own work, failed; the launch is over.
 struct FailedMessage {
   uint32_t step{};
@@ -324,6 +351,11 @@ inline void Write(FieldWriter& out, const HelloMessage& message) {
   out.Write(message.pid);
   out.Write(message.startTime);
   out.Write(message.released);
+}
+
+inline void Write(FieldWriter& out, const ClonedMessage& message) {
+  out.Write(static_cast<uint8_t>(ShimMessage::kCloned));
+  out.Write(message.pid);
 }
 
 inline void Write(FieldWriter& out, const FailedMessage& message) {
@@ -400,8 +432,10 @@ struct BindStep {
   uint64_t attributes{};
 };
 
-// Mknod inside the root, parents created; type is S_IFCHR, S_IFBLK or S_IFIFO; mode, owner set exactly.
+// Mknod inside the root, parents created; type is S_IFCHR, S_IFBLK or S_IFIFO; mode, owner set exactly. With `host`
+// the node of that host path is bound instead, ENODEV unless it is that device.
 struct DeviceStep {
+  Text host{};
   Text path{};
   uint32_t type{};
   uint32_t major{};
@@ -518,6 +552,11 @@ struct JoinNamespaceStep {
   uint64_t namespace_{};
 };
 
+// A time namespace of its own; `offsets` as for /proc/<pid>/timens_offsets.
+struct TimeNamespaceStep {
+  Text offsets{};
+};
+
 // After `pivotRoot`: make a terminal of the container's /dev/pts, owned by `uid`, the caller's standard streams and
 // controlling terminal, and /dev/console if that is asked; its other end goes to the shim.
 struct ConsoleStep {
@@ -594,7 +633,8 @@ inline bool Read(FieldReader& in, BindStep* out) {
 }
 
 inline bool Read(FieldReader& in, DeviceStep* out) {
-  return in.Read(&out->path) &&
+  return in.Read(&out->host) &&
+         in.Read(&out->path) &&
          in.Read(&out->type) &&
          in.Read(&out->major) &&
          in.Read(&out->minor) &&
@@ -713,6 +753,11 @@ inline bool Read(FieldReader& in, JoinNamespaceStep* out) {
          in.AtEnd();
 }
 
+inline bool Read(FieldReader& in, TimeNamespaceStep* out) {
+  return in.Read(&out->offsets) &&
+         in.AtEnd();
+}
+
 inline bool Read(FieldReader& in, ConsoleStep* out) {
   return in.Read(&out->columns) &&
          in.Read(&out->rows) &&
@@ -805,6 +850,8 @@ bool VisitStep(StepCode code, FieldReader& in, Perform&& perform) {
       return visit(JoinParentStep{});
     case StepCode::kJoinNamespace:
       return visit(JoinNamespaceStep{});
+    case StepCode::kTimeNamespace:
+      return visit(TimeNamespaceStep{});
     case StepCode::kConsole:
       return visit(ConsoleStep{});
     case StepCode::kInit:

@@ -5,16 +5,30 @@
 #include <sys/stat.h>
 
 #include "device.h"
+#include "filesystem.h"
 #include "first-process.h"
 #include "in-root.h"
 
 namespace gantry {
+namespace {
+
+Result BindDevice(FirstProcess& process, const DeviceStep& step) {
+  Fd mount;
+  Result result = process.outside ? ReceiveMount(process, &mount) : CloneDevice(step, &mount);
+  if (!result.ok()) return result;
+  Fd target;
+  result = OpenOrCreateInRoot(process.root.get(), step.path.data, Kind::kFile, &target);
+  return result.ok() ? Attach(mount.get(), target.get(), step.path.data) : result;
+}
+
+}  // namespace
 
 Result Perform(FirstProcess& process, const DeviceStep& step) {
   if (step.type != S_IFCHR && step.type != S_IFBLK && step.type != S_IFIFO) {
     return Failure(EINVAL, "type", step.path.data);
   }
   if (step.major > kMaxMajor || step.minor > kMaxMinor) return Failure(EINVAL, "device number", step.path.data);
+  if (!step.host.empty()) return BindDevice(process, step);
   Fd parent;
   const char* name;
   if (Result result = OpenParentInRoot(process.root.get(), step.path.data, &parent, &name); !result.ok()) return result;

@@ -101,6 +101,8 @@ Result BeginRunning(FirstProcess& process) {
   if (!process.ready) return Failure(EPROTO, "no barrier");
   if (Result result = ApplyCapabilities(process); !result.ok()) return result;
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return CallFailure("PR_SET_PDEATHSIG");
+  // The shim's own program holds nothing of the host's; those who enter its namespaces must be able to open them.
+  if (process.users == UserNamespace::kOwn && prctl(PR_SET_DUMPABLE, 1) != 0) return CallFailure("PR_SET_DUMPABLE");
   if (!Tell(process, ChannelPacket::kExecuting)) _exit(1);
   process.channel.Close();
   return kOk;

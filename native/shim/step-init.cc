@@ -69,7 +69,11 @@ Result Perform(FirstProcess& process, const InitStep&) {
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return CallFailure("PR_SET_PDEATHSIG");
   pid_t program = fork();
   if (program < 0) return CallFailure("fork");
-  if (program > 0) RunInit(program);
+  if (program > 0) {
+    // As of a sandbox.
+    if (process.users == UserNamespace::kOwn) prctl(PR_SET_DUMPABLE, 1);
+    RunInit(program);
+  }
   // What is typed at a terminal, and what is sent to us, reaches the program once.
   if (syscall(SYS_setpgid, 0, 0) != 0) return CallFailure("setpgid");
   int group = static_cast<int>(syscall(SYS_getpgid, 0));

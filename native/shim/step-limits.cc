@@ -10,7 +10,8 @@
 
 namespace gantry {
 
-Result Perform(FirstProcess&, const JoinCgroupStep& step) {
+Result Perform(FirstProcess& process, const JoinCgroupStep& step) {
+  if (process.outside) return kOk;
   TextBuffer<PATH_MAX> path;
   path.Add(step.path.data).Add("/tasks");
   Fd file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
@@ -35,6 +36,7 @@ Result Perform(FirstProcess&, const RlimitStep& step) {
 }
 
 Result Perform(FirstProcess& process, const OomScoreAdjStep& step) {
+  if (process.outside) return kOk;
   TextBuffer<16> value;
   value.AddSigned(step.value);
   Fd file(openat(process.procfs.get(), "self/oom_score_adj", O_WRONLY | O_CLOEXEC));

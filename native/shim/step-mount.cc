@@ -80,14 +80,11 @@ Result Perform(FirstProcess& process, const MountStep& step) {
 }
 
 Result Perform(FirstProcess& process, const BindStep& step) {
-  Fd source(open(step.source.data, O_PATH | O_CLOEXEC));
-  struct stat info;
-  if (!source.valid() || fstat(source.get(), &info) != 0) return CallFailure("open", step.source.data);
   Fd mount;
-  Result result = CloneTree(source.get(), step.recursive != 0, &mount);
-  if (result.ok()) result = SetAttributes(mount.get(), step.attributes, step.recursive != 0);
-  result.path = step.source.data;
+  Result result = process.outside ? ReceiveMount(process, &mount) : CloneBind(step, &mount);
   if (!result.ok()) return result;
+  struct stat info;
+  if (fstat(mount.get(), &info) != 0) return CallFailure("fstat", step.source.data);
   Kind kind = S_ISDIR(info.st_mode) ? Kind::kFolder : Kind::kFile;
   Fd target;
   result = OpenOrCreateInRoot(process.root.get(), step.target.data, kind, &target);

@@ -38,4 +38,18 @@ Result Perform(FirstProcess&, const JoinNamespaceStep& step) {
   return syscall(SYS_setns, file.get(), step.namespace_) == 0 ? kOk : CallFailure("setns", step.path.data);
 }
 
+// Those that it made so far would have it only for their children.
+Result Perform(FirstProcess& process, const TimeNamespaceStep& step) {
+  constexpr int kNewTime = CLONE_NEWTIME;
+  if (unshare(kNewTime) != 0) return CallFailure("unshare", "time");
+  Fd offsets(openat(process.procfs.get(), "self/timens_offsets", O_WRONLY | O_CLOEXEC));
+  if (!offsets.valid()) return CallFailure("open", "timens_offsets");
+  if (!step.offsets.empty() && write(offsets.get(), step.offsets.data, step.offsets.size) != ssize_t{step.offsets.size}) {
+    return CallFailure("write", "timens_offsets");
+  }
+  Fd made(openat(process.procfs.get(), "self/ns/time_for_children", O_RDONLY | O_CLOEXEC));
+  if (!made.valid()) return CallFailure("open", "time_for_children");
+  return syscall(SYS_setns, made.get(), kNewTime) == 0 ? kOk : CallFailure("setns", "time");
+}
+
 }  // namespace gantry

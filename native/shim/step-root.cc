@@ -19,6 +19,8 @@ namespace {
 constexpr uint64_t kRootAttributes = MOUNT_ATTR_NODEV;
 
 Result AttachRoot(FirstProcess& process, Fd mount, Text target) {
+  // Over the host's root, if that is the only folder that it is sure to reach.
+  if (process.outside) target = {"/", 1};
   Fd folder(open(target.data, O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!folder.valid()) return CallFailure("open", target.data);
   if (Result result = SetAttributes(mount.get(), kRootAttributes, false); !result.ok()) return result;
@@ -43,6 +45,11 @@ Result Perform(FirstProcess&, const SetPropagationStep& step) {
 }
 
 Result Perform(FirstProcess& process, const RootOverlayStep& step) {
+  if (process.outside) {
+    Fd mount;
+    Result result = ReceiveMount(process, &mount);
+    return result.ok() ? AttachRoot(process, static_cast<Fd&&>(mount), step.target) : result;
+  }
   if (!AppendsLayers()) {
     if (Result result = MountClassicOverlay(step, process.procfs, MS_NODEV); !result.ok()) return result;
     process.root = Fd(open(step.target.data, O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -54,6 +61,11 @@ Result Perform(FirstProcess& process, const RootOverlayStep& step) {
 }
 
 Result Perform(FirstProcess& process, const RootBindStep& step) {
+  if (process.outside) {
+    Fd mount;
+    Result result = ReceiveMount(process, &mount);
+    return result.ok() ? AttachRoot(process, static_cast<Fd&&>(mount), step.target) : result;
+  }
   Fd source(open(step.source.data, O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!source.valid()) return CallFailure("open", step.source.data);
   Fd mount;
@@ -63,8 +75,9 @@ Result Perform(FirstProcess& process, const RootBindStep& step) {
 }
 
 Result Perform(FirstProcess& process, const PivotRootStep& step) {
-  Fd root(open(step.path.data, O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!root.valid() || fchdir(root.get()) != 0) return CallFailure("open", step.path.data);
+  Fd root;
+  if (!process.outside) root = Fd(open(step.path.data, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (fchdir(root.valid() ? root.get() : process.root.get()) != 0) return CallFailure("open", step.path.data);
   // The old root comes to lie on the new one and is detached from there. It must not pass the unmount on to the host.
   if (PivotRoot(".", ".") != 0) return CallFailure("pivot_root", step.path.data);
   if (mount(nullptr, ".", nullptr, MS_SLAVE | MS_REC, nullptr) != 0) return CallFailure("mount", step.path.data);

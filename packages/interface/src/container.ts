@@ -5,6 +5,7 @@ import type { DnsSettings, HostEntry, MappedPort, NetworkRequest, NetworkStatus,
 import type { Credentials } from './registry.js';
 import type { Resources } from './resources.js';
 import type { LogSettings, TerminalSize } from './streams.js';
+import type { UserNamespace } from './user-namespace.js';
 
 /** Ids are 1 to 64 of `[A-Za-z0-9][A-Za-z0-9_.-]*`: they become file and control-group names. */
 export type ContainerId = string;
@@ -55,6 +56,10 @@ export interface ContainerSpec {
   readonly extraHosts?: readonly HostEntry[];
   /** `private` (default) or the host's process ids. */
   readonly pid?: 'private' | 'host';
+  /** Default: `host` for a host program that is root, `private` for an ordinary user's. A nested container is in its parent's. */
+  readonly userNamespace?: UserNamespace;
+  /** Seconds by which the clocks of the container's own time namespace differ from the host's. Default: the host's clocks. */
+  readonly timeOffsets?: TimeOffsets;
   readonly capabilities?: CapabilityChange;
   readonly rlimits?: readonly Rlimit[];
   /** Kernel parameters of the container's own namespaces. */
@@ -73,6 +78,14 @@ export interface ContainerSpec {
   readonly init?: boolean;
   /** How what it writes is kept. */
   readonly log?: LogSettings;
+}
+
+/** Whole seconds, also negative ones, that are added to clocks; those of a container's processes. time_namespaces(7). */
+export interface TimeOffsets {
+  /** CLOCK_MONOTONIC, and the like. */
+  readonly monotonic?: number;
+  /** CLOCK_BOOTTIME, and the time since the start that /proc/uptime shows. */
+  readonly boottime?: number;
 }
 
 /** Namespaces that a nested container can have in common with its parent. */

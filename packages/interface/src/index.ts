@@ -17,3 +17,4 @@ export * from './resources.js';
 export * from './store.js';
 export * from './streams.js';
 export * from './usage.js';
+export * from './user-namespace.js';

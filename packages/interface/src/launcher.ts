@@ -20,6 +20,11 @@ export interface LaunchRequest {
   readonly stateDir: string;
   /** Keep the standard input open; a terminal's (`config.process.terminal`) always is. Default false. */
   readonly stdin?: boolean;
+  /**
+   * Who gives a container with a user namespace its ids, and does what needs the host's privileges. `root`: the shim, which must be root.
+   * For an ordinary user's container `helpers`: newuidmap and newgidmap; `self`: the shim, the user's own ids alone.
+   */
+  readonly idMapper?: IdMapper;
   readonly log?: LogSettings;
   /** What runs as the first process: the program itself (default), an init with the program below it, or nothing but an init. */
   readonly first?: 'program' | 'init' | 'sandbox';
@@ -144,3 +149,5 @@ export interface LaunchedContainer extends AsyncDisposable {
   /** Resolves once, when the first process has ended and the exit record is on disk; `unknown` if the shim is lost. Never rejects. */
   readonly exit: Promise<ExitStatus>;
 }
+
+export type IdMapper = 'root' | 'helpers' | 'self';

@@ -2,7 +2,7 @@
 import { GantryError } from '@gantry/interface';
 
 /** The version that host and shim must share. */
-export const protocolVersion = 3;
+export const protocolVersion = 4;
 
 /** The most bytes that may follow a frame's length. */
 export const maxFrame = 1048576;
@@ -83,9 +83,10 @@ export type BindStep = {
   readonly attributes: number;
 };
 
-/** Mknod inside the root, parents created; type is S_IFCHR, S_IFBLK or S_IFIFO; mode, owner set exactly. */
+/** Mknod inside the root, parents created; type is S_IFCHR, S_IFBLK or S_IFIFO; mode, owner set exactly. With `host` the node of that host path is bound instead, ENODEV unless it is that device. */
 export type DeviceStep = {
   readonly op: 'device';
+  readonly host: string;
   readonly path: string;
   readonly type: number;
   readonly major: number;
@@ -224,6 +225,12 @@ export type JoinNamespaceStep = {
   readonly namespace: number;
 };
 
+/** A time namespace of its own; `offsets` as for /proc/<pid>/timens_offsets. */
+export type TimeNamespaceStep = {
+  readonly op: 'timeNamespace';
+  readonly offsets: string;
+};
+
 /** After `pivotRoot`: make a terminal of the container's /dev/pts, owned by `uid`, the caller's standard streams and controlling terminal, and /dev/console if that is asked; its other end goes to the shim. */
 export type ConsoleStep = {
   readonly op: 'console';
@@ -286,13 +293,14 @@ export type Step =
   | ChdirStep
   | JoinParentStep
   | JoinNamespaceStep
+  | TimeNamespaceStep
   | ConsoleStep
   | InitStep
   | SandboxStep
   | ConnectStep
   | ExecStep;
 
-/** The first frame on the socket that the shim inherits, its version the first field in every version: make the first process, which waits for the second; `cgroup` is the v2 folder to clone it into, or empty; unless it is 0, `parent`, which started at `parentStartTime`, is the process whose pid namespace it is made in. */
+/** The first frame on the socket that the shim inherits, its version the first field in every version: make the first process, which waits for the second; `cgroup` is the v2 folder to clone it into, or empty; unless it is 0, `parent`, which started at `parentStartTime`, is the process in whose `parentNamespaces` (CLONE_NEWPID, CLONE_NEWUSER) it is made. With a user namespace of its own it is answered by cloned. */
 export type CloneMessage = {
   readonly op: 'clone';
   readonly version: number;
@@ -300,9 +308,10 @@ export type CloneMessage = {
   readonly cgroup: string;
   readonly parent: number;
   readonly parentStartTime: number;
+  readonly parentNamespaces: number;
 };
 
-/** The second frame: whose the shim is, where the container's files are, the namespaces (CLONE_NEW*) that the first process makes of what the host has now, and its steps; with `release` it does not wait at `ready`; with `input` its standard input is a pipe for those who attach; `logFormat` 0 cri, 1 json, 2 plain. */
+/** The second frame: whose the shim is, where the container's files are, the namespaces (CLONE_NEW*) that the first process makes of what the host has now, and its steps; with `release` it does not wait at `ready`; with `input` its standard input is a pipe for those who attach; `logFormat` 0 cri, 1 json, 2 plain. In a user namespace: unless empty, `uidMap` and `gidMap` are written first, after `deny` to setgroups without `setgroups`; with `outside` the shim does for the first process what needs the host's privileges, makes the mounts of host paths for it, those of the root idmapped, and gives the streams to `rootUid` and `rootGid`. */
 export type LaunchMessage = {
   readonly op: 'launch';
   readonly id: string;
@@ -313,6 +322,12 @@ export type LaunchMessage = {
   readonly logMaxFiles: number;
   readonly unshare: number;
   readonly release: number;
+  readonly uidMap: string;
+  readonly gidMap: string;
+  readonly setgroups: number;
+  readonly outside: number;
+  readonly rootUid: number;
+  readonly rootGid: number;
   readonly steps: readonly Step[];
 };
 
@@ -385,6 +400,12 @@ export type HelloMessage = {
   readonly released: number;
 };
 
+/** The first process waits in its user namespace, whose ids may be mapped now; the launch frame tells that they are. */
+export type ClonedMessage = {
+  readonly op: 'cloned';
+  readonly pid: number;
+};
+
 /** A step, or the shim's own work, failed; the launch is over. */
 export type FailedMessage = {
   readonly op: 'failed';
@@ -416,7 +437,7 @@ export type DoneMessage = {
 };
 
 /** What the shim says. */
-export type ShimMessage = HelloMessage | FailedMessage | StartedMessage | ExitedMessage | DoneMessage;
+export type ShimMessage = HelloMessage | ClonedMessage | FailedMessage | StartedMessage | ExitedMessage | DoneMessage;
 
 class FieldWriter {
   #buffer = Buffer.allocUnsafe(256);
@@ -578,6 +599,7 @@ function encodeStep(writer: FieldWriter, step: Step): void {
       break;
     case 'device':
       writer.u8(7);
+      writer.str(step.host, 'device.host');
       writer.str(step.path, 'device.path');
       writer.u32(step.type, 'device.type');
       writer.u32(step.major, 'device.major');
@@ -675,6 +697,10 @@ function encodeStep(writer: FieldWriter, step: Step): void {
       writer.str(step.path, 'joinNamespace.path');
       writer.u64(step.namespace, 'joinNamespace.namespace');
       break;
+    case 'timeNamespace':
+      writer.u8(34);
+      writer.str(step.offsets, 'timeNamespace.offsets');
+      break;
     case 'console':
       writer.u8(30);
       writer.u32(step.columns, 'console.columns');
@@ -723,6 +749,7 @@ export function encodeFrame(message: HostMessage): Uint8Array {
       writer.str(message.cgroup, 'clone.cgroup');
       writer.i32(message.parent, 'clone.parent');
       writer.u64(message.parentStartTime, 'clone.parentStartTime');
+      writer.u64(message.parentNamespaces, 'clone.parentNamespaces');
       break;
     case 'launch':
       writer.u8(5);
@@ -734,6 +761,12 @@ export function encodeFrame(message: HostMessage): Uint8Array {
       writer.u32(message.logMaxFiles, 'launch.logMaxFiles');
       writer.u64(message.unshare, 'launch.unshare');
       writer.u8(message.release, 'launch.release');
+      writer.str(message.uidMap, 'launch.uidMap');
+      writer.str(message.gidMap, 'launch.gidMap');
+      writer.u8(message.setgroups, 'launch.setgroups');
+      writer.u8(message.outside, 'launch.outside');
+      writer.u32(message.rootUid, 'launch.rootUid');
+      writer.u32(message.rootGid, 'launch.rootGid');
       encodeSteps(writer, message.steps);
       break;
     case 'release':
@@ -801,6 +834,8 @@ function decodeFields(code: number, reader: FieldReader): ShimMessage {
         startTime: reader.u64(),
         released: reader.u8(),
       };
+    case 70:
+      return { op: 'cloned', pid: reader.i32() };
     case 66:
       return { op: 'failed', step: reader.u32(), name: reader.str(), errno: reader.i32(), path: reader.str() };
     case 67:

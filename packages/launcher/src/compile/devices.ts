@@ -33,11 +33,12 @@ const terminalLink: SymlinkStep = { op: 'symlink', target: 'pts/ptmx', path: '/d
 
 /**
  * The document's devices, then the default devices and links that it lacks. The defaults go only into a file system
- * that the document itself mounts at /dev: any other /dev is the image's or the host's, and is left as it is.
+ * that the document itself mounts at /dev: any other /dev is the image's or the host's, and is left as it is. With `binds`,
+ * for a user namespace, in which nobody may make devices, they are the host's nodes of the same paths, with their modes.
  */
-export function compileDevices(config: OciSpec): readonly (DeviceStep | SymlinkStep)[] {
+export function compileDevices(config: OciSpec, binds: boolean): readonly (DeviceStep | SymlinkStep)[] {
   const asked = config.linux.devices ?? [];
-  const steps = asked.map((device, index) => compileDevice(device, `linux.devices[${index}]`));
+  const steps = asked.map((device, index) => compileDevice(device, `linux.devices[${index}]`, binds));
   const fresh = config.mounts.filter((mount) => mount.type !== 'bind' && !mount.options?.some(isBind)).map(mountPoint);
   if (!fresh.includes('/dev')) return steps;
   const taken = new Set([...asked.map(({ path }) => path), ...config.mounts.map(mountPoint)]);
@@ -45,20 +46,22 @@ export function compileDevices(config: OciSpec): readonly (DeviceStep | SymlinkS
   const links = fresh.includes('/dev/pts') ? [...defaultLinks, terminalLink] : defaultLinks;
   return [
     ...steps,
-    ...devices.map((device) => compileDevice(device, device.path)),
+    ...devices.map((device) => compileDevice(device, device.path, binds)),
     ...links.filter(({ path }) => !taken.has(path)),
   ];
 }
 
-function compileDevice(device: OciDevice, field: string): DeviceStep {
+function compileDevice(device: OciDevice, field: string, binds: boolean): DeviceStep {
   const type = fileTypes.get(device.type);
   if (type === undefined) throw invalid(`${field}.type`, `there is no device type ${JSON.stringify(device.type)}`);
   if (device.type !== 'p' && (device.major === undefined || device.minor === undefined)) {
     throw invalid(field, `a device of type ${device.type} needs major and minor`);
   }
+  const path = absolutePath(device.path, `${field}.path`);
   return {
     op: 'device',
-    path: absolutePath(device.path, `${field}.path`),
+    host: binds && device.type !== 'p' ? path : '',
+    path,
     type,
     major: integer(device.major ?? 0, 0, 0xfff, `${field}.major`),
     minor: integer(device.minor ?? 0, 0, 0xfffff, `${field}.minor`),

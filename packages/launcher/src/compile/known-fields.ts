@@ -23,6 +23,9 @@ const known = {
   mount: ['destination', 'type', 'source', 'options'],
   linux: [
     'namespaces',
+    'uidMappings',
+    'gidMappings',
+    'timeOffsets',
     'devices',
     'cgroupsPath',
     'resources',
@@ -32,6 +35,7 @@ const known = {
     'rootfsPropagation',
   ],
   namespace: ['type', 'path'],
+  mapping: ['containerID', 'hostID', 'size'],
   device: ['type', 'path', 'major', 'minor', 'fileMode', 'uid', 'gid'],
   resources: ['cpu', 'memory', 'pids', 'devices', 'blockIO', 'hugepageLimits', 'network', 'unified'],
 } as const satisfies Record<string, readonly string[]>;
@@ -48,6 +52,8 @@ export function refuseUnknownFields(config: OciSpec): void {
   checkEach(config.mounts, 'mount', 'mounts');
   check(linux, 'linux', 'linux');
   checkEach(linux.namespaces, 'namespace', 'linux.namespaces');
+  checkEach(linux.uidMappings, 'mapping', 'linux.uidMappings');
+  checkEach(linux.gidMappings, 'mapping', 'linux.gidMappings');
   checkEach(linux.devices, 'device', 'linux.devices');
   check(linux.resources ?? {}, 'resources', 'linux.resources');
 }

@@ -3,25 +3,33 @@ import type { Step } from '../protocol.generated.js';
 import { absolutePath, invalid, unsupported } from './refusal.js';
 
 const CLONE_NEWNS = 0x00020000;
+const CLONE_NEWUSER = 0x10000000;
+const CLONE_NEWPID = 0x20000000;
 
 /** `CLONE_NEW*` of linux/sched.h. */
 const flagOf: ReadonlyMap<OciNamespaceType, number> = new Map([
   ['mount', CLONE_NEWNS],
+  ['time', 0x00000080],
   ['cgroup', 0x02000000],
   ['uts', 0x04000000],
   ['ipc', 0x08000000],
-  ['pid', 0x20000000],
+  ['user', CLONE_NEWUSER],
+  ['pid', CLONE_NEWPID],
   ['network', 0x40000000],
 ]);
 
 /**
  * Not cloned into: a mount namespace is a copy of what the host has mounted at the moment when the process makes it, and a
- * cgroup namespace is made by a step, once the container's own groups, which are to be its root, have been joined.
+ * cgroup namespace is made by a step, once the container's own groups, which are to be its root, have been joined; so is a
+ * time namespace, whose clocks are set before anybody is in it.
  */
-const madeLater: ReadonlySet<OciNamespaceType> = new Set(['mount', 'cgroup']);
+const madeLater: ReadonlySet<OciNamespaceType> = new Set(['mount', 'cgroup', 'time']);
 
 /** Those that a process can join for itself. */
 const joinable: ReadonlySet<OciNamespaceType> = new Set(['network', 'ipc', 'uts']);
+
+/** Those that a process can only be made in. */
+const ofClone: ReadonlySet<OciNamespaceType> = new Set(['pid', 'user']);
 
 /** The namespaces that a container has; those that it has not are the host's. */
 export interface CompiledNamespaces {
@@ -33,8 +41,8 @@ export interface CompiledNamespaces {
   readonly unshareFlags: number;
   /** For setns(2), by a process that is to be in all that the container is in. */
   readonly enterFlags: number;
-  /** The process in whose pid namespace the container is to be. */
-  readonly pidsOf?: ProcessIdentity;
+  /** The process some of whose namespaces the container is cloned into, and which. */
+  readonly within?: { readonly parent: ProcessIdentity; readonly namespaces: number };
   /** What has the process join those that are not its own. */
   readonly joins: readonly Step[];
 }
@@ -50,7 +58,7 @@ export function compileNamespaces(namespaces: readonly OciNamespace[], parent?: 
       types.add(type);
     } else {
       const ofParent = parent !== undefined && path === namespacePath(parent, type);
-      if (!joinable.has(type) && !(type === 'pid' && ofParent)) {
+      if (!joinable.has(type) && !(ofParent && ofClone.has(type))) {
         throw unsupported(`${field}.path`, `joining the ${type} namespace ${path} is not supported`);
       }
       joined.set(type, absolutePath(path, `${field}.path`));
@@ -62,12 +70,13 @@ export function compileNamespaces(namespaces: readonly OciNamespace[], parent?: 
       'a container without a mount namespace of its own would change the host root',
     );
   }
+  const within = flagsOf([...joined.keys()].filter((type) => ofClone.has(type)));
   return {
     types,
     cloneFlags: flagsOf([...types].filter((type) => !madeLater.has(type))),
     unshareFlags: CLONE_NEWNS,
     enterFlags: flagsOf([...types, ...joined.keys()]),
-    ...(joined.has('pid') && parent ? { pidsOf: parent } : {}),
+    ...(within !== 0 && parent ? { within: { parent, namespaces: within } } : {}),
     joins: compileJoins(joined, parent),
   };
 }
@@ -82,7 +91,7 @@ function compileJoins(joined: ReadonlyMap<OciNamespaceType, string>, parent: Pro
   const byPath: Step[] = [];
   const ofParent: OciNamespaceType[] = [];
   for (const [type, path] of joined) {
-    if (type === 'pid') continue;
+    if (ofClone.has(type)) continue;
     if (parent && path === namespacePath(parent, type)) ofParent.push(type);
     else byPath.push({ op: 'joinNamespace', path, namespace: flagsOf([type]) });
   }

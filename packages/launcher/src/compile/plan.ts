@@ -1,4 +1,4 @@
-import { GantryError, type LaunchPlan, type LaunchRequest, type ProcessIdentity } from '@gantry/interface';
+import { GantryError, type LaunchPlan, type LaunchRequest } from '@gantry/interface';
 import { protocolVersion, type Step } from '../protocol.generated.js';
 import { compileDevices } from './devices.js';
 import { refuseUnknownFields } from './known-fields.js';
@@ -7,6 +7,8 @@ import { type CompiledNamespaces, compileNamespaces } from './namespaces.js';
 import { compileConsole, compileProcess } from './process.js';
 import { absolutePath, integer, invalid, unsupported } from './refusal.js';
 import { compileSysctls } from './sysctls.js';
+import { compileTime } from './time.js';
+import { type CompiledUsers, compileUsers } from './users.js';
 
 /** A launch plan with what the shim needs to know before the first step: how to clone the process that performs it. */
 export interface ShimPlan extends LaunchPlan {
@@ -16,8 +18,10 @@ export interface ShimPlan extends LaunchPlan {
   readonly unshareFlags: number;
   /** The cgroup v2 folder into which the process is cloned; empty for the shim's own. */
   readonly cgroup: string;
-  /** The process into whose pid namespace the process is cloned; the shim's own, or a new one, if absent. */
-  readonly pidsOf?: ProcessIdentity;
+  /** The process some of whose namespaces the process is cloned into. */
+  readonly within?: CompiledNamespaces['within'];
+  /** The ids of its user namespace, if it is in one. */
+  readonly users?: CompiledUsers;
   readonly steps: readonly Step[];
 }
 
@@ -35,6 +39,7 @@ export function compilePlan(request: LaunchRequest): ShimPlan {
   }
   refuseUnknownFields(config);
   const namespaces = compileNamespaces(config.linux.namespaces, request.parent);
+  const users = compileUsers(request, namespaces);
   const mounts = compileMounts(config, cgroupVersion);
   const root = absolutePath(config.root.path, 'root.path');
   const steps: Step[] = [
@@ -44,10 +49,11 @@ export function compilePlan(request: LaunchRequest): ShimPlan {
     ...(namespaces.types.has('network') ? [{ op: 'loopbackUp' } as const] : []),
     ...compileSysctls(config.linux.sysctl ?? {}, namespaces),
     ...joinCgroups(request, namespaces),
+    ...compileTime(config.linux.timeOffsets, namespaces),
     ...compileOomScore(config.process.oomScoreAdj),
     ...compileRoot(request.rootfs, root),
     ...mounts.steps,
-    ...compileDevices(config),
+    ...compileDevices(config, users !== undefined),
     { op: 'makeFolder', path: absolutePath(config.process.cwd, 'process.cwd') },
     { op: 'pivotRoot', path: root },
     ...compileConsole(config.process, true),
@@ -56,9 +62,9 @@ export function compilePlan(request: LaunchRequest): ShimPlan {
     ...(config.root.readonly ? [{ op: 'readonlyRoot' } as const] : []),
     ...compileProcess(config.process, request.clampedRlimits, request.first),
   ];
-  const { cloneFlags, unshareFlags, pidsOf } = namespaces;
-  const clone = { cloneFlags, unshareFlags, cgroup: cloneCgroup(request), ...(pidsOf ? { pidsOf } : {}) };
-  return { version: protocolVersion, ...clone, steps };
+  const { cloneFlags, unshareFlags, within } = namespaces;
+  const clone = { cloneFlags, unshareFlags, cgroup: cloneCgroup(request), ...(within ? { within } : {}) };
+  return { version: protocolVersion, ...clone, ...(users ? { users } : {}), steps };
 }
 
 /** A read-only folder is so from the first: what later steps would create in it belongs to others. */

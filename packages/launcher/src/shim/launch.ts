@@ -9,6 +9,7 @@ import {
   type PendingLaunch,
   throwIfAborted,
 } from '@gantry/interface';
+import { writeIdsWithHelpers } from '@gantry/native';
 import { compilePlan, type ShimPlan } from '../compile/plan.js';
 import { encodeFrame } from '../protocol.generated.js';
 import { ShimContainer } from './container.js';
@@ -46,7 +47,9 @@ export class ShimLaunch implements PendingLaunch {
     if (this.#announced) throw new GantryError('WRONG_STATE', `container ${this.#id}: it was announced already`);
     if (request.cgroupVersion !== 'v1') return;
     this.#announced = { request, plan, cloned: this.#clone(plan) };
-    await this.#announced.cloned;
+    this.#announced.cloned.catch(() => undefined);
+    // Helpers need not be waited for before the launch.
+    if (!plan.users?.helpers) await this.#announced.cloned;
   }
 
   async launch(request: LaunchRequest, { signal, release = false }: LaunchOptions = {}): Promise<LaunchedContainer> {
@@ -56,7 +59,12 @@ export class ShimLaunch implements PendingLaunch {
     const { plan, cloned } = this.#planOf(request);
     const frame = launchFrame(request, plan, this.#log, release);
     this.#launched = true;
-    await cloned;
+    try {
+      await cloned;
+    } catch (error) {
+      await this.#end();
+      throw error;
+    }
     const { session, started } = await this.#begun.shim;
     // A shim that is to release by itself does not take the end of its launcher for the end of the container.
     const abort = () => (release ? session.kill() : session.end());
@@ -101,13 +109,21 @@ export class ShimLaunch implements PendingLaunch {
   /** Sees to a first process that is cloned as the plan wants it. */
   async #clone(plan: ShimPlan): Promise<void> {
     const { cloneFlags } = this.#begun;
-    if (cloneFlags === plan.cloneFlags && plan.cgroup === '' && !plan.pidsOf) return;
+    if (cloneFlags === plan.cloneFlags && plan.cgroup === '' && !plan.within) return this.#giveIds(plan);
     if (cloneFlags !== undefined) {
       await this.#end();
       this.#begun = { shim: startShim(this.#id, this.#id), cloneFlags: undefined };
     }
     const shim = await this.#begun.shim.catch(() => undefined);
     shim?.session.write(cloneFrame(plan));
+    await this.#giveIds(plan);
+  }
+
+  /** What another program has to do for a first process with ids of an ordinary user's. */
+  async #giveIds({ users, within }: ShimPlan): Promise<void> {
+    if (!users?.helpers || within) return;
+    const shim = await this.#begun.shim.catch(() => undefined);
+    if (shim) await writeIdsWithHelpers(await shim.session.cloned, users.helpers);
   }
 
   async #end(): Promise<void> {
@@ -139,7 +155,7 @@ const logFormats: readonly LogFormat[] = ['cri', 'json', 'plain'];
 
 function launchFrame(
   { id, stateDir, stdin, log }: LaunchRequest,
-  { steps, unshareFlags }: ShimPlan,
+  { steps, unshareFlags, users }: ShimPlan,
   limits: LogLimits,
   release: boolean,
 ): Uint8Array {
@@ -153,6 +169,12 @@ function launchFrame(
     logMaxFiles: log?.maxFiles ?? limits.maxFiles,
     unshare: unshareFlags,
     release: release ? 1 : 0,
+    uidMap: users?.uidMap ?? '',
+    gidMap: users?.gidMap ?? '',
+    setgroups: users?.setgroups ? 1 : 0,
+    outside: users?.outside ? 1 : 0,
+    rootUid: users?.outside?.uid ?? 0,
+    rootGid: users?.outside?.gid ?? 0,
     steps,
   });
 }

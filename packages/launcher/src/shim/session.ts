@@ -22,6 +22,7 @@ export class ShimSession {
   #id: ContainerId;
   readonly #socket: Socket;
   readonly #decoder = new FrameDecoder();
+  readonly #cloned = new Deferred<number>();
   readonly #hello = new Deferred<HelloMessage>();
   readonly #started = new Deferred<void>();
   readonly #exited = new Deferred<ExitedMessage | undefined>();
@@ -39,6 +40,11 @@ export class ShimSession {
       this.#failure ??= this.#lost(error);
     });
     socket.once('close', () => this.#finish());
+  }
+
+  /** The id of a first process that waits for the ids of its user namespace. */
+  get cloned(): Promise<number> {
+    return this.#cloned.promise;
   }
 
   /** The first frame of a shim whose container is set up. */
@@ -149,6 +155,9 @@ export class ShimSession {
       case 'hello':
         this.#hello.resolve(message);
         break;
+      case 'cloned':
+        this.#cloned.resolve(message.pid);
+        break;
       case 'failed':
         this.#failure = launchFailure(this.#id, message);
         break;
@@ -168,6 +177,7 @@ export class ShimSession {
   #finish(): void {
     const failure = this.#failure ?? this.#lost();
     this.#closed.resolve();
+    this.#cloned.reject(failure);
     this.#hello.reject(failure);
     this.#started.reject(failure);
     for (const answer of this.#requests.values()) answer.reject(failure);

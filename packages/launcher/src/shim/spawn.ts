@@ -11,8 +11,8 @@ export interface CloneOptions {
   readonly cloneFlags: number;
   /** The cgroup v2 folder to clone it into; empty for the shim's own. */
   readonly cgroup: string;
-  /** The process into whose pid namespace to clone it; the shim's own, or a new one, if absent. */
-  readonly pidsOf?: ProcessIdentity;
+  /** The process some of whose namespaces (`CLONE_NEW*` bits) to clone it into. */
+  readonly within?: { readonly parent: ProcessIdentity; readonly namespaces: number };
 }
 
 /** A shim that was asked for. */
@@ -41,7 +41,16 @@ export async function startShim(id: ContainerId, title: string, clone?: CloneOpt
 }
 
 /** The first frame that a shim gets. */
-export function cloneFrame({ cloneFlags, cgroup, pidsOf }: CloneOptions): Uint8Array {
-  const { pid: parent, startTime: parentStartTime } = pidsOf ?? { pid: 0, startTime: 0 };
-  return encodeFrame({ op: 'clone', version: protocolVersion, cloneFlags, cgroup, parent, parentStartTime });
+export function cloneFrame({ cloneFlags, cgroup, within }: CloneOptions): Uint8Array {
+  const { pid: parent, startTime: parentStartTime } = within?.parent ?? { pid: 0, startTime: 0 };
+  const parentNamespaces = within?.namespaces ?? 0;
+  return encodeFrame({
+    op: 'clone',
+    version: protocolVersion,
+    cloneFlags,
+    cgroup,
+    parent,
+    parentStartTime,
+    parentNamespaces,
+  });
 }

@@ -1,0 +1,21 @@
+/** A range of ids of a user namespace and where it begins on the host. */
+export interface IdMapping {
+  /** The first id as the container sees it. */
+  readonly inside: number;
+  /** The id that it is on the host. */
+  readonly outside: number;
+  readonly size: number;
+}
+
+/** The ids of a user namespace. Those that are in no range do not exist in there. */
+export interface IdMappings {
+  readonly uids: readonly IdMapping[];
+  readonly gids: readonly IdMapping[];
+}
+
+/**
+ * Whose users the container's are. `host`: the host's own, which takes a host program that is root. `private`: of a user
+ * namespace whose ids come from the host program's pool; its root is nobody on the host, or the ordinary user who runs
+ * the host program. Ranges: of a user namespace with these ids, which takes root; each list has id 0.
+ */
+export type UserNamespace = 'host' | 'private' | IdMappings;
