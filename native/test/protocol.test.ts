@@ -43,6 +43,12 @@ describe('encodeFrame', () => {
       logMaxFiles: 1,
       unshare: 0,
       release: 0,
+      uidMap: '',
+      gidMap: '',
+      setgroups: 0,
+      outside: 0,
+      rootUid: 0,
+      rootGid: 0,
       steps: [{ op: 'exec', argv: [argument], env: [] }],
     });
 

@@ -77,5 +77,5 @@ export const mountDev: Step = {
 };
 
 export function charDevice(path: string, major: number, minor: number): Step {
-  return { op: 'device', path, type: S_IFCHR, major, minor, mode: 0o666, uid: 0, gid: 0 };
+  return { op: 'device', host: '', path, type: S_IFCHR, major, minor, mode: 0o666, uid: 0, gid: 0 };
 }

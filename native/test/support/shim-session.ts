@@ -113,6 +113,7 @@ export function cloneMessage(message: Partial<Omit<CloneMessage, 'op'>> = {}): C
     cgroup: '',
     parent: 0,
     parentStartTime: 0,
+    parentNamespaces: 0,
     ...message,
   };
 }
@@ -121,8 +122,9 @@ export function cloneMessage(message: Partial<Omit<CloneMessage, 'op'>> = {}): C
 export function launchMessage(
   message: Pick<LaunchMessage, 'stateDir' | 'steps'> & Partial<LaunchMessage>,
 ): LaunchMessage {
+  const users = { uidMap: '', gidMap: '', setgroups: 0, outside: 0, rootUid: 0, rootGid: 0 };
   const log = { logFormat: 0, logMaxBytes: 0, logMaxFiles: 1 };
-  return { op: 'launch', id: 'test', input: 0, ...log, unshare: 0, release: 0, ...message };
+  return { op: 'launch', id: 'test', input: 0, ...log, unshare: 0, release: 0, ...users, ...message };
 }
 
 /** Starts a shim and sends it the messages of a launch; `stateDir` is a fresh one unless given. */
@@ -132,8 +134,9 @@ export async function launch(
 ): Promise<{ shim: ShimSocket; folder: string }> {
   const folder = options.stateDir ?? stateDir();
   const shim = await startShim();
-  const { version = protocolVersion, cloneFlags = 0, cgroup = '', parent = 0, parentStartTime = 0, ...rest } = options;
-  shim.send(cloneMessage({ version, cloneFlags, cgroup, parent, parentStartTime }));
+  const { version = protocolVersion, cloneFlags = 0, cgroup = '', ...within } = options;
+  const { parent = 0, parentStartTime = 0, parentNamespaces = 0, ...rest } = within;
+  shim.send(cloneMessage({ version, cloneFlags, cgroup, parent, parentStartTime, parentNamespaces }));
   shim.send(launchMessage({ ...rest, stateDir: folder, steps }));
   return { shim, folder };
 }

@@ -10,6 +10,7 @@ import {
   type SharedNamespace,
   throwIfAborted,
 } from '@gantry/interface';
+import { ownIdMapper } from '@gantry/isolators';
 import type { Container } from './container.js';
 import { mergeEdits, type NamedEdits } from './merge.js';
 import type { ContainerizerParts } from './parts.js';
@@ -85,6 +86,7 @@ export async function composeRequest(
     cgroupVersion: parts.cgroups.version,
     clampedRlimits: merged.clampedRlimits,
     stateDir,
+    ...(merged.config.linux.uidMappings ? { idMapper: ownIdMapper() } : {}),
     ...(spec.stdin === undefined ? {} : { stdin: spec.stdin }),
     ...(spec.log ? { log: spec.log } : {}),
     first: spec.sandbox ? 'sandbox' : spec.init ? 'init' : 'program',

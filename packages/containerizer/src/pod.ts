@@ -33,6 +33,7 @@ const check = is.object(
     containers: is.list(anything),
     share: sharedNamespaces,
     hostname: anything,
+    userNamespace: anything,
     network: anything,
     networks: anything,
     ports: anything,
@@ -47,7 +48,18 @@ const check = is.object(
 );
 
 /** Of the pod itself, so not for one of its containers to say. */
-const ofPod = ['parent', 'share', 'network', 'networks', 'ports', 'dns', 'extraHosts', 'hostname', 'sandbox'] as const;
+const ofPod = [
+  'parent',
+  'share',
+  'network',
+  'networks',
+  'ports',
+  'dns',
+  'extraHosts',
+  'hostname',
+  'userNamespace',
+  'sandbox',
+] as const;
 
 /** Checks a pod's spec as `checkSpec` does a container's, and gives everything in it an id. */
 export function checkPod(spec: PodSpec, volumes: PodVolumes): CheckedPod {
@@ -56,8 +68,8 @@ export function checkPod(spec: PodSpec, volumes: PodVolumes): CheckedPod {
   const names = spec.volumes ?? [];
   if (new Set(names).size !== names.length) throw is.invalid('spec.volumes', 'names a volume twice');
   const { share = ['network', 'ipc', 'uts'] } = spec;
-  const { hostname, network, networks, ports, dns, extraHosts, sysctls, labels } = spec;
-  const ofSandbox = { hostname, network, networks, ports, dns, extraHosts, sysctls, labels };
+  const { hostname, userNamespace, network, networks, ports, dns, extraHosts, sysctls, labels } = spec;
+  const ofSandbox = { hostname, userNamespace, network, networks, ports, dns, extraHosts, sysctls, labels };
   const given = Object.entries(ofSandbox).filter(([, value]) => value !== undefined);
   const sandbox = checkSpec({
     ...(spec.id === undefined ? {} : { id: spec.id }),

@@ -6,6 +6,8 @@ import { device } from './spec-devices.js';
 import { mount } from './spec-mounts.js';
 import { checkNetworks, networkFields } from './spec-network.js';
 import { resources } from './spec-resources.js';
+import { timeOffsets } from './spec-time.js';
+import { userNamespace } from './spec-user-namespace.js';
 
 const idPattern = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
 
@@ -63,6 +65,8 @@ const check = is.object({
   resources,
   ...networkFields,
   pid: is.oneOf('private', 'host'),
+  userNamespace,
+  timeOffsets,
   capabilities: is.object({ add: is.list(is.nonEmptyString), drop: is.list(is.nonEmptyString) }),
   rlimits: is.list(
     is.object({ type: is.nonEmptyString, soft: rlimitValue, hard: rlimitValue }, ['type', 'soft', 'hard']),

@@ -10,6 +10,7 @@ export interface PodSpec {
   /** What the containers have in common. Default `network`, `ipc` and `uts`. */
   readonly share?: readonly SharedNamespace[];
   readonly hostname?: string;
+  readonly userNamespace?: ContainerSpec['userNamespace'];
   readonly network?: ContainerSpec['network'];
   readonly networks?: ContainerSpec['networks'];
   readonly ports?: ContainerSpec['ports'];
@@ -26,7 +27,17 @@ export interface PodSpec {
 /** A container of a pod. It may mount the pod's volumes. */
 export type PodContainer = Omit<
   ContainerSpec,
-  'parent' | 'share' | 'network' | 'networks' | 'ports' | 'dns' | 'extraHosts' | 'hostname' | 'sandbox' | 'mounts'
+  | 'parent'
+  | 'share'
+  | 'network'
+  | 'networks'
+  | 'ports'
+  | 'dns'
+  | 'extraHosts'
+  | 'hostname'
+  | 'userNamespace'
+  | 'sandbox'
+  | 'mounts'
 > & {
   readonly mounts?: readonly (ContainerMount | PodVolumeMount)[];
 };

@@ -1,10 +1,12 @@
 import type { CgroupLayout, Isolator } from '@gantry/interface';
 import { cgroupsCpu } from './cgroups/cpu.js';
 import { createCgroups } from './cgroups/create-cgroups.js';
+import type { DeviceControl } from './cgroups/device-control.js';
 import { cgroupsDevices } from './cgroups/devices.js';
 import { cgroupsFreezer } from './cgroups/freezer.js';
 import { checkCgroupParent } from './cgroups/isolator.js';
 import { cgroupsMem } from './cgroups/mem.js';
+import { cgroupsNone } from './cgroups/none.js';
 import { cgroupsPids } from './cgroups/pids.js';
 import { dockerRuntime } from './docker/runtime.js';
 import { filesystemLinux } from './filesystem/linux.js';
@@ -17,6 +19,9 @@ import { namespacesCgroup } from './namespaces/cgroup.js';
 import { namespacesIpc } from './namespaces/ipc.js';
 import { namespacesNetwork } from './namespaces/network.js';
 import { namespacesPid } from './namespaces/pid.js';
+import { namespacesTime } from './namespaces/time.js';
+import { namespacesUser } from './namespaces/user.js';
+import type { UserPolicy } from './namespaces/users.js';
 import { namespacesUts } from './namespaces/uts.js';
 import { posixRlimits } from './posix/rlimits.js';
 
@@ -28,11 +33,19 @@ import { posixRlimits } from './posix/rlimits.js';
 export function createIsolators(options: {
   readonly cgroups: CgroupLayout;
   readonly cgroupParent?: string;
+  /** Which users containers have. Default: the host's, or of `private` user namespaces on demand. */
+  readonly users?: UserPolicy;
+  /** Why there are to be no control groups, and what to do about it: `cgroups/none` then stands for their isolators. */
+  readonly withoutCgroups?: { readonly problem: string; readonly remedy: string };
 }): Isolator[] {
   const cgroupParent = options.cgroupParent ?? '/gantry';
   checkCgroupParent(cgroupParent);
+  const { users, withoutCgroups } = options;
   const control = { cgroups: createCgroups(options.cgroups), cgroupParent };
-  return [
+  const devices: DeviceControl = withoutCgroups
+    ? { missing: () => withoutCgroups.remedy, restrict: () => undefined }
+    : control.cgroups.devices;
+  const isolators = [
     filesystemLinux(options),
     dockerRuntime(),
     cgroupsCpu(control),
@@ -44,12 +57,17 @@ export function createIsolators(options: {
     namespacesIpc(),
     namespacesNetwork(),
     namespacesPid(),
+    namespacesTime(),
+    namespacesUser(users),
     namespacesUts(),
-    linuxCapabilities({ devices: control.cgroups.devices }),
-    linuxDevices({ control: control.cgroups.devices }),
+    linuxCapabilities({ devices: devices, ...(users ? { users } : {}) }),
+    linuxDevices({ control: devices, ...(users ? { users } : {}) }),
     linuxNnp(),
     linuxOom(),
-    linuxSysctl(),
+    linuxSysctl(users),
     posixRlimits(),
   ];
+  if (!withoutCgroups) return isolators;
+  const others = isolators.filter(({ name }) => !name.startsWith('cgroups/'));
+  return [...others, cgroupsNone(withoutCgroups.problem, withoutCgroups.remedy)];
 }

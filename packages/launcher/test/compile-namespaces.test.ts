@@ -31,7 +31,11 @@ describe('the namespaces of a container', () => {
       parent,
     );
     expect(shared.joins).toEqual([{ op: 'joinParent', pid: 42, startTime: 99, namespaces: NET + UTS }]);
-    expect(shared).toMatchObject({ cloneFlags: IPC, pidsOf: parent, enterFlags: NS + NET + UTS + IPC + PID });
+    expect(shared).toMatchObject({
+      cloneFlags: IPC,
+      within: { parent, namespaces: PID },
+      enterFlags: NS + NET + UTS + IPC + PID,
+    });
   });
 
   it('that are others’ are joined by their files', () => {

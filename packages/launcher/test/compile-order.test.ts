@@ -200,6 +200,7 @@ describe('devices', () => {
     );
     expect(steps[place(steps, 'device')]).toEqual({
       op: 'device',
+      host: '',
       path: '/dev/sda',
       type: 0o060000,
       major: 8,

@@ -21,9 +21,16 @@ describe('a document that cannot be carried out', () => {
     ['hooks', (config) => alien(config, 'hooks')],
     ['process.apparmorProfile', (config) => alien(config.process, 'apparmorProfile')],
     ['linux.seccomp', (config) => alien(config.linux, 'seccomp')],
-    ['linux.uidMappings', (config) => alien(config.linux, 'uidMappings')],
+    ['linux.intelRdt', (config) => alien(config.linux, 'intelRdt')],
     ['mounts[1].uidMappings', (config) => alien(config.mounts[1] ?? {}, 'uidMappings')],
-    ['linux.namespaces[5].type', (config) => config.linux.namespaces.push({ type: 'user' })],
+    [
+      'linux.namespaces',
+      (config) => {
+        config.linux.namespaces.push({ type: 'user' });
+        const one = [{ containerID: 0, hostID: 1000, size: 1 }];
+        Object.assign(config.linux, { uidMappings: one, gidMappings: one });
+      },
+    ],
     [
       'linux.namespaces[5].path',
       (config) => config.linux.namespaces.push({ type: 'cgroup', path: '/proc/1/ns/cgroup' }),

@@ -34,6 +34,8 @@ function encode(message: ShimMessage): Buffer {
           u64(message.startTime),
           u8(message.released),
         ];
+      case 'cloned':
+        return [u8(70), i32(message.pid)];
       case 'failed':
         return [u8(66), u32(message.step), text(message.name), i32(message.errno), text(message.path)];
       case 'started':
@@ -54,6 +56,7 @@ const number64 = fc.maxSafeNat();
 const byte = fc.integer({ min: 0, max: 255 });
 const word = fc.string({ unit: 'grapheme', maxLength: 40 }).filter((value) => !value.includes('\0'));
 const message: fc.Arbitrary<ShimMessage> = fc.oneof(
+  fc.record({ op: fc.constant('cloned' as const), pid: signed32 }),
   fc.record({
     op: fc.constant('hello' as const),
     version: number32,

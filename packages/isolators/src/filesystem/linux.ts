@@ -1,6 +1,14 @@
-import { type CgroupLayout, type Isolator, type OciMount, toGantryError } from '@gantry/interface';
+import {
+  type CgroupLayout,
+  type IdMappings,
+  type Isolator,
+  type OciMount,
+  type PrepareContext,
+  toGantryError,
+} from '@gantry/interface';
 import { refused } from '../errors.js';
 import { isHosts } from '../namespaces/sharing.js';
+import { rootUsers, type UserPolicy, usersOf } from '../namespaces/users.js';
 import { defaultMounts } from './default-mounts.js';
 import { standardDevices } from './devices.js';
 import { findMaskedPaths, readonlyPaths } from './hidden-paths.js';
@@ -17,13 +25,17 @@ const name = 'filesystem/linux';
  * An image's volumes get nothing of their own: the container's writable layer is where their data goes, and it is
  * removed with the container, as an anonymous volume would be.
  */
-export function filesystemLinux(options: { readonly cgroups: CgroupLayout }): Isolator {
+export function filesystemLinux(options: { readonly cgroups: CgroupLayout; readonly users?: UserPolicy }): Isolator {
+  const policy = options.users ?? rootUsers();
   const defaults = defaultMounts(options.cgroups.version);
+  const mountsFor = (context: PrepareContext, users: IdMappings) =>
+    defaultMounts(options.cgroups.version, { ...users, hasNetwork: !isHosts(context, 'network') });
   let masked: Promise<readonly string[]> | undefined;
   return {
     name,
     async edits(context) {
       const { spec, image } = context;
+      const users = usersOf(context, policy);
       checkVolumes(image?.volumes ?? []);
       // Once for all containers, unless it failed.
       masked ??= findMaskedPaths().catch((error: unknown) => {
@@ -37,7 +49,7 @@ export function filesystemLinux(options: { readonly cgroups: CgroupLayout }): Is
       ]);
       return {
         namespaces: [{ type: 'mount' }],
-        mounts: overridden([...defaults, ...hostFiles], asked),
+        mounts: overridden([...(users ? mountsFor(context, users) : defaults), ...hostFiles], asked),
         devices: standardDevices,
         maskedPaths,
         readonlyPaths,

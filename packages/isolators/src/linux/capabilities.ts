@@ -2,6 +2,7 @@ import { type CapabilityChange, capabilityNames, type Isolator, type OciCapabili
 import type { DeviceControl } from '../cgroups/device-control.js';
 import { resolveUser } from '../docker/user.js';
 import { invalidField, refused } from '../errors.js';
+import { allCapabilities, rootUsers, type UserPolicy, usersOf } from '../namespaces/users.js';
 import { defaultCapabilities } from './default-capabilities.js';
 import { ownCapabilities } from './own-process.js';
 
@@ -12,15 +13,21 @@ const name = 'linux/capabilities';
  * open), changed as the spec asks. Inheritable and ambient sets are empty (CVE-2022-24769). A user other than root gets the bounding set only, which is what a change
  * of user leaves in the kernel too. A sandbox gets none at all.
  */
-export function linuxCapabilities(options: { readonly devices?: DeviceControl } = {}): Isolator {
+export function linuxCapabilities(
+  options: { readonly devices?: DeviceControl; readonly users?: UserPolicy } = {},
+): Isolator {
+  const policy = options.users ?? rootUsers();
   return {
     name,
     after: ['docker/runtime'],
     async edits(context) {
       // It only reaps, which needs none.
       if (context.spec.sandbox) return { capabilities: capabilitySets([], 0) };
-      const guarded = options.devices !== undefined && options.devices.missing() === undefined;
-      const bounding = boundingSet(context.spec.capabilities ?? {}, ownCapabilities(), guarded);
+      const users = usersOf(context, policy);
+      const held = users ? allCapabilities() : ownCapabilities();
+      // In a user namespace it is of no use: nobody there may make devices.
+      const guarded = !users && options.devices !== undefined && options.devices.missing() === undefined;
+      const bounding = boundingSet(context.spec.capabilities ?? {}, held, guarded);
       const { uid } = await resolveUser(context);
       return { capabilities: capabilitySets(bounding, uid) };
     },

@@ -3,6 +3,7 @@ import { type DeviceRequest, errnoOf, type Isolator, type OciDevice, type OciDev
 import type { DeviceControl } from '../cgroups/device-control.js';
 import { invalidField, refused } from '../errors.js';
 import { normalTarget } from '../filesystem/targets.js';
+import { rootUsers, type UserPolicy, usersOf } from '../namespaces/users.js';
 
 const name = 'linux/devices';
 const all = 'rwm';
@@ -17,12 +18,15 @@ interface GivenDevice {
  * `linux/devices`: nodes for `spec.devices`, with the numbers, mode and owner that they have on the host, and leave to use
  * them. Fewer permissions than all are `REFUSED` where `cgroups/devices` cannot hold the container to them.
  */
-export function linuxDevices(options: { readonly control: DeviceControl }): Isolator {
+export function linuxDevices(options: { readonly control: DeviceControl; readonly users?: UserPolicy }): Isolator {
+  const policy = options.users ?? rootUsers();
   return {
     name,
     after: ['cgroups/devices', 'filesystem/*'],
-    async edits({ spec }) {
+    async edits(context) {
+      const { spec } = context;
       if (spec.devices === undefined || spec.devices.length === 0) return {};
+      if (usersOf(context, policy)) checkSamePaths(spec.devices);
       const given = await Promise.all(
         spec.devices.map((request, index) => givenDevice(request, `spec.devices[${index}]`, options.control)),
       );
@@ -44,6 +48,18 @@ async function givenDevice(request: DeviceRequest, field: string, control: Devic
     node: { type, path, major, minor, fileMode: mode, uid, gid },
     rule: { allow: true, type, major, minor, access },
   };
+}
+
+/** The host's own nodes are bound in a user namespace, which is done by their paths. */
+function checkSamePaths(requests: readonly DeviceRequest[]): void {
+  const moved = requests.find(({ path, containerPath }) => containerPath !== undefined && containerPath !== path);
+  if (!moved) return;
+  throw refused(
+    name,
+    `in a user namespace the device ${moved.path} cannot be had at ${moved.containerPath}`,
+    'leave containerPath out',
+    { details: { path: moved.path } },
+  );
 }
 
 /** Elsewhere the container's file systems are mounted `nodev`. */

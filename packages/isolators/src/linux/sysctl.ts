@@ -1,6 +1,7 @@
 import type { Isolator, PrepareContext } from '@gantry/interface';
 import { invalidField, refused } from '../errors.js';
 import { isHosts, isShared, ofParent } from '../namespaces/sharing.js';
+import { rootUsers, type UserPolicy, usersOf } from '../namespaces/users.js';
 import { hasControlCharacter } from '../text.js';
 
 const name = 'linux/sysctl';
@@ -53,12 +54,12 @@ const networkDefaults: Readonly<Record<string, string>> = {
 };
 
 /** `linux/sysctl`: kernel parameters of the container's own namespaces, from a closed list. */
-export function linuxSysctl(): Isolator {
+export function linuxSysctl(policy: UserPolicy = rootUsers()): Isolator {
   return {
     name,
     after: ['namespaces/*'],
     async edits(context) {
-      return { sysctl: sysctlsOf(context) };
+      return { sysctl: sysctlsOf(context, usersOf(context, policy) !== undefined) };
     },
   };
 }
@@ -67,9 +68,11 @@ export function linuxSysctl(): Isolator {
  * The parameters to set for a container. `REFUSED` for one that is not on the list, or would be the host's;
  * `INVALID_ARGUMENT` for one of a namespace that it shares with its parent.
  */
-export function sysctlsOf(context: PrepareContext): Record<string, string> {
+export function sysctlsOf(context: PrepareContext, inUserNamespace = false): Record<string, string> {
   const ownNetwork = !isHosts(context, 'network') && !isShared(context, 'network');
   const sysctls: Record<string, string> = ownNetwork ? { ...networkDefaults } : {};
+  // Its groups would all have to exist there.
+  if (inUserNamespace) delete sysctls['net.ipv4.ping_group_range'];
   for (const [key, value] of Object.entries(context.spec.sysctls ?? {})) {
     const type = ofNetwork.has(key) ? 'network' : ofIpc.has(key) ? 'ipc' : undefined;
     if (type !== undefined && isShared(context, type)) throw ofParent(`spec.sysctls.${key}`, type);

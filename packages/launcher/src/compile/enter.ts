@@ -9,7 +9,7 @@ import { compileConsole, compileProcess } from './process.js';
  * inherit, is lower.
  */
 export function compileEnter(request: LaunchRequest, oomScoreAdj: number): EnterMessage {
-  const { config, clampedRlimits, parent } = request;
+  const { config, clampedRlimits, parent, idMapper } = request;
   return {
     op: 'enter',
     namespaces: compileNamespaces(config.linux.namespaces, parent).enterFlags,
@@ -18,10 +18,13 @@ export function compileEnter(request: LaunchRequest, oomScoreAdj: number): Enter
     steps: [
       { op: 'oomScoreAdj', value: oomScoreAdj },
       ...compileConsole(config.process, false),
-      ...compileProcess(config.process, clampedRlimits),
+      ...compileProcess(config.process, clampedRlimits, 'program', idMapper),
     ],
   };
 }
+
+/** What a process needs to be in to use a container's network, besides the mount namespace that each must have. */
+const connecting: ReadonlySet<string> = new Set(['mount', 'network', 'user']);
 
 const nobody = 65_534;
 
@@ -30,8 +33,10 @@ const nobody = 65_534;
  * has nothing of the container but its network and its control groups.
  */
 export function compileConnect(request: LaunchRequest, port: number): EnterMessage {
-  const { config, parent } = request;
-  const namespaces = config.linux.namespaces.filter(({ type }) => type === 'mount' || type === 'network');
+  const { config, parent, idMapper } = request;
+  // Where there is no other user it is the namespace's root, without a capability.
+  const id = idMapper === 'self' ? 0 : nobody;
+  const namespaces = config.linux.namespaces.filter(({ type }) => connecting.has(type));
   const { enterFlags } = compileNamespaces(namespaces, parent);
   const none = compileNamespaces([{ type: 'mount' }]).enterFlags;
   return {
@@ -41,7 +46,7 @@ export function compileConnect(request: LaunchRequest, port: number): EnterMessa
     terminal: 0,
     steps: [
       { op: 'capabilities', bounding: 0, effective: 0, permitted: 0, inheritable: 0, ambient: 0 },
-      { op: 'user', uid: nobody, gid: nobody, groups: [] },
+      { op: 'user', uid: id, gid: id, groups: [] },
       { op: 'noNewPrivileges' },
       { op: 'ready' },
       { op: 'connect', port },

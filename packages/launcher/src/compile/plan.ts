@@ -60,7 +60,7 @@ export function compilePlan(request: LaunchRequest): ShimPlan {
     ...paths('readonlyPath', config.linux.readonlyPaths, 'linux.readonlyPaths'),
     ...paths('mask', config.linux.maskedPaths, 'linux.maskedPaths'),
     ...(config.root.readonly ? [{ op: 'readonlyRoot' } as const] : []),
-    ...compileProcess(config.process, request.clampedRlimits, request.first),
+    ...compileProcess(config.process, request.clampedRlimits, request.first, request.idMapper),
   ];
   const { cloneFlags, unshareFlags, within } = namespaces;
   const clone = { cloneFlags, unshareFlags, cgroup: cloneCgroup(request), ...(within ? { within } : {}) };

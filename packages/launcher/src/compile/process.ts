@@ -12,6 +12,7 @@ export function compileProcess(
   process: OciProcess,
   clampedRlimits: readonly string[],
   first: LaunchRequest['first'] = 'program',
+  idMapper?: LaunchRequest['idMapper'],
 ): readonly Step[] {
   if (process.args.length === 0) throw invalid('process.args', 'there is nothing to run');
   return [
@@ -20,7 +21,7 @@ export function compileProcess(
     { op: 'umask', mask: integer(process.user.umask ?? 0o022, 0, 0o777, 'process.user.umask') },
     { op: 'sessionKeyring' },
     compileCapabilities(process.capabilities),
-    compileUser(process.user),
+    compileUser(process.user, idMapper),
     ...(process.noNewPrivileges ? [{ op: 'noNewPrivileges' } as const] : []),
     { op: 'ready' },
     ...(first === 'init' ? [{ op: 'init' } as const] : []),
@@ -48,13 +49,13 @@ export function compileConsole({ terminal, consoleSize, user }: OciProcess, devC
 /** What the kernel keeps of each side of a terminal: 16 bits. */
 const maxCells = 0xffff;
 
-function compileUser(user: OciProcess['user']): Step {
+/** Where nobody may change his groups, he keeps those that the host program has. */
+function compileUser(user: OciProcess['user'], idMapper: LaunchRequest['idMapper']): Step {
+  const groups = idMapper === 'self' ? [] : (user.additionalGids ?? []);
   return {
     op: 'user',
     uid: integer(user.uid, 0, maxId, 'process.user.uid'),
     gid: integer(user.gid, 0, maxId, 'process.user.gid'),
-    groups: (user.additionalGids ?? []).map((gid, index) =>
-      integer(gid, 0, maxId, `process.user.additionalGids[${index}]`).toString(),
-    ),
+    groups: groups.map((gid, index) => integer(gid, 0, maxId, `process.user.additionalGids[${index}]`).toString()),
   };
 }

@@ -29,7 +29,8 @@ export function compileUsers(
     uids: compileMappings(uidMappings, 'linux.uidMappings'),
     gids: compileMappings(gidMappings, 'linux.gidMappings'),
   };
-  if (idMapper === undefined) throw unsupported('linux.namespaces', 'nobody was named who gives a user namespace its ids');
+  if (idMapper === undefined)
+    throw unsupported('linux.namespaces', 'nobody was named who gives a user namespace its ids');
   const outside =
     idMapper === 'root'
       ? { outside: { uid: rootOf(ids.uids, 'linux.uidMappings'), gid: rootOf(ids.gids, 'linux.gidMappings') } }

@@ -1,0 +1,49 @@
+import type { IdMappings, Isolator, OciIdMapping, PrepareContext } from '@gantry/interface';
+import { ownIds } from '@gantry/native';
+import { resolveUser } from '../docker/user.js';
+import { refused } from '../errors.js';
+import { isMapped, rootUsers, type UserPolicy, usersOf } from './users.js';
+
+const name = 'namespaces/user';
+
+/**
+ * `namespaces/user`: users of the container's own. Its root has all privileges over what is the container's, and those of an
+ * ordinary user, or of nobody, over the rest of the machine. Nested containers are in their parent's.
+ */
+export function namespacesUser(policy: UserPolicy = rootUsers()): Isolator {
+  return {
+    name,
+    after: ['docker/runtime'],
+    async edits(context) {
+      const ids = usersOf(context, policy);
+      if (!ids) return {};
+      await checkUser(context, ids, policy);
+      const { parent } = context;
+      return {
+        namespaces: [parent ? { type: 'user', path: `/proc/${parent.process.pid}/ns/user` } : { type: 'user' }],
+        uidMappings: toOci(ids.uids),
+        gidMappings: toOci(ids.gids),
+      };
+    },
+  };
+}
+
+/** `REFUSED` if the container's user, or one of his groups, does not exist in the namespace. */
+async function checkUser(context: PrepareContext, { uids, gids }: IdMappings, policy: UserPolicy): Promise<void> {
+  if (context.spec.sandbox) return;
+  const { uid, gid, additionalGids = [] } = await resolveUser(context);
+  // With nothing but his own ids an ordinary user may not change groups either: the images' own memberships go unheeded.
+  const groups = policy.isOrdinary && ownIds().mapper === 'self' ? [gid] : [gid, ...additionalGids];
+  const missing = isMapped(uid, uids) ? groups.find((id) => !isMapped(id, gids)) : uid;
+  if (missing === undefined) return;
+  const what = missing === uid ? `user ${uid}` : `group ${missing}`;
+  const { problem = 'the ranges of the namespace do not reach so far', remedy = 'give larger ranges' } =
+    (policy.isOrdinary ? ownIds().lacking : undefined) ?? {};
+  throw refused(name, `the container's ${what} does not exist in its user namespace: ${problem}`, remedy, {
+    details: { id: missing },
+  });
+}
+
+function toOci(mappings: IdMappings['uids']): OciIdMapping[] {
+  return mappings.map(({ inside, outside, size }) => ({ containerID: inside, hostID: outside, size }));
+}
