@@ -6,6 +6,7 @@ const types = {
   i32: 'int32_t',
   u64: 'uint64_t',
   str: 'Text',
+  blob: 'Blob',
   list: 'TextList',
   steps: 'StepList',
 };

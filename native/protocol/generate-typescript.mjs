@@ -1,7 +1,15 @@
 // The host's side: types, an encoder of frames for the shim and a decoder of frames from it.
 
 const width = 120;
-const types = { u8: 'number', u32: 'number', i32: 'number', u64: 'number', str: 'string', list: 'readonly string[]' };
+const types = {
+  u8: 'number',
+  u32: 'number',
+  i32: 'number',
+  u64: 'number',
+  str: 'string',
+  blob: 'Uint8Array',
+  list: 'readonly string[]',
+};
 const capitalised = (name) => name[0].toUpperCase() + name.slice(1);
 const messageType = (name) => `${capitalised(name)}Message`;
 const stepType = (name) => `${capitalised(name)}Step`;
@@ -177,10 +185,14 @@ class FieldWriter {
     for (const value of values) this.str(value, field);
   }
 
-  block(bytes: Uint8Array): void {
-    this.u32(bytes.length, 'length');
+  blob(bytes: Uint8Array, field: string): void {
+    this.u32(bytes.length, field);
     this.#room(bytes.length).set(bytes, this.#length);
     this.#length += bytes.length;
+  }
+
+  block(bytes: Uint8Array): void {
+    this.blob(bytes, 'length');
   }
 
   bytes(): Uint8Array {

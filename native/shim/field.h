@@ -15,6 +15,12 @@ struct Text {
   bool empty() const { return size == 0; }
 };
 
+// Bytes inside a frame.
+struct Blob {
+  const uint8_t* bytes = nullptr;
+  uint32_t size = 0;
+};
+
 // Strings one after the other inside a frame; walk them with a FieldReader made of it.
 struct TextList {
   const uint8_t* bytes = nullptr;
@@ -48,6 +54,13 @@ class FieldReader {
     if (!Read(&size) || left_ <= size || next_[size] != 0 || memchr(next_, 0, size) != nullptr) return false;
     *out = {reinterpret_cast<const char*>(next_), size};
     return Skip(size + 1);
+  }
+
+  bool Read(Blob* out) {
+    uint32_t size;
+    if (!Read(&size) || left_ < size) return false;
+    *out = {next_, size};
+    return Skip(size);
   }
 
   bool Read(TextList* out) {

@@ -27,6 +27,9 @@ struct FirstProcess {
   // Capabilities to set after the user change.
   CapabilitiesStep capabilities;
   bool capabilitiesPending = false;
+  // The filter to install last, if there is one.
+  SeccompStep filter;
+  bool filterPending = false;
   uint32_t umask = 0022;
   // Whether its streams are pipes of its own, which its user may then open by name.
   bool hasInput = false;
@@ -68,6 +71,9 @@ Result ReceiveMount(const FirstProcess& process, Fd* out);
 // Sets the capabilities that the `capabilities` step announced, if it has not been done.
 Result ApplyCapabilities(FirstProcess& process);
 
+// Installs the filter that the `seccomp` step left for last, if it has not been done. Only what the filter allows works from then on.
+Result ApplyFilter(FirstProcess& process);
+
 // For a process that goes on as the shim's own program: tells that it runs, as the exec of another's does.
 Result BeginRunning(FirstProcess& process);
 
@@ -105,5 +111,6 @@ Result Perform(FirstProcess& process, const ConsoleStep& step);
 Result Perform(FirstProcess& process, const InitStep& step);
 Result Perform(FirstProcess& process, const SandboxStep& step);
 Result Perform(FirstProcess& process, const ConnectStep& step);
+Result Perform(FirstProcess& process, const SeccompStep& step);
 
 }  // namespace gantry

@@ -75,6 +75,7 @@ enum class StepCode : uint8_t {
   kConsole = 30,
   kInit = 31,
   kSandbox = 32,
+  kSeccomp = 35,
   kConnect = 33,
   kExec = 26,
 };
@@ -145,6 +146,8 @@ inline const char* StepName(StepCode code) {
       return "init";
     case StepCode::kSandbox:
       return "sandbox";
+    case StepCode::kSeccomp:
+      return "seccomp";
     case StepCode::kConnect:
       return "connect";
     case StepCode::kExec:
@@ -573,6 +576,14 @@ struct InitStep {};
 // In place of `exec`: tell that it has succeeded, reap, and end with 0 at SIGTERM, SIGINT, SIGQUIT or SIGHUP.
 struct SandboxStep {};
 
+// Install a seccomp filter, `program` of struct sock_filter, with SECCOMP_FILTER_FLAG_*; `last` has it done just
+// before the exec, or as the first thing of `init` and `sandbox`, else at once.
+struct SeccompStep {
+  Blob program{};
+  uint32_t flags{};
+  uint8_t last{};
+};
+
 // In place of `exec`: connect to a TCP port of the loopback, by IPv4, else IPv6, tell that it has succeeded, and
 // copy between that and the standard streams until both directions have ended.
 struct ConnectStep {
@@ -774,6 +785,13 @@ inline bool Read(FieldReader& in, SandboxStep*) {
   return in.AtEnd();
 }
 
+inline bool Read(FieldReader& in, SeccompStep* out) {
+  return in.Read(&out->program) &&
+         in.Read(&out->flags) &&
+         in.Read(&out->last) &&
+         in.AtEnd();
+}
+
 inline bool Read(FieldReader& in, ConnectStep* out) {
   return in.Read(&out->port) &&
          in.AtEnd();
@@ -858,6 +876,8 @@ bool VisitStep(StepCode code, FieldReader& in, Perform&& perform) {
       return visit(InitStep{});
     case StepCode::kSandbox:
       return visit(SandboxStep{});
+    case StepCode::kSeccomp:
+      return visit(SeccompStep{});
     case StepCode::kConnect:
       return visit(ConnectStep{});
     case StepCode::kExec:

@@ -103,6 +103,7 @@ Result BeginRunning(FirstProcess& process) {
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return CallFailure("PR_SET_PDEATHSIG");
   // The shim's own program holds nothing of the host's; those who enter its namespaces must be able to open them.
   if (process.users == UserNamespace::kOwn && prctl(PR_SET_DUMPABLE, 1) != 0) return CallFailure("PR_SET_DUMPABLE");
+  if (Result result = ApplyFilter(process); !result.ok()) return result;
   if (!Tell(process, ChannelPacket::kExecuting)) _exit(1);
   process.channel.Close();
   return kOk;
@@ -127,6 +128,7 @@ Result Perform(FirstProcess& process, const ExecStep& step) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
+  if (Result result = ApplyFilter(process); !result.ok()) return result;
   return Failure(Execute(argv, environment), "execve", argv[0]);
 }
 

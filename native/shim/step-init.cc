@@ -20,6 +20,8 @@ int NextSignal() {
   for (;;) {
     long signal = syscall(SYS_rt_sigtimedwait, &all, nullptr, nullptr, sizeof(uint64_t));
     if (signal > 0) return static_cast<int>(signal);
+    // A filter that does not allow it would have us ask for ever.
+    if (errno != EINTR && errno != EAGAIN) _exit(errno);
   }
 }
 
@@ -67,6 +69,8 @@ Result Perform(FirstProcess& process, const InitStep&) {
   if (Result result = ApplyCapabilities(process); !result.ok()) return result;
   // A user change clears it.
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return CallFailure("PR_SET_PDEATHSIG");
+  // Before there is a program that might have the init make calls for it.
+  if (Result result = ApplyFilter(process); !result.ok()) return result;
   pid_t program = fork();
   if (program < 0) return CallFailure("fork");
   if (program > 0) {

@@ -6,6 +6,7 @@ import { device } from './spec-devices.js';
 import { mount } from './spec-mounts.js';
 import { checkNetworks, networkFields } from './spec-network.js';
 import { resources } from './spec-resources.js';
+import { seccomp } from './spec-seccomp.js';
 import { timeOffsets } from './spec-time.js';
 import { userNamespace } from './spec-user-namespace.js';
 
@@ -68,6 +69,7 @@ const check = is.object({
   userNamespace,
   timeOffsets,
   capabilities: is.object({ add: is.list(is.nonEmptyString), drop: is.list(is.nonEmptyString) }),
+  seccomp,
   rlimits: is.list(
     is.object({ type: is.nonEmptyString, soft: rlimitValue, hard: rlimitValue }, ['type', 'soft', 'hard']),
   ),

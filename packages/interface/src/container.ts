@@ -4,6 +4,7 @@ import type { ContainerMount } from './mounts.js';
 import type { DnsSettings, HostEntry, MappedPort, NetworkRequest, NetworkStatus, PortMapping } from './network.js';
 import type { Credentials } from './registry.js';
 import type { Resources } from './resources.js';
+import type { SeccompSetting } from './seccomp.js';
 import type { LogSettings, TerminalSize } from './streams.js';
 import type { UserNamespace } from './user-namespace.js';
 
@@ -61,6 +62,8 @@ export interface ContainerSpec {
   /** Seconds by which the clocks of the container's own time namespace differ from the host's. Default: the host's clocks. */
   readonly timeOffsets?: TimeOffsets;
   readonly capabilities?: CapabilityChange;
+  /** Default `default`. */
+  readonly seccomp?: SeccompSetting;
   readonly rlimits?: readonly Rlimit[];
   /** Kernel parameters of the container's own namespaces. */
   readonly sysctls?: Readonly<Record<string, string>>;

@@ -14,6 +14,7 @@ export * from './pod.js';
 export * from './provisioner.js';
 export * from './registry.js';
 export * from './resources.js';
+export * from './seccomp.js';
 export * from './store.js';
 export * from './streams.js';
 export * from './usage.js';

@@ -50,6 +50,8 @@ export interface LaunchStep {
 export interface LaunchPlan {
   readonly version: number;
   readonly steps: readonly LaunchStep[];
+  /** What in the document does nothing on this machine, in words: system calls in a seccomp profile that it does not have, say. */
+  readonly remarks: readonly string[];
 }
 
 /** Turns finished documents into processes, each guarded by a shim that outlives the host program. */

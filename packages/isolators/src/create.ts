@@ -14,6 +14,7 @@ import { linuxCapabilities } from './linux/capabilities.js';
 import { linuxDevices } from './linux/devices.js';
 import { linuxNnp } from './linux/nnp.js';
 import { linuxOom } from './linux/oom.js';
+import { linuxSeccomp } from './linux/seccomp/isolator.js';
 import { linuxSysctl } from './linux/sysctl.js';
 import { namespacesCgroup } from './namespaces/cgroup.js';
 import { namespacesIpc } from './namespaces/ipc.js';
@@ -64,6 +65,7 @@ export function createIsolators(options: {
     linuxDevices({ control: devices, ...(users ? { users } : {}) }),
     linuxNnp(),
     linuxOom(),
+    linuxSeccomp(),
     linuxSysctl(users),
     posixRlimits(),
   ];

@@ -28,6 +28,7 @@ export { linuxCapabilities } from './linux/capabilities.js';
 export { linuxDevices } from './linux/devices.js';
 export { linuxNnp } from './linux/nnp.js';
 export { linuxOom } from './linux/oom.js';
+export { linuxSeccomp } from './linux/seccomp/isolator.js';
 export { linuxSysctl } from './linux/sysctl.js';
 export { namespacesCgroup } from './namespaces/cgroup.js';
 export { namespacesIpc } from './namespaces/ipc.js';

@@ -250,6 +250,14 @@ export type SandboxStep = {
   readonly op: 'sandbox';
 };
 
+/** Install a seccomp filter, `program` of struct sock_filter, with SECCOMP_FILTER_FLAG_*; `last` has it done just before the exec, or as the first thing of `init` and `sandbox`, else at once. */
+export type SeccompStep = {
+  readonly op: 'seccomp';
+  readonly program: Uint8Array;
+  readonly flags: number;
+  readonly last: number;
+};
+
 /** In place of `exec`: connect to a TCP port of the loopback, by IPv4, else IPv6, tell that it has succeeded, and copy between that and the standard streams until both directions have ended. */
 export type ConnectStep = {
   readonly op: 'connect';
@@ -297,6 +305,7 @@ export type Step =
   | ConsoleStep
   | InitStep
   | SandboxStep
+  | SeccompStep
   | ConnectStep
   | ExecStep;
 
@@ -478,10 +487,14 @@ class FieldWriter {
     for (const value of values) this.str(value, field);
   }
 
-  block(bytes: Uint8Array): void {
-    this.u32(bytes.length, 'length');
+  blob(bytes: Uint8Array, field: string): void {
+    this.u32(bytes.length, field);
     this.#room(bytes.length).set(bytes, this.#length);
     this.#length += bytes.length;
+  }
+
+  block(bytes: Uint8Array): void {
+    this.blob(bytes, 'length');
   }
 
   bytes(): Uint8Array {
@@ -713,6 +726,12 @@ function encodeStep(writer: FieldWriter, step: Step): void {
       break;
     case 'sandbox':
       writer.u8(32);
+      break;
+    case 'seccomp':
+      writer.u8(35);
+      writer.blob(step.program, 'seccomp.program');
+      writer.u32(step.flags, 'seccomp.flags');
+      writer.u8(step.last, 'seccomp.last');
       break;
     case 'connect':
       writer.u8(33);

@@ -20,7 +20,6 @@ describe('a document that cannot be carried out', () => {
     ['ociVersion', (config) => Object.assign(config, { ociVersion: '2.0.0' })],
     ['hooks', (config) => alien(config, 'hooks')],
     ['process.apparmorProfile', (config) => alien(config.process, 'apparmorProfile')],
-    ['linux.seccomp', (config) => alien(config.linux, 'seccomp')],
     ['linux.intelRdt', (config) => alien(config.linux, 'intelRdt')],
     ['mounts[1].uidMappings', (config) => alien(config.mounts[1] ?? {}, 'uidMappings')],
     [

@@ -60,6 +60,13 @@ export function boundingSet(change: CapabilityChange, held: ReadonlySet<string>,
   return [...new Set([...defaults, ...added])].sort();
 }
 
+/** The set for a change, whether or not the host program holds it: what it does not hold is refused or does nothing. */
+export function nominalCapabilities({ add = [], drop = [] }: CapabilityChange): string[] {
+  const dropped = new Set(drop.map((item) => (item.toUpperCase() === 'ALL' ? 'ALL' : fullName(item))));
+  const defaults = dropped.has('ALL') ? [] : defaultCapabilities.filter((item) => !dropped.has(item));
+  return [...new Set([...defaults, ...add.map(fullName)])];
+}
+
 /** The five sets of a first process that starts as `uid`. */
 export function capabilitySets(bounding: string[], uid: number): OciCapabilities {
   const own = uid === 0 ? bounding : [];

@@ -18,7 +18,7 @@ export function compileEnter(request: LaunchRequest, oomScoreAdj: number): Enter
     steps: [
       { op: 'oomScoreAdj', value: oomScoreAdj },
       ...compileConsole(config.process, false),
-      ...compileProcess(config.process, clampedRlimits, 'program', idMapper),
+      ...compileProcess(config.process, clampedRlimits, config.linux.seccomp, 'program', idMapper),
     ],
   };
 }

@@ -33,6 +33,7 @@ const known = {
     'maskedPaths',
     'readonlyPaths',
     'rootfsPropagation',
+    'seccomp',
   ],
   namespace: ['type', 'path'],
   mapping: ['containerID', 'hostID', 'size'],
@@ -40,7 +41,7 @@ const known = {
   resources: ['cpu', 'memory', 'pids', 'devices', 'blockIO', 'hugepageLimits', 'network', 'unified'],
 } as const satisfies Record<string, readonly string[]>;
 
-/** Refuses a document with a field that nothing would carry out, such as `hooks` or `linux.seccomp`. */
+/** Refuses a document with a field that nothing would carry out, such as `hooks` or `linux.intelRdt`. */
 export function refuseUnknownFields(config: OciSpec): void {
   const { process, linux } = config;
   check(config, 'spec', '');

@@ -6,6 +6,7 @@ import { compileMounts } from './mounts.js';
 import { type CompiledNamespaces, compileNamespaces } from './namespaces.js';
 import { compileConsole, compileProcess } from './process.js';
 import { absolutePath, integer, invalid, unsupported } from './refusal.js';
+import { remarksOn } from './seccomp/step.js';
 import { compileSysctls } from './sysctls.js';
 import { compileTime } from './time.js';
 import { type CompiledUsers, compileUsers } from './users.js';
@@ -60,11 +61,12 @@ export function compilePlan(request: LaunchRequest): ShimPlan {
     ...paths('readonlyPath', config.linux.readonlyPaths, 'linux.readonlyPaths'),
     ...paths('mask', config.linux.maskedPaths, 'linux.maskedPaths'),
     ...(config.root.readonly ? [{ op: 'readonlyRoot' } as const] : []),
-    ...compileProcess(config.process, request.clampedRlimits, request.first, request.idMapper),
+    ...compileProcess(config.process, request.clampedRlimits, config.linux.seccomp, request.first, request.idMapper),
   ];
   const { cloneFlags, unshareFlags, within } = namespaces;
   const clone = { cloneFlags, unshareFlags, cgroup: cloneCgroup(request), ...(within ? { within } : {}) };
-  return { version: protocolVersion, ...clone, ...(users ? { users } : {}), steps };
+  const remarks = remarksOn(config.linux.seccomp);
+  return { version: protocolVersion, ...clone, ...(users ? { users } : {}), steps, remarks };
 }
 
 /** A read-only folder is so from the first: what later steps would create in it belongs to others. */

@@ -1,28 +1,36 @@
-import type { LaunchRequest, OciProcess } from '@gantry/interface';
+import type { LaunchRequest, OciProcess, OciSeccomp } from '@gantry/interface';
 import type { Step } from '../protocol.generated.js';
 import { compileCapabilities } from './capabilities.js';
 import { absolutePath, integer, invalid, maxId } from './refusal.js';
 import { compileRlimits } from './rlimits.js';
+import { compileSeccompStep } from './seccomp/step.js';
 
 /**
  * From the working directory to the exec. The directory is entered as root, so that one which the user may not enter
- * works as it does elsewhere; limits come after all that opens files; all privilege is gone before the barrier.
+ * works as it does elsewhere; limits come after all that opens files; all privilege is gone before the barrier. A seccomp
+ * filter comes last, so that it need not allow what goes before. Without no_new_privs it takes CAP_SYS_ADMIN, and so comes
+ * before that is gone.
  */
 export function compileProcess(
   process: OciProcess,
   clampedRlimits: readonly string[],
+  seccomp: OciSeccomp | undefined,
   first: LaunchRequest['first'] = 'program',
   idMapper?: LaunchRequest['idMapper'],
 ): readonly Step[] {
   if (process.args.length === 0) throw invalid('process.args', 'there is nothing to run');
+  const last = process.noNewPrivileges === true;
+  const filter = compileSeccompStep(seccomp, last, first);
   return [
     { op: 'chdir', path: absolutePath(process.cwd, 'process.cwd') },
     ...compileRlimits(process.rlimits ?? [], clampedRlimits),
     { op: 'umask', mask: integer(process.user.umask ?? 0o022, 0, 0o777, 'process.user.umask') },
     { op: 'sessionKeyring' },
+    ...(last ? [] : filter),
     compileCapabilities(process.capabilities),
     compileUser(process.user, idMapper),
     ...(process.noNewPrivileges ? [{ op: 'noNewPrivileges' } as const] : []),
+    ...(last ? filter : []),
     { op: 'ready' },
     ...(first === 'init' ? [{ op: 'init' } as const] : []),
     first === 'sandbox' ? { op: 'sandbox' } : { op: 'exec', argv: process.args, env: process.env },

@@ -1,0 +1,46 @@
+import type { OciSeccomp } from '@gantry/interface';
+import { unsupported } from '../refusal.js';
+import { architecturesOf, type Machine, syscallNumbers } from './architectures.js';
+import { assemble, maxInstructions } from './assemble.js';
+import { compileFlags } from './flags.js';
+import { NodeFactory } from './nodes.js';
+import { type Rules, readRules } from './rules.js';
+import { compileFilter } from './search.js';
+
+/** A profile as the kernel takes it. */
+export interface SeccompProgram {
+  /** `struct sock_filter`s. */
+  readonly program: Uint8Array;
+  /** `SECCOMP_FILTER_FLAG_*`. */
+  readonly flags: number;
+  /** Names in the profile that are no system call of any of its architectures: rules about them do nothing. Sorted. */
+  readonly unknown: readonly string[];
+  readonly rules: Rules;
+}
+
+/**
+ * Compiles a seccomp profile of the OCI runtime specification for a machine. Pure. `UNSUPPORTED` or `INVALID_DOCUMENT`, naming the field, for
+ * what cannot be carried out.
+ */
+export function compileSeccomp(profile: OciSeccomp, machine: Machine): SeccompProgram {
+  const fields: readonly string[] = ['defaultAction', 'defaultErrnoRet', 'architectures', 'flags', 'syscalls'];
+  for (const [name, value] of Object.entries(profile)) {
+    if (value !== undefined && !fields.includes(name)) {
+      throw unsupported(`linux.seccomp.${name}`, 'the launcher does not carry out this field');
+    }
+  }
+  const rules = readRules(profile);
+  const architectures = architecturesOf(profile.architectures ?? [], machine);
+  const program = assemble(compileFilter(new NodeFactory(), rules, architectures));
+  const instructions = program.length / 8;
+  if (instructions > maxInstructions) {
+    throw unsupported(
+      'linux.seccomp',
+      `the profile makes a program of ${instructions} instructions, the kernel takes ${maxInstructions}: give it fewer conditions or architectures`,
+    );
+  }
+  const unknown = [...rules.calls.keys()].filter((name) =>
+    architectures.every((architecture) => !syscallNumbers(architecture).has(name)),
+  );
+  return { program, flags: compileFlags(profile.flags ?? []), unknown: unknown.sort(), rules };
+}

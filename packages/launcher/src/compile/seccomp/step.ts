@@ -1,0 +1,80 @@
+import type { LaunchRequest, OciSeccomp } from '@gantry/interface';
+import type { SeccompStep } from '../../protocol.generated.js';
+import { unsupported } from '../refusal.js';
+import { compileSeccomp, type SeccompProgram } from './compile.js';
+import { isAllowed } from './rules.js';
+
+/** Programs of profiles that nobody can change any more, and of others by their content: the last few. */
+const ofFrozen = new WeakMap<OciSeccomp, SeccompProgram>();
+const ofContent = new Map<string, SeccompProgram>();
+const keptOfContent = 16;
+
+/**
+ * The step that installs the filter of a document, if it has one. `last`: it comes into force just before the program; else where the step
+ * is. `UNSUPPORTED` if it would keep the shim's own program, which an init and a sandbox are, from its work.
+ */
+export function compileSeccompStep(
+  profile: OciSeccomp | undefined,
+  last: boolean,
+  first: LaunchRequest['first'],
+): readonly SeccompStep[] {
+  if (!profile) return [];
+  const { program, flags, rules } = seccompProgram(profile);
+  if (first === 'init' || first === 'sandbox') {
+    const missing = callsOfOurs[first].filter(([name, argument]) => !isAllowed(rules, name, argument));
+    if (missing.length > 0) {
+      const names = missing.map(([name]) => name).join(', ');
+      throw unsupported('linux.seccomp', `it keeps the ${first} from its work: allow ${names}, or do without ${first}`);
+    }
+  }
+  return [{ op: 'seccomp', program, flags, last: last ? 1 : 0 }];
+}
+
+/** What is said of names that the profile has and no architecture of this machine knows. */
+export function remarksOn(profile: OciSeccomp | undefined): readonly string[] {
+  if (!profile) return [];
+  const { unknown } = seccompProgram(profile);
+  return unknown.length === 0 ? [] : [`linux.seccomp.syscalls: no system calls of this machine: ${unknown.join(', ')}`];
+}
+
+function seccompProgram(profile: OciSeccomp): SeccompProgram {
+  const frozen = Object.isFrozen(profile);
+  const known = frozen ? ofFrozen.get(profile) : undefined;
+  if (known) return known;
+  const content = JSON.stringify(profile);
+  const made = ofContent.get(content) ?? compileSeccomp(profile, process.arch === 'arm64' ? 'arm64' : 'x64');
+  if (frozen) ofFrozen.set(profile, made);
+  // Last in the order of the map: the one that goes is the one not asked for longest.
+  ofContent.delete(content);
+  ofContent.set(content, made);
+  const [oldest] = ofContent.keys();
+  if (ofContent.size > keptOfContent && oldest !== undefined) ofContent.delete(oldest);
+  return made;
+}
+
+const SIGCHLD = 17n;
+
+/** What the shim's own program calls from the filter on, with the first argument where that decides. */
+const always: readonly (readonly [name: string, argument?: bigint])[] = [
+  ['close_range'],
+  ['exit_group'],
+  ['prctl'],
+  ['rt_sigtimedwait'],
+  ['sendto'],
+  ['wait4'],
+  ['write'],
+];
+const callsOfOurs = {
+  sandbox: [...always, ['close'] as const],
+  init: [
+    ...always,
+    ['clone', SIGCHLD] as const,
+    ['execve'] as const,
+    ['getpgid'] as const,
+    ['ioctl'] as const,
+    ['kill'] as const,
+    ['rt_sigprocmask'] as const,
+    ['setpgid'] as const,
+    ['umask'] as const,
+  ],
+};
