@@ -15,6 +15,12 @@ Result Perform(FirstProcess& process, const JoinCgroupStep& step) {
   TextBuffer<PATH_MAX> path;
   path.Add(step.path.data).Add("/tasks");
   Fd file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!file.valid() && errno == ENOENT) {
+    // A group of a v2 tree beside the v1 hierarchies.
+    TextBuffer<PATH_MAX> unified;
+    unified.Add(step.path.data).Add("/cgroup.procs");
+    file = Fd(open(unified.c_str(), O_WRONLY | O_CLOEXEC));
+  }
   if (!file.valid()) return CallFailure("open", step.path.data);
   return write(file.get(), "0", 1) == 1 ? kOk : CallFailure("write", step.path.data);
 }

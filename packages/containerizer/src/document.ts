@@ -78,12 +78,14 @@ export async function composeRequest(
   }
   const merged = mergeEdits(all, { rootfs: context.rootfs.path, cgroupPath: context.cgroupPath });
   const { spec, parent } = context;
+  const unified = parts.cgroups.mounts.get('unified');
   return {
     id: context.id,
     config: withTerminal(merged.config, spec.tty),
     rootfs: context.rootfs.mount,
     cgroups: merged.cgroups,
     cgroupVersion: parts.cgroups.version,
+    ...(unified === undefined ? {} : { cgroupTree: unified }),
     clampedRlimits: merged.clampedRlimits,
     stateDir,
     ...(merged.config.linux.uidMappings ? { idMapper: ownIdMapper() } : {}),

@@ -42,6 +42,7 @@ import { pause, resume } from './pausing.js';
 import { checkPod } from './pod.js';
 import { Recoverer } from './recoverer.js';
 import { cleanUpFailed } from './recovery.js';
+import { groupOwner, refuseFrozenWithParent, refuseShared } from './shared-groups.js';
 import { parseSignal } from './signals.js';
 import { checkExecSpec, checkId, checkResources, checkSpec, sameSpec } from './spec.js';
 import type { StateRoot } from './state-folder.js';
@@ -124,6 +125,7 @@ export class GantryContainerizer implements Containerizer {
     const container = this.#get(id);
     const number = parseSignal(signal ?? container.record?.stopSignal ?? 'SIGTERM');
     const handle = container.alive('signalling');
+    if (all) refuseShared(container, 'signalling all processes of');
     if (all) await signalAll(this.#parts, container, number, options);
     else await handle.signal(number, options);
   }
@@ -135,6 +137,7 @@ export class GantryContainerizer implements Containerizer {
     const container = this.#get(id);
     if (!container.isAlive) return this.destroy(id, options);
     throwIfAborted(options.signal, `stopping container ${id}`);
+    refuseFrozenWithParent(container);
     container.destroyRequested = true;
     return this.#settled(container, this.#life.stop(container, options.graceMs), options, 'stopping');
   }
@@ -146,6 +149,7 @@ export class GantryContainerizer implements Containerizer {
       return this.#settled(container, retried, options, 'destroying');
     }
     throwIfAborted(options.signal, `destroying container ${id}`);
+    refuseFrozenWithParent(container);
     container.destroyRequested = true;
     return this.#settled(container, this.#life.end(container), options, 'destroying');
   }
@@ -170,12 +174,14 @@ export class GantryContainerizer implements Containerizer {
   async pause(id: ContainerId, options: CallOptions = {}): Promise<void> {
     const container = this.#get(id);
     container.alive('pausing');
+    refuseShared(container, 'pausing');
     await pause(this.#life, container, options);
   }
 
   async resume(id: ContainerId, options: CallOptions = {}): Promise<void> {
     const container = this.#get(id);
     container.alive('resuming');
+    refuseShared(container, 'resuming');
     await resume(this.#life, container, options);
   }
 
@@ -183,6 +189,7 @@ export class GantryContainerizer implements Containerizer {
     checkResources(resources);
     const container = this.#get(id);
     container.alive('updating');
+    refuseShared(container, 'updating');
     await updateResources(this.#parts, container, resources, options);
     await this.#life.amend(container, { resources: structuredClone(resources) });
   }
@@ -238,7 +245,10 @@ export class GantryContainerizer implements Containerizer {
   async usage(id: ContainerId, options: CallOptions = {}): Promise<ContainerUsage> {
     const container = this.#get(id);
     const { pid } = container.alive('measuring').process;
-    const readings = this.#parts.isolators.map((isolator) => isolator.usage?.(id, pid));
+    const owner = groupOwner(container, this.#life.containers).id;
+    const readings = this.#parts.isolators.map((isolator) => {
+      return isolator.usage?.(isolator.name.startsWith('cgroups/') ? owner : id, pid);
+    });
     const parts = await raceAbort(Promise.all(readings), options.signal, `measuring container ${id}`);
     return Object.assign({ at: Date.now() }, ...parts) as ContainerUsage;
   }

@@ -18,6 +18,7 @@ import { watchLimits } from './limits.js';
 import type { ContainerizerParts } from './parts.js';
 import { isOver } from './pod.js';
 import type { ContainerRecord } from './record.js';
+import { groupOwner } from './shared-groups.js';
 import type { CheckedSpec } from './spec.js';
 import type { StateFolder, StateRoot } from './state-folder.js';
 
@@ -136,7 +137,7 @@ export class Lifecycle {
     let timer: NodeJS.Timeout | undefined;
     try {
       await handle.signal(record?.stopSignal ?? 15);
-      if (container.state === 'PAUSED') await freeze(this.parts, container, false, {});
+      if (container.state === 'PAUSED') await freeze(this.parts, groupOwner(container, this.containers), false, {});
       const grace = new Promise<undefined>((resolve) => {
         timer = setTimeout(() => resolve(undefined), graceMs);
       });
@@ -227,7 +228,7 @@ export class Lifecycle {
     const deadline = AbortSignal.timeout(defaultGraceMs);
     try {
       await raceAbort(handle.signal(sigkill), deadline, `ending container ${container.id}`);
-      await freeze(this.parts, container, false, { signal: deadline });
+      await freeze(this.parts, groupOwner(container, this.containers), false, { signal: deadline });
     } catch {
       // Clean-up lets go of it again, and tells if that fails.
     }

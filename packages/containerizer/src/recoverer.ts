@@ -89,7 +89,8 @@ export class Recoverer {
       (found.foreign ? this.#report.foreign : this.#report.running).push(id);
       this.#life.watch(container);
       if (record.paused && !found.foreign) {
-        await freeze(this.#life.parts, container, true, {});
+        // One in its parent's groups is paused with that.
+        if (!record.spec.shareCgroups) await freeze(this.#life.parts, container, true, {});
         container.enter('PAUSED');
       }
     } else {

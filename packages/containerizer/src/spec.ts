@@ -44,6 +44,7 @@ const check = is.object({
   sandbox: is.boolean,
   parent: checkId,
   share: sharedNamespaces,
+  shareCgroups: is.boolean,
   pull: is.object({
     platform: is.object({
       os: is.nonEmptyString,
@@ -122,9 +123,18 @@ export function checkSpec(spec: ContainerSpec, field = 'spec'): CheckedSpec {
   }
   checkNetworks(spec, field);
   if (spec.share && spec.parent === undefined) throw is.invalid(`${field}.share`, 'there is no parent to share with');
+  checkSharedGroups(spec, field);
   if (spec.command?.length === 0)
     throw is.invalid(`${field}.command`, 'must not be an empty array: leave it out instead');
   return { ...structuredClone(spec), id: spec.id ?? randomUUID() };
+}
+
+/** Limits on what shares its groups would be limits on its parent. */
+function checkSharedGroups({ shareCgroups, parent, resources, devices }: ContainerSpec, field: string): void {
+  if (!shareCgroups) return;
+  if (parent === undefined) throw is.invalid(`${field}.shareCgroups`, 'there is no parent to share with');
+  const own = Object.entries({ resources, devices }).find(([, value]) => value !== undefined);
+  if (own) throw is.invalid(`${field}.${own[0]}`, 'with shareCgroups the parent has it: give it to that');
 }
 
 const checkExec = is.object(

@@ -28,6 +28,11 @@ export interface ContainerSpec {
   readonly parent?: ContainerId;
   /** The namespaces of the parent to be in, rather than new ones. Default `network`, `ipc` and `uts`. */
   readonly share?: readonly SharedNamespace[];
+  /**
+   * Be in the control groups of the parent rather than in new ones, under its limits: the container has no `resources` and
+   * no `devices` then, its usage is the parent's, and it is paused and resumed with that. Default false.
+   */
+  readonly shareCgroups?: boolean;
   readonly pull?: PullPolicy;
   /** Replaces the image's entry point (and its Cmd). */
   readonly command?: readonly string[];

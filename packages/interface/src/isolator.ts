@@ -21,8 +21,13 @@ import type { ContainerUsage } from './usage.js';
 /** Which control-group tree this host has and where. Found once by the isolators, handed to the launcher as data. */
 export interface CgroupLayout {
   readonly version: 'v1' | 'v2';
-  /** v2: the one mount, under the key `unified`. v1: a mount a controller, e.g. `memory` → `/sys/fs/cgroup/memory`. */
+  /**
+   * A mount for each v1 controller, e.g. `memory` → `/sys/fs/cgroup/memory`, and that of the v2 tree, if there is one, under
+   * the key `unified`. A hybrid host has both; `version` says where cpu, memory and pids are.
+   */
   readonly mounts: ReadonlyMap<string, string>;
+  /** What the v2 tree offers: the controllers that no v1 hierarchy has taken. Absent: all, on v2; none, on v1. */
+  readonly unified?: readonly string[];
 }
 
 /** All that an isolator may look at. */

@@ -14,6 +14,8 @@ export interface LaunchRequest {
   /** Control groups to join: a v2 folder at clone time, v1 folders by the first process itself. */
   readonly cgroups: readonly string[];
   readonly cgroupVersion: 'v1' | 'v2';
+  /** Where the v2 tree is mounted, to tell its folders from those of v1 hierarchies beside it. */
+  readonly cgroupTree?: string;
   /** `RLIMIT_*` types in `config.process.rlimits` that are lowered to what the host allows rather than refused. */
   readonly clampedRlimits: readonly string[];
   /** Absolute folder, private to the container, for the shim's socket, exit record and log. Must exist. */

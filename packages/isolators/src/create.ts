@@ -1,12 +1,18 @@
 import type { CgroupLayout, Isolator } from '@gantry/interface';
+import { cgroupsBlkio } from './cgroups/blkio.js';
 import { cgroupsCpu } from './cgroups/cpu.js';
+import { cgroupsCpuset } from './cgroups/cpuset.js';
 import { createCgroups } from './cgroups/create-cgroups.js';
 import type { DeviceControl } from './cgroups/device-control.js';
 import { cgroupsDevices } from './cgroups/devices.js';
 import { cgroupsFreezer } from './cgroups/freezer.js';
+import { cgroupsHugetlb } from './cgroups/hugetlb.js';
 import { checkCgroupParent } from './cgroups/isolator.js';
 import { cgroupsMem } from './cgroups/mem.js';
 import { cgroupsNone } from './cgroups/none.js';
+import { cgroupsNetCls } from './cgroups/net-cls.js';
+import { cgroupsNetPrio } from './cgroups/net-prio.js';
+import { cgroupsPerfEvent } from './cgroups/perf-event.js';
 import { cgroupsPids } from './cgroups/pids.js';
 import { dockerRuntime } from './docker/runtime.js';
 import { filesystemLinux } from './filesystem/linux.js';
@@ -49,10 +55,16 @@ export function createIsolators(options: {
   const isolators = [
     filesystemLinux(options),
     dockerRuntime(),
+    cgroupsBlkio(control),
     cgroupsCpu(control),
+    cgroupsCpuset(control),
     cgroupsDevices(control),
     cgroupsFreezer(control),
+    cgroupsHugetlb(control),
     cgroupsMem(control),
+    cgroupsNetCls(control),
+    cgroupsNetPrio(control),
+    cgroupsPerfEvent(control),
     cgroupsPids(control),
     namespacesCgroup(),
     namespacesIpc(),

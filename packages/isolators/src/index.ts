@@ -1,3 +1,4 @@
+export { cgroupsBlkio } from './cgroups/blkio.js';
 export type {
   CgroupFiles,
   CgroupSetting,
@@ -5,20 +6,29 @@ export type {
   Controller,
   ControllerFormat,
   CpuLimits,
+  HugetlbFormat,
+  IoFormat,
+  IoLimits,
   MemoryFormat,
   MemoryLimits,
+  NumberedIoLimits,
   OutOfMemory,
 } from './cgroups/cgroups.js';
 export { cgroupsCpu } from './cgroups/cpu.js';
+export { cgroupsCpuset } from './cgroups/cpuset.js';
 export { createCgroups } from './cgroups/create-cgroups.js';
 export type { DeviceControl } from './cgroups/device-control.js';
 export type { DeviceAllowance } from './cgroups/device-rules.js';
 export { cgroupsDevices } from './cgroups/devices.js';
 export { cgroupsFreezer } from './cgroups/freezer.js';
+export { cgroupsHugetlb } from './cgroups/hugetlb.js';
 export type { CgroupIsolatorOptions } from './cgroups/isolator.js';
 export { detectCgroups } from './cgroups/layout.js';
 export { cgroupsMem, minMemoryLimit } from './cgroups/mem.js';
 export { cgroupsNone } from './cgroups/none.js';
+export { cgroupsNetCls } from './cgroups/net-cls.js';
+export { cgroupsNetPrio } from './cgroups/net-prio.js';
+export { cgroupsPerfEvent } from './cgroups/perf-event.js';
 export { cgroupsPids } from './cgroups/pids.js';
 export { createIsolators } from './create.js';
 export { dockerRuntime } from './docker/runtime.js';

@@ -36,7 +36,27 @@ describe('finding control groups', () => {
     expect(chooseLayout(mounts, ['hugetlb'], root).version).toBe('v1');
     expect(chooseLayout(mounts, ['cpu', 'memory'], root).version).toBe('v1');
     const unified = chooseLayout(mounts, ['cpu', 'io', 'memory', 'pids'], root);
-    expect(unified).toEqual({ version: 'v2', mounts: new Map([['unified', '/sys/fs/cgroup/unified']]) });
+    expect(unified).toMatchObject({ version: 'v2', unified: ['cpu', 'io', 'memory', 'pids'] });
+    expect(Object.fromEntries(unified.mounts)).toEqual({
+      cpuacct: '/sys/fs/cgroup/cpu,cpuacct',
+      unified: '/sys/fs/cgroup/unified',
+    });
+  });
+
+  it('finds every controller of a hybrid where it is', () => {
+    const layout = chooseLayout(parseCgroupMounts(`${v1Lines}\n${hybridLine}`, root), ['hugetlb'], root);
+    expect(layout.mounts.get('unified')).toBe('/sys/fs/cgroup/unified');
+    const cgroups = createCgroups(layout);
+    expect(cgroups.version).toBe('v1');
+    expect([cgroups.versionOf('memory'), cgroups.versionOf('hugetlb')]).toEqual(['v1', 'v2']);
+    expect(cgroups.folders('hugetlb', '/g/c', 'x')).toEqual(['/sys/fs/cgroup/unified/g/c']);
+    expect(cgroups.file('/g/c', 'hugetlb.2MB.max')).toBe('/sys/fs/cgroup/unified/g/c/hugetlb.2MB.max');
+    expect(cgroups.file('/g/c', 'cpuacct.usage')).toBe('/sys/fs/cgroup/cpu,cpuacct/g/c/cpuacct.usage');
+    const beside = '50 31 0:40 / /sys/fs/cgroup/net_cls rw - cgroup cgroup rw,net_cls';
+    const v2 = chooseLayout(parseCgroupMounts(`${v2Line}\n${beside}`, root), ['cpu', 'io', 'memory', 'pids'], root);
+    expect(createCgroups(v2).version).toBe('v2');
+    expect(createCgroups(v2).folders('net_cls', '/g/c', 'x')).toEqual(['/sys/fs/cgroup/net_cls/g/c']);
+    expect(() => createCgroups(v2).folders('net_prio', '/g/c', 'x')).toThrow(refused);
   });
 
   it('takes a tree without v1 for v2 whatever it offers', () => {
@@ -83,8 +103,11 @@ describe('files of control groups', () => {
       total: 96_091_316_638,
       user: 64_840_000_000,
       system: 31_240_000_000,
+      periods: 30,
       throttledPeriods: 12,
       throttledTime: 345_678,
+      burstPeriods: 0,
+      burstTime: 0,
     });
   });
 
@@ -111,6 +134,8 @@ describe('files of control groups', () => {
       anon: 200,
       file: 300,
       oomKills: 3,
+      events: { oom_kill: 3 },
+      stat: { cache: 1, rss: 2, total_cache: 300, total_rss: 200 },
     });
   });
 
@@ -127,6 +152,8 @@ describe('files of control groups', () => {
       anon: 4096,
       file: 100,
       oomKills: 2,
+      events: { low: 0, high: 0, max: 9, oom: 1, oom_kill: 2, oom_group_kill: 1 },
+      stat: { anon: 4096, file: 100, kernel: 7 },
     });
   });
 

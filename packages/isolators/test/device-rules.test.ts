@@ -2,7 +2,7 @@ import type { OciDeviceRule } from '@gantry/interface';
 import { describe, expect, it } from 'vitest';
 import { allowedDevices, deviceLine, standardDeviceRules } from '../src/cgroups/device-rules.js';
 import { deviceProgram } from '../src/cgroups/v2/device-program.js';
-import { deviceNumbers } from '../src/linux/devices.js';
+import { deviceNumbers } from '../src/linux/device-numbers.js';
 import { type DeviceQuestion, permits } from './device-interpreter.js';
 
 const linesOf = (rules: readonly OciDeviceRule[]) => allowedDevices(rules, 'cgroups/devices').map(deviceLine);

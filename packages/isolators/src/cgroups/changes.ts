@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { type CallOptions, errnoOf, GantryError, throwIfAborted, toGantryError } from '@gantry/interface';
 import { refused } from '../errors.js';
 import type { CgroupFiles, CgroupSetting, Cgroups, ControllerFormat } from './cgroups.js';
-import { checkHeld, notTaken } from './settings.js';
+import { checkHeld, isHeld, lineOf, notTaken } from './settings.js';
 import { noCgroup, numberIn, readFiles, readIfThere } from './text-files.js';
 
 /** A group in use and who changes it. */
@@ -39,13 +39,21 @@ export async function changeSettings(
   try {
     await bring(group, settings, before, format, options);
   } catch (error) {
-    const kept = settings.flatMap(({ file, paged }) => {
-      const value = before.get(file);
-      return value === undefined ? [] : [{ file, value: value.trim(), ...(paged ? { paged } : {}) }];
-    });
+    const kept = settings.flatMap((setting) => keptSetting(setting, before.get(setting.file)));
     await putBack(group, kept, format, error);
     throw error;
   }
+}
+
+/** What puts back what a file held before a setting was written. */
+function keptSetting({ file, paged, list }: CgroupSetting, before: string | undefined): CgroupSetting[] {
+  if (before === undefined) return [];
+  if (list) {
+    const line = lineOf(before, list.key);
+    return [{ file, value: line === '' ? list.clear : line, list: { ...list, line } }];
+  }
+  // An empty list is written as an empty line: nothing at all would not be written.
+  return [{ file, value: before.trim() || '\n', ...(paged ? { paged } : {}) }];
 }
 
 const heldBy = ({ cgroups, path }: ChangedGroup, settings: readonly CgroupSetting[]) =>
@@ -63,7 +71,10 @@ async function bring(
   format: Pick<ControllerFormat<never, unknown>, 'transition'>,
   { signal }: CallOptions,
 ): Promise<void> {
-  const different = settings.filter(({ file, value }) => held.get(file)?.trim() !== value);
+  const different = settings.filter((setting) => {
+    const content = held.get(setting.file)?.trim();
+    return setting.list ? !isHeld(setting, content ?? '') : content !== setting.value.trim();
+  });
   for (const setting of format.transition?.(different, held) ?? different) {
     throwIfAborted(signal, `${group.isolator}: changing the limits of container ${group.id}`);
     await writeSetting(group, setting);
@@ -106,7 +117,7 @@ async function writeSetting({ cgroups, path, isolator }: ChangedGroup, setting: 
       isolator,
       `a limit of ${setting.value} bytes is below the ${used} in use, of which the kernel could reclaim no more`,
       'ask for more, or have the container give some up first',
-      { details: { path: file } },
+      { details: { path: file, errno: 'EBUSY' } },
     );
   }
 }

@@ -1,6 +1,7 @@
 import type { Isolator, PrepareContext } from '@gantry/interface';
+import { controllerIsolator } from './controller-isolator.js';
 import { allowedDevices, type DeviceAllowance, standardDeviceRules } from './device-rules.js';
-import { type CgroupIsolatorOptions, groupOf, preparedGroup } from './isolator.js';
+import type { CgroupIsolatorOptions } from './isolator.js';
 
 const name = 'cgroups/devices';
 
@@ -12,25 +13,14 @@ const name = 'cgroups/devices';
 export function cgroupsDevices(options: CgroupIsolatorOptions): Isolator {
   const { cgroups } = options;
   const standard = allowedDevices(standardDeviceRules, name);
-  return {
+  return controllerIsolator(options, {
     name,
-    async edits(context) {
-      if (cgroups.devices.missing() !== undefined) return {};
-      return {
-        cgroups: cgroups.folders('devices', preparedGroup(options, context), name),
-        resources: { devices: [...standardDeviceRules] },
-      };
-    },
-    async prepare(context) {
-      if (cgroups.devices.missing() !== undefined) return;
-      const path = preparedGroup(options, context);
-      await cgroups.create('devices', path, name);
+    controller: 'devices',
+    resources: () => (cgroups.devices.missing() === undefined ? { devices: [...standardDeviceRules] } : undefined),
+    limit(path, context) {
       cgroups.devices.restrict(path, allowedFor(context, standard), name);
     },
-    cleanup: (id) => cgroups.remove('devices', groupOf(options, id)),
-    list: () => cgroups.list('devices', options.cgroupParent),
-    close: () => cgroups.removeParent('devices', options.cgroupParent),
-  };
+  });
 }
 
 function allowedFor({ resources }: PrepareContext, standard: readonly DeviceAllowance[]): readonly DeviceAllowance[] {

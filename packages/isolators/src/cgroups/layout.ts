@@ -6,8 +6,8 @@ import { type CgroupMount, parseCgroupMounts } from './mountinfo.js';
 const needed = ['cpu', 'memory', 'pids'];
 
 /**
- * Finds the control groups of this host from its mounts at or below `root`. A hybrid host, with v1 hierarchies and a
- * v2 tree that lacks cpu, memory or pids, counts as v1. `UNSUPPORTED` if no control groups are mounted.
+ * Finds the control groups of this host from its mounts at or below `root`. A hybrid host, with v1 hierarchies and a v2 tree, counts
+ * as v1 if that lacks cpu, memory or pids; every controller is used where it is. `UNSUPPORTED` if no control groups are mounted.
  */
 export async function detectCgroups(root = '/sys/fs/cgroup'): Promise<CgroupLayout> {
   try {
@@ -22,24 +22,24 @@ export async function detectCgroups(root = '/sys/fs/cgroup'): Promise<CgroupLayo
 
 /** The layout for a set of mounts, given the controllers that the v2 tree, if there is one, offers. */
 export function chooseLayout(mounts: readonly CgroupMount[], offered: readonly string[], root: string): CgroupLayout {
-  const unified = mounts.find((mount) => mount.version === 'v2');
-  const v1 = mounts.filter((mount) => mount.version === 'v1');
-  // Without v1 hierarchies it is v2 whatever it offers: what lacks is then refused by the isolator that needs it.
-  if (unified && (v1.length === 0 || needed.every((controller) => offered.includes(controller)))) {
-    return { version: 'v2', mounts: new Map([['unified', unified.path]]) };
-  }
-  const byController = new Map<string, string>();
-  for (const { path, controllers } of v1) {
+  const tree = mounts.find((mount) => mount.version === 'v2');
+  const unified = tree ? offered.filter((controller) => controller !== '') : [];
+  const chosen = new Map<string, string>();
+  for (const { path, controllers } of mounts) {
     for (const controller of controllers) {
-      if (!byController.has(controller)) byController.set(controller, path);
+      if (!chosen.has(controller)) chosen.set(controller, path);
     }
   }
-  if (byController.size === 0) {
+  // Without v1 hierarchies it is v2 whatever it offers: what lacks is then refused by the isolator that needs it.
+  const version = tree && (chosen.size === 0 || needed.every((name) => unified.includes(name))) ? 'v2' : 'v1';
+  if (version === 'v2') for (const name of unified) chosen.delete(name === 'io' ? 'blkio' : name);
+  if (tree) chosen.set('unified', tree.path);
+  if (chosen.size === 0 || (version === 'v1' && [...chosen.keys()].every((name) => name === 'unified'))) {
     throw new GantryError(
       'UNSUPPORTED',
       `no control groups are mounted below ${root}: mount them, e.g. with 'mount -t cgroup2 cgroup2 ${root}'`,
       { details: { path: root } },
     );
   }
-  return { version: 'v1', mounts: byController };
+  return { version, mounts: chosen, ...(tree ? { unified } : {}) };
 }

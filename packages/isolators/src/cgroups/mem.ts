@@ -2,10 +2,11 @@ import type { Isolator, OciResources, Resources } from '@gantry/interface';
 import { invalidField, refused } from '../errors.js';
 import type { MemoryLimits } from './cgroups.js';
 import { changeSettings, wholeSettings } from './changes.js';
-import { type CgroupIsolatorOptions, groupOf, preparedGroup } from './isolator.js';
+import { controllerIsolator } from './controller-isolator.js';
+import { type CgroupIsolatorOptions, groupOf } from './isolator.js';
 import { memoryLimitation } from './out-of-memory.js';
 import { applySettings } from './settings.js';
-import { noCgroup, readFiles } from './text-files.js';
+import { given, noCgroup, readFiles } from './text-files.js';
 
 const name = 'cgroups/mem';
 
@@ -14,24 +15,18 @@ export const minMemoryLimit = 4 * 1024 * 1024;
 
 /**
  * `cgroups/mem`: `requests.memory` is what the kernel leaves the container under pressure, `limits.memory` what it may
- * use, page cache included, and `limits.swap` what it may swap out on top. Reports a kill for want of memory as the
+ * use, page cache included, `limits.memoryHigh` where it begins to be held back (v2), and `limits.swap` what it may swap out on top. Reports a kill for want of memory as the
  * container's limitation. On v2 such a kill ends the whole container; an update never does: one that would is refused.
  */
 export function cgroupsMem(options: CgroupIsolatorOptions): Isolator {
   const { cgroups } = options;
-  return {
+  const limitsOf = (resources: Resources | undefined) => memoryLimits(resources, cgroups.versionOf('memory'));
+  return controllerIsolator(options, {
     name,
-    async edits(context) {
-      const limits = memoryLimits(context.spec.resources);
-      return {
-        cgroups: cgroups.folders('memory', preparedGroup(options, context), name),
-        resources: memoryResources(limits, cgroups.version),
-      };
-    },
-    async prepare(context) {
-      const path = preparedGroup(options, context);
-      await cgroups.create('memory', path, name);
-      applySettings(cgroups, path, cgroups.memory.settings(memoryLimits(context.spec.resources)), name);
+    controller: 'memory',
+    resources: ({ spec }) => memoryResources(limitsOf(spec.resources), cgroups.versionOf('memory')),
+    limit(path, { spec }) {
+      applySettings(cgroups, path, cgroups.memory.settings(limitsOf(spec.resources)), name);
     },
     async usage(id) {
       const path = groupOf(options, id);
@@ -40,22 +35,28 @@ export function cgroupsMem(options: CgroupIsolatorOptions): Isolator {
       return { memory: cgroups.memory.usage(files) };
     },
     async update(id, resources, call) {
-      const settings = wholeSettings(cgroups.memory, memoryLimits(resources));
+      const settings = wholeSettings(cgroups.memory, limitsOf(resources));
       const group = { cgroups, id, path: groupOf(options, id), isolator: name };
       await changeSettings(group, settings, cgroups.memory, call);
     },
     limitation: (id) => memoryLimitation(cgroups, groupOf(options, id), name),
-    cleanup: (id) => cgroups.remove('memory', groupOf(options, id)),
-    list: () => cgroups.list('memory', options.cgroupParent),
-    close: () => cgroups.removeParent('memory', options.cgroupParent),
-  };
+  });
 }
 
 /** `REFUSED` below the smallest limit, where Mesos would quietly give 32 MiB. */
-function memoryLimits(resources: Resources | undefined): MemoryLimits {
+function memoryLimits(resources: Resources | undefined, version: 'v1' | 'v2'): MemoryLimits {
   const request = checked(resources?.requests?.memory, 'spec.resources.requests.memory', 1);
   const limit = checked(resources?.limits?.memory, 'spec.resources.limits.memory', 1);
+  const high = checked(resources?.limits?.memoryHigh, 'spec.resources.limits.memoryHigh', 1);
   const swap = checked(resources?.limits?.swap, 'spec.resources.limits.swap', 0);
+  if (high !== undefined && version === 'v1') {
+    throw refused(name, 'cgroup v1 has no limits.memoryHigh', 'use limits.memory, or a host with cgroup v2', {
+      details: { field: 'spec.resources.limits.memoryHigh' },
+    });
+  }
+  if (high !== undefined && limit !== undefined && high > limit) {
+    throw invalidField('spec.resources.limits.memoryHigh', `${high} is above the limit of ${limit}`);
+  }
   if (limit !== undefined && limit < minMemoryLimit) {
     throw refused(name, `a memory limit of ${limit} bytes is too small to run in`, `use ${minMemoryLimit} or more`);
   }
@@ -65,11 +66,7 @@ function memoryLimits(resources: Resources | undefined): MemoryLimits {
   if (swap !== undefined && limit === undefined) {
     throw invalidField('spec.resources.limits.swap', 'counts on top of limits.memory, which is not given');
   }
-  return {
-    ...(request === undefined ? {} : { request }),
-    ...(limit === undefined ? {} : { limit }),
-    ...(swap === undefined ? {} : { swap }),
-  };
+  return given({ request, high, limit, swap });
 }
 
 function checked(bytes: number | undefined, field: string, min: number): number | undefined {
@@ -79,12 +76,14 @@ function checked(bytes: number | undefined, field: string, min: number): number 
   return bytes;
 }
 
-function memoryResources({ request, limit, swap }: MemoryLimits, version: 'v1' | 'v2'): OciResources {
+function memoryResources({ request, high, limit, swap }: MemoryLimits, version: 'v1' | 'v2'): OciResources {
   return {
     memory: {
       ...(limit === undefined ? {} : { limit, swap: limit + (swap ?? 0) }),
       ...(request === undefined ? {} : { reservation: request }),
     },
-    ...(version === 'v2' ? { unified: { 'memory.oom.group': '1' } } : {}),
+    ...(version === 'v2'
+      ? { unified: { 'memory.oom.group': '1', ...(high === undefined ? {} : { 'memory.high': String(high) }) } }
+      : {}),
   };
 }

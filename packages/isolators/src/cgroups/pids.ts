@@ -2,9 +2,10 @@ import type { Isolator, Resources } from '@gantry/interface';
 import { invalidField } from '../errors.js';
 import type { CgroupSetting } from './cgroups.js';
 import { changeSettings } from './changes.js';
-import { type CgroupIsolatorOptions, groupOf, preparedGroup } from './isolator.js';
+import { controllerIsolator } from './controller-isolator.js';
+import { type CgroupIsolatorOptions, groupOf } from './isolator.js';
 import { applySettings } from './settings.js';
-import { noCgroup, numberIn, readFiles } from './text-files.js';
+import { given, keyIn, noCgroup, numberIn, readFiles } from './text-files.js';
 
 const name = 'cgroups/pids';
 const defaultLimit = 4096;
@@ -22,28 +23,27 @@ const largestLimit = 4_194_304;
  */
 export function cgroupsPids(options: CgroupIsolatorOptions): Isolator {
   const { cgroups } = options;
-  return {
+  return controllerIsolator(options, {
     name,
-    async edits(context) {
-      const limit = pidsLimit(context.spec.resources);
-      return {
-        cgroups: cgroups.folders('pids', preparedGroup(options, context), name),
-        // OCI's word for no limit.
-        resources: { pids: { limit: limit === Number.POSITIVE_INFINITY ? -1 : limit } },
-      };
+    controller: 'pids',
+    resources({ spec }) {
+      const limit = pidsLimit(spec.resources);
+      // OCI's word for no limit.
+      return { pids: { limit: limit === Number.POSITIVE_INFINITY ? -1 : limit } };
     },
-    async prepare(context) {
-      const path = preparedGroup(options, context);
-      const settings = pidsSettings(context.spec.resources);
-      await cgroups.create('pids', path, name);
-      applySettings(cgroups, path, settings, name);
+    limit(path, { spec }) {
+      applySettings(cgroups, path, pidsSettings(spec.resources), name);
     },
     async usage(id) {
       const path = groupOf(options, id);
-      const files = await readFiles(cgroups, path, ['pids.current', 'pids.max']);
+      const files = await readFiles(cgroups, path, ['pids.current', 'pids.max', 'pids.peak', 'pids.events']);
       if (files.size === 0) throw noCgroup(id, path);
-      const limit = numberIn(files, 'pids.max');
-      return { pids: { current: numberIn(files, 'pids.current') ?? 0, ...(limit === undefined ? {} : { limit }) } };
+      const counts = {
+        limit: numberIn(files, 'pids.max'),
+        peak: numberIn(files, 'pids.peak'),
+        refusals: keyIn(files, 'pids.events', 'max'),
+      };
+      return { pids: { current: numberIn(files, 'pids.current') ?? 0, ...given(counts) } };
     },
     async update(id, resources, call) {
       const group = { cgroups, id, path: groupOf(options, id), isolator: name };
@@ -54,10 +54,7 @@ export function cgroupsPids(options: CgroupIsolatorOptions): Isolator {
       if (!(await cgroups.signal(path, signal))) throw noCgroup(id, path);
       return true;
     },
-    cleanup: (id) => cgroups.remove('pids', groupOf(options, id)),
-    list: () => cgroups.list('pids', options.cgroupParent),
-    close: () => cgroups.removeParent('pids', options.cgroupParent),
-  };
+  });
 }
 
 /** One that is lower than what runs ends nothing: it only keeps more from starting. */

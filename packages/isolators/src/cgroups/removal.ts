@@ -15,6 +15,8 @@ const longestWaitMs = 50;
  * `kill` is called and the removal tried again, at growing intervals. `SYSTEM` with EBUSY if it stays busy.
  */
 export async function removeGroup(folder: string, kill: (folder: string) => Promise<void>): Promise<void> {
+  // Most isolators have none: to ask for that without the thread pool is ten times as quick.
+  if (!existsSync(folder)) return;
   const deadline = performance.now() + deadlineMs;
   for (let waitMs = 1; !(await tryRemove(folder)); waitMs = Math.min(waitMs * 2, longestWaitMs)) {
     if (performance.now() > deadline) throw await stillBusy(folder);

@@ -4,6 +4,9 @@ import { refused } from '../errors.js';
 import type { CgroupSetting, Cgroups } from './cgroups.js';
 import { unlimitedFrom } from './text-files.js';
 
+/** Bytes; more than the limits on a machine's devices take. */
+const largestFile = 4096;
+
 /** The largest page of any machine that Linux runs on; values are rounded by less. */
 const largestPage = 65_536;
 
@@ -67,15 +70,23 @@ function writeAndRead(file: string, value: string): string {
   const fd = openSync(file, 'r+');
   try {
     writeSync(fd, value);
-    const buffer = Buffer.alloc(256);
+    const buffer = Buffer.alloc(largestFile);
     return buffer.toString('latin1', 0, readSync(fd, buffer, 0, buffer.length, 0)).trim();
   } finally {
     closeSync(fd);
   }
 }
 
-function isHeld({ value, paged }: CgroupSetting, held: string): boolean {
-  if (held === value || (value === '-1' && Number(held) >= unlimitedFrom)) return true;
+/** Whether a file with this content holds the setting, page rounding aside. */
+export function isHeld({ value, paged, list }: CgroupSetting, held: string): boolean {
+  if (list) return lineOf(held, list.key) === list.line;
+  if (held === value.trim()) return true;
+  if (value === '-1' && Number(held) >= unlimitedFrom) return true;
   const lost = Number(value) - Number(held);
   return paged === true && lost >= 0 && lost < largestPage;
+}
+
+/** The line for a key, its first word; empty if there is none. */
+export function lineOf(content: string, key: string): string {
+  return content.split('\n').find((line) => line.startsWith(`${key} `)) ?? '';
 }

@@ -45,6 +45,25 @@ export function keyIn(files: CgroupFiles, name: string, key: string): number | u
   return undefined;
 }
 
+/** Every number in a file of lines `key value`, by its key; undefined if the file is absent. */
+export function numbersIn(files: CgroupFiles, name: string): Record<string, number> | undefined {
+  const content = files.get(name);
+  if (content === undefined) return undefined;
+  const numbers: Record<string, number> = Object.create(null);
+  for (const line of content.split('\n')) {
+    const [, key, digits] = /^(\S+) (\d+)$/.exec(line) ?? [];
+    if (key !== undefined) numbers[key] = Number(digits);
+  }
+  return numbers;
+}
+
+/** An object without the entries that are undefined. */
+export function given<T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}
+
 /** The `NOT_FOUND` error for a container without a control group. */
 export function noCgroup(id: string, path: string): GantryError {
   return new GantryError('NOT_FOUND', `container ${id} has no control group ${path}: it is not running`, {

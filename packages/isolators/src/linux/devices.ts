@@ -4,6 +4,7 @@ import type { DeviceControl } from '../cgroups/device-control.js';
 import { invalidField, refused } from '../errors.js';
 import { normalTarget } from '../filesystem/targets.js';
 import { rootUsers, type UserPolicy, usersOf } from '../namespaces/users.js';
+import { deviceNumbers } from './device-numbers.js';
 
 const name = 'linux/devices';
 const all = 'rwm';
@@ -42,8 +43,8 @@ async function givenDevice(request: DeviceRequest, field: string, control: Devic
   if (missing !== undefined && [...all].some((letter) => !access.includes(letter))) {
     throw refused(name, `${field}: nothing would hold the container to '${access}'`, missing);
   }
-  const path = checkedPlace(request.containerPath ?? request.path, field);
   const { type, major, minor, mode, uid, gid } = await hostDevice(request.path, field);
+  const path = checkedPlace(request.containerPath ?? request.path, field);
   return {
     node: { type, path, major, minor, fileMode: mode, uid, gid },
     rule: { allow: true, type, major, minor, access },
@@ -95,14 +96,6 @@ async function hostDevice(path: string, field: string) {
       details: { field, path, errno },
     });
   }
-}
-
-/** As glibc's `makedev` puts them together: major 31-20 and 11-0 of 12 bits each, minor the rest; see makedev(3). */
-export function deviceNumbers(rdev: number): { readonly major: number; readonly minor: number } {
-  const bits = BigInt(rdev);
-  const major = ((bits >> 8n) & 0xfffn) | ((bits >> 32n) & 0xfffff000n);
-  const minor = (bits & 0xffn) | ((bits >> 12n) & 0xffffff00n);
-  return { major: Number(major), minor: Number(minor) };
 }
 
 function checkPaths(paths: readonly string[]): void {

@@ -1,5 +1,6 @@
 import type { LaunchRequest } from '@gantry/interface';
 import type { EnterMessage } from '../protocol.generated.js';
+import { compileGroups } from './cgroups.js';
 import { compileNamespaces } from './namespaces.js';
 import { compileConsole, compileProcess } from './process.js';
 
@@ -54,6 +55,7 @@ export function compileConnect(request: LaunchRequest, port: number): EnterMessa
   };
 }
 
-function joinedGroups({ cgroups, cgroupVersion }: LaunchRequest): Pick<EnterMessage, 'cgroups' | 'cgroup'> {
-  return cgroupVersion === 'v1' ? { cgroups, cgroup: '' } : { cgroups: [], cgroup: cgroups[0] ?? '' };
+function joinedGroups(request: LaunchRequest): Pick<EnterMessage, 'cgroups' | 'cgroup'> {
+  const { clone, join } = compileGroups(request);
+  return { cgroups: join, cgroup: clone };
 }

@@ -1,5 +1,6 @@
-import { GantryError, type LaunchPlan, type LaunchRequest } from '@gantry/interface';
+import type { LaunchPlan, LaunchRequest } from '@gantry/interface';
 import { protocolVersion, type Step } from '../protocol.generated.js';
+import { compileGroups } from './cgroups.js';
 import { compileDevices } from './devices.js';
 import { refuseUnknownFields } from './known-fields.js';
 import { compileMounts } from './mounts.js';
@@ -64,7 +65,7 @@ export function compilePlan(request: LaunchRequest): ShimPlan {
     ...compileProcess(config.process, request.clampedRlimits, config.linux.seccomp, request.first, request.idMapper),
   ];
   const { cloneFlags, unshareFlags, within } = namespaces;
-  const clone = { cloneFlags, unshareFlags, cgroup: cloneCgroup(request), ...(within ? { within } : {}) };
+  const clone = { cloneFlags, unshareFlags, cgroup: compileGroups(request).clone, ...(within ? { within } : {}) };
   const remarks = remarksOn(config.linux.seccomp);
   return { version: protocolVersion, ...clone, ...(users ? { users } : {}), steps, remarks };
 }
@@ -80,27 +81,14 @@ function compileRoot(rootfs: LaunchRequest['rootfs'], target: string): Step[] {
 }
 
 /** Limits are set by whoever made the groups, so a document with limits and no group would run without them. */
-function joinCgroups({ config, cgroups, cgroupVersion }: LaunchRequest, namespaces: CompiledNamespaces): Step[] {
+function joinCgroups(request: LaunchRequest, namespaces: CompiledNamespaces): Step[] {
+  const { config, cgroups } = request;
   const limited = Object.values(config.linux.resources ?? {}).some((value) => value !== undefined);
   if (limited && cgroups.length === 0) {
     throw unsupported('linux.resources', 'there is no control group that could hold these limits');
   }
-  const joins: Step[] = cgroupVersion === 'v1' ? cgroups.map((path) => ({ op: 'joinCgroup', path })) : [];
+  const joins = compileGroups(request).join.map((path): Step => ({ op: 'joinCgroup', path }));
   return namespaces.types.has('cgroup') ? [...joins, { op: 'cgroupNamespace' }] : joins;
-}
-
-function cloneCgroup({ cgroups, cgroupVersion }: LaunchRequest): string {
-  if (cgroupVersion === 'v1') return '';
-  if (cgroups.length > 1) {
-    throw new GantryError(
-      'INVALID_ARGUMENT',
-      `a process can be in one cgroup v2 folder, not in ${cgroups.join(', ')}`,
-      {
-        details: { field: 'cgroups' },
-      },
-    );
-  }
-  return cgroups[0] ?? '';
 }
 
 function compileOomScore(value: number | undefined): Step[] {

@@ -1,4 +1,4 @@
-import { constants, readFileSync } from 'node:fs';
+import { constants, existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CallOptions, errnoOf, GantryError, toGantryError } from '@gantry/interface';
@@ -11,8 +11,11 @@ import { killProcesses, sigkill, signalProcesses } from '../processes.js';
 import { removeGroup } from '../removal.js';
 import { readIfThere } from '../text-files.js';
 import { cpuV1 } from './cpu.js';
+import { inheritCpuset } from './cpuset.js';
 import { devicesV1 } from './devices.js';
 import { freezeByMoving, thawGroup, writeState } from './freezer.js';
+import { hugetlbV1 } from './hugetlb.js';
+import { ioV1 } from './io.js';
 import { memoryV1 } from './memory.js';
 
 const subsystems: Readonly<Record<Controller, readonly string[]>> = {
@@ -21,13 +24,21 @@ const subsystems: Readonly<Record<Controller, readonly string[]>> = {
   pids: ['pids'],
   freezer: ['freezer'],
   devices: ['devices'],
+  cpuset: ['cpuset'],
+  io: ['blkio'],
+  hugetlb: ['hugetlb'],
+  net_cls: ['net_cls'],
+  net_prio: ['net_prio'],
+  perf_event: ['perf_event'],
 };
 
 /** cgroup v1: a hierarchy, and so a folder a container, for each subsystem or a few mounted together. */
 export class V1Cgroups implements Cgroups {
-  readonly version = 'v1';
+  readonly version = 'v1' as const;
   readonly cpu = cpuV1;
   readonly memory = memoryV1;
+  readonly io = ioV1;
+  readonly hugetlb = hugetlbV1;
   readonly devices: DeviceControl;
   readonly #mounts: ReadonlyMap<string, string>;
 
@@ -47,6 +58,22 @@ export class V1Cgroups implements Cgroups {
     return [...new Set(mounts)].map((mount) => join(mount, path));
   }
 
+  versionOf(): 'v1' {
+    return 'v1';
+  }
+
+  existing(controller: Controller, path: string): string[] {
+    return this.#mounted(controller, path).filter((folder) => existsSync(folder));
+  }
+
+  holds(controller: Controller, path: string): boolean {
+    return this.existing(controller, path).length > 0;
+  }
+
+  async extend(): Promise<boolean> {
+    return false;
+  }
+
   /** The part before the dot is the subsystem. */
   file(path: string, name: string): string {
     const subsystem = name.slice(0, name.indexOf('.'));
@@ -60,6 +87,7 @@ export class V1Cgroups implements Cgroups {
   async create(controller: Controller, path: string, isolator: string): Promise<void> {
     for (const folder of this.folders(controller, path, isolator)) {
       if (!makeGroup(folder, isolator)) assertUnused(folder, isolator);
+      if (controller === 'cpuset') inheritCpuset(folder, isolator);
     }
   }
 

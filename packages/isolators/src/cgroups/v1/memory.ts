@@ -1,5 +1,5 @@
-import type { CgroupSetting, MemoryFormat } from '../cgroups.js';
-import { keyIn, numberIn, unlimitedFrom } from '../text-files.js';
+import type { CgroupFiles, CgroupSetting, MemoryFormat } from '../cgroups.js';
+import { given, keyIn, numberIn, numbersIn, unlimitedFrom } from '../text-files.js';
 
 /** Bytes that the kernel may ask for at once: a group is out of memory when so much no longer fits. */
 const largestCharge = 256 * 1024;
@@ -42,25 +42,35 @@ export const memoryV1: MemoryFormat = {
   usageFiles: [
     'memory.usage_in_bytes',
     'memory.limit_in_bytes',
+    'memory.memsw.limit_in_bytes',
+    'memory.failcnt',
     'memory.max_usage_in_bytes',
     'memory.stat',
     'memory.oom_control',
   ],
 
   usage(files) {
-    const limit = numberIn(files, 'memory.limit_in_bytes');
-    const peak = numberIn(files, 'memory.max_usage_in_bytes');
-    // The totals count groups below this one; without `use_hierarchy` there are none to count.
-    const anon = keyIn(files, 'memory.stat', 'total_rss') ?? keyIn(files, 'memory.stat', 'rss');
-    const file = keyIn(files, 'memory.stat', 'total_cache') ?? keyIn(files, 'memory.stat', 'cache');
-    const oomKills = keyIn(files, 'memory.oom_control', 'oom_kill');
+    const limit = limitIn(files, 'memory.limit_in_bytes');
+    const together = limitIn(files, 'memory.memsw.limit_in_bytes');
+    const current = numberIn(files, 'memory.usage_in_bytes') ?? 0;
+    const stat = numbersIn(files, 'memory.stat');
     return {
-      current: numberIn(files, 'memory.usage_in_bytes') ?? 0,
-      ...(limit === undefined || limit >= unlimitedFrom ? {} : { limit }),
-      ...(peak === undefined ? {} : { peak }),
-      ...(anon === undefined ? {} : { anon }),
-      ...(file === undefined ? {} : { file }),
-      ...(oomKills === undefined ? {} : { oomKills }),
+      current,
+      ...given({
+        limit,
+        peak: numberIn(files, 'memory.max_usage_in_bytes'),
+        // The totals count groups below this one; without `use_hierarchy` there are none to count.
+        anon: stat?.['total_rss'] ?? stat?.['rss'],
+        file: stat?.['total_cache'] ?? stat?.['cache'],
+        swap: stat?.['total_swap'] ?? stat?.['swap'],
+        swapLimit: limit === undefined || together === undefined ? undefined : together - limit,
+        oomKills: keyIn(files, 'memory.oom_control', 'oom_kill'),
+        events: given({
+          max: numberIn(files, 'memory.failcnt'),
+          oom_kill: keyIn(files, 'memory.oom_control', 'oom_kill'),
+        }),
+        stat,
+      }),
     };
   },
 
@@ -80,4 +90,10 @@ export const memoryV1: MemoryFormat = {
 /** -1 stands for no limit. */
 function isAbove(value: string, bytes: number): boolean {
   return value === '-1' ? bytes < unlimitedFrom : Number(value) > bytes;
+}
+
+/** Undefined for none. */
+function limitIn(files: CgroupFiles, name: string): number | undefined {
+  const limit = numberIn(files, name);
+  return limit === undefined || limit >= unlimitedFrom ? undefined : limit;
 }

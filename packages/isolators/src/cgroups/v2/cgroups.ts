@@ -1,4 +1,4 @@
-import { constants, readFileSync } from 'node:fs';
+import { constants, existsSync, readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type CallOptions, errnoOf, toGantryError } from '@gantry/interface';
@@ -13,18 +13,30 @@ import { readIfThere } from '../text-files.js';
 import { cpuV2 } from './cpu.js';
 import { devicesV2 } from './devices.js';
 import { freezeGroup } from './freezer.js';
+import { hugetlbV2 } from './hugetlb.js';
+import { ioV2 } from './io.js';
 import { memoryV2 } from './memory.js';
 
-const controllers: readonly Controller[] = ['cpu', 'memory', 'pids'];
+/** Those that every container has, where the host offers them: io is only measured unless more is asked for. */
+const ordinary: readonly Controller[] = ['cpu', 'memory', 'pids', 'io'];
+
+/** What a group has without a controller's being switched on. */
+const ofEveryGroup: readonly Controller[] = ['devices', 'freezer', 'perf_event'];
+
+/** v1's, which v2 has done away with. */
+const ofV1: readonly Controller[] = ['net_cls', 'net_prio'];
 
 /**
  * cgroup v2: one tree, and so one folder a container that all isolators share. A group has the controllers that every
- * group above it has switched on for its children; those we switch on stay so, since others may have come to use them.
+ * group above it has switched on for its children. Those that we switch on in the group above the parent of all stay so, since others
+ * in it may have come to use them; in that parent they go with it.
  */
 export class V2Cgroups implements Cgroups {
   readonly version = 'v2';
   readonly cpu = cpuV2;
   readonly memory = memoryV2;
+  readonly io = ioV2;
+  readonly hugetlb = hugetlbV2;
   readonly devices: DeviceControl;
   readonly #mount: string;
 
@@ -33,8 +45,36 @@ export class V2Cgroups implements Cgroups {
     this.#mount = mount;
   }
 
-  folders(_controller: Controller, path: string): string[] {
+  versionOf(): 'v2' {
+    return 'v2';
+  }
+
+  folders(controller: Controller, path: string, isolator: string): string[] {
+    if (ofV1.includes(controller)) {
+      throw refused(
+        isolator,
+        `cgroup v2 has no ${controller}`,
+        `leave it out, or mount it beside with 'mount -t cgroup -o ${controller} cgroup /sys/fs/cgroup/${controller}'`,
+      );
+    }
     return [join(this.#mount, path)];
+  }
+
+  existing(_controller: Controller, path: string): string[] {
+    const folder = join(this.#mount, path);
+    return existsSync(folder) ? [folder] : [];
+  }
+
+  holds(controller: Controller, path: string): boolean {
+    const [folder] = this.existing(controller, path);
+    if (folder === undefined || ofV1.includes(controller)) return false;
+    return ofEveryGroup.includes(controller) || controllersOf(folder).includes(controller);
+  }
+
+  async extend(controller: Controller, path: string, isolator: string): Promise<boolean> {
+    this.folders(controller, path, isolator);
+    for (const ancestor of this.#ours(path)) await enableBelow(ancestor, controller, isolator);
+    return true;
   }
 
   file(path: string, name: string): string {
@@ -45,9 +85,8 @@ export class V2Cgroups implements Cgroups {
     const folder = join(this.#mount, path);
     try {
       if (!makeGroup(folder, isolator)) assertUnused(folder, isolator);
-      if (controller === 'devices' || controller === 'freezer') return;
-      if (hasWord(readFileSync(join(folder, 'cgroup.controllers'), 'latin1'), controller)) return;
-      for (const ancestor of this.#ancestors(path)) await enableBelow(ancestor, controller, isolator);
+      if (ofEveryGroup.includes(controller) || controllersOf(folder).includes(controller)) return;
+      for (const ancestor of this.#ours(path)) await enableBelow(ancestor, controller, isolator);
     } catch (error) {
       throw toGantryError(error, `${isolator}: making the control group ${folder}`);
     }
@@ -78,10 +117,13 @@ export class V2Cgroups implements Cgroups {
     yield* await childGroups(join(this.#mount, parent));
   }
 
-  /** The groups above the one at `path`, from the mount down. */
-  #ancestors(path: string): string[] {
-    const parts = dirname(path).split('/').filter(Boolean);
-    return [this.#mount, ...parts.map((_, index) => join(this.#mount, ...parts.slice(0, index + 1)))];
+  /**
+   * The groups in which controllers may be switched on for a container: the parent of all, which is ours, and the one in which that
+   * is, which whoever chose the parent has delegated to us. What is above belongs to others.
+   */
+  #ours(path: string): string[] {
+    const parent = dirname(path);
+    return [join(this.#mount, dirname(parent)), join(this.#mount, parent)];
   }
 }
 
@@ -94,13 +136,16 @@ async function enableBelow(folder: string, controller: Controller, isolator: str
   try {
     if (hasWord(await readFile(file, 'latin1'), controller)) return;
     const offered = await readFile(join(folder, 'cgroup.controllers'), 'latin1');
-    const wanted = controllers.filter((name) => name === controller || hasWord(offered, name));
+    const wanted = [...new Set([...ordinary.filter((name) => hasWord(offered, name)), controller])];
     await writeFile(file, wanted.map((name) => `+${name}`).join(' '), { flag: constants.O_WRONLY });
   } catch (cause) {
     const errno = errnoOf(cause);
     const remedies = new Map([
       ['EBUSY', `move the processes in ${folder} into a group below it: with controllers on, only leaves may have any`],
-      ['ENOENT', `make the controller available in ${folder}: a v1 hierarchy may hold it, or the kernel lack it`],
+      [
+        'ENOENT',
+        `have it switched on above ${folder}, as systemd does with Delegate=yes: a v1 hierarchy may hold it, or the kernel lack it`,
+      ],
       ['EOPNOTSUPP', 'use a control-group parent that is not threaded'],
     ]);
     throw refused(
@@ -131,6 +176,10 @@ function assertUnused(folder: string, isolator: string): void {
       details: { path: folder },
     });
   }
+}
+
+function controllersOf(folder: string): string[] {
+  return readFileSync(join(folder, 'cgroup.controllers'), 'latin1').trim().split(' ');
 }
 
 function hasWord(text: string, word: string): boolean {

@@ -1,14 +1,16 @@
 import type { CgroupSetting, MemoryFormat } from '../cgroups.js';
-import { keyIn, numberIn } from '../text-files.js';
+import { pressureIn } from '../pressure.js';
+import { given, keyIn, numberIn, numbersIn } from '../text-files.js';
 
 /** Kernel documentation, admin-guide/cgroup-v2, "Memory Interface Files". */
 export const memoryV2: MemoryFormat = {
-  settings({ request, limit, swap }): CgroupSetting[] {
+  settings({ request, high, limit, swap }): CgroupSetting[] {
     return [
       ...(limit === undefined ? [] : [{ file: 'memory.max', value: String(limit), paged: true }]),
       ...(limit === undefined
         ? []
         : [{ file: 'memory.swap.max', value: String(swap ?? 0), paged: true, optional: swap === undefined }]),
+      ...(high === undefined ? [] : [{ file: 'memory.high', value: String(high), paged: true }]),
       ...(request === undefined ? [] : [{ file: 'memory.low', value: String(request), paged: true }]),
       // A container that lost one process to the limit is broken as a whole.
       { file: 'memory.oom.group', value: '1' },
@@ -40,21 +42,36 @@ export const memoryV2: MemoryFormat = {
     ];
   },
 
-  usageFiles: ['memory.current', 'memory.max', 'memory.peak', 'memory.stat', 'memory.events'],
+  usageFiles: [
+    'memory.current',
+    'memory.max',
+    'memory.high',
+    'memory.peak',
+    'memory.swap.current',
+    'memory.swap.max',
+    'memory.stat',
+    'memory.events',
+    'memory.pressure',
+  ],
 
   usage(files) {
-    const limit = numberIn(files, 'memory.max');
-    const peak = numberIn(files, 'memory.peak');
-    const anon = keyIn(files, 'memory.stat', 'anon');
-    const file = keyIn(files, 'memory.stat', 'file');
-    const oomKills = keyIn(files, 'memory.events', 'oom_kill');
+    const stat = numbersIn(files, 'memory.stat');
+    const events = numbersIn(files, 'memory.events');
     return {
       current: numberIn(files, 'memory.current') ?? 0,
-      ...(limit === undefined ? {} : { limit }),
-      ...(peak === undefined ? {} : { peak }),
-      ...(anon === undefined ? {} : { anon }),
-      ...(file === undefined ? {} : { file }),
-      ...(oomKills === undefined ? {} : { oomKills }),
+      ...given({
+        limit: numberIn(files, 'memory.max'),
+        high: numberIn(files, 'memory.high'),
+        peak: numberIn(files, 'memory.peak'),
+        anon: stat?.['anon'],
+        file: stat?.['file'],
+        swap: numberIn(files, 'memory.swap.current'),
+        swapLimit: numberIn(files, 'memory.swap.max'),
+        oomKills: events?.['oom_kill'],
+        events,
+        stat,
+        pressure: pressureIn(files, 'memory.pressure'),
+      }),
     };
   },
 
