@@ -25,7 +25,9 @@ export interface RunResult {
   readonly stderr: string;
 }
 
-export async function startHost(options: Pick<ContainerizerOptions, 'isolators' | 'networks'> = {}): Promise<TestHost> {
+export async function startHost(
+  options: Pick<ContainerizerOptions, 'isolators' | 'networks' | 'cgroups' | 'cgroupParent'> = {},
+): Promise<TestHost> {
   const folder: TemporaryFolder = await temporaryFolder();
   const registry = await startRegistry();
   const root = join(folder.path, 'root');
