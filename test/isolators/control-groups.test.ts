@@ -131,7 +131,7 @@ requires({ root: true })('limits by control groups', () => {
   });
 
   it('count forks that fail, and tell pressure on v2', async () => {
-    const bomb = sh('for i in 1 2 3 4 5 6 7 8 9; do sleep 100 & done; sleep 100');
+    const bomb = sh('(for i in 1 2 3 4 5 6 7 8 9; do sleep 100 & done); exec sleep 100');
     const id = await launch({ ...bomb, resources: { limits: { pids: 5 } } });
     const usage = await usageWhen(id, ({ pids }) => (pids?.refusals ?? 0) > 0);
     expect(usage.pids).toMatchObject({ limit: 5 });
