@@ -11,6 +11,7 @@ const testPackages = new Map([
   ['docker-registry', 'a real registry to pull from and push to'],
   ['golang-github-opencontainers-image-spec-dev', 'the JSON schemas of OCI, which judge what the parsers take'],
   ['kmod', "finds the kernel modules of the virtual machine's kernel"],
+  ['mmdebstrap', 'makes the root file systems of images in the shape of those on Docker Hub'],
   ['qemu-system-x86', 'the virtual machine with a pure cgroup v2 tree'],
   ['runc', 'carries out the same OCI documents, for comparison'],
   ['skopeo', 'reads the image layout that the store writes, and fills registries'],
