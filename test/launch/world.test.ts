@@ -31,6 +31,14 @@ requires({ root: true })('the world that a container sees', () => {
     expect(stdout.split('\n')).toEqual(['1', 'box', 'lo', '4', '']);
   });
 
+  it('knows localhost, whatever its image says, unless the spec says otherwise', async () => {
+    const { stdout } = await host.run(sh('cat /etc/hosts; echo >/etc/hosts; ping -c 1 -W 5 localhost | head -1'));
+    expect(stdout).toMatch(/^127\.0\.0\.1\tlocalhost\n::1\tlocalhost.*\nPING localhost/);
+    writeFileSync(join(folder, 'hosts'), '127.0.0.2 own\n');
+    const mounts = [{ type: 'bind', source: join(folder, 'hosts'), target: '/etc/hosts' }] as const;
+    expect((await host.run({ ...sh('cat /etc/hosts'), mounts })).stdout).toBe('127.0.0.2 own\n');
+  });
+
   it('has the least privileges that ordinary images need', async () => {
     const { stdout } = await host.run(sh('grep -E "^(Cap|NoNewPrivs)" /proc/self/status'));
     const values = new Map(

@@ -1,6 +1,7 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
-import type { ContainerSpec, OciMount } from '@gantry/interface';
+import type { ContainerSpec, OciMount, PrepareContext } from '@gantry/interface';
+import { replaceFile } from '../durable.js';
 
 /** A container's files, in its folder on the host and in the container. */
 const files = ['hosts', 'resolv.conf', 'hostname'] as const;
@@ -21,7 +22,36 @@ export function fileMounts(
     .filter(({ destination }) => !taken.has(destination));
 }
 
+/** Every machine under its own name, to itself. */
+export const localhostText = '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n';
+
 /** Writes a file in its place, as mounts hold the file and not its name. */
 export function writeNameService(folder: string, file: NameServiceFile, text: string): void {
   writeFileSync(join(folder, file), text, { mode: 0o644 });
+}
+
+/** What /etc/hosts says in containers that have no files of their own: the same for all, so that no launch has to write it. */
+export class LocalHosts {
+  readonly #folder: string;
+  #written = false;
+
+  /** The names of containers' own folders begin with no dot. */
+  constructor(stateFolder: string) {
+    this.#folder = join(stateFolder, '.local');
+  }
+
+  /** The mount; none over a root that lacks the file and to which nothing may be added. */
+  async mounts({ spec, rootfs }: PrepareContext): Promise<readonly OciMount[]> {
+    const { mount } = rootfs;
+    if (mount.type === 'directory' && (await rootfs.readFile('/etc/hosts')) === undefined) return [];
+    return fileMounts(this.#folder, spec, ['hosts']);
+  }
+
+  write(): void {
+    if (this.#written) return;
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    // Another host program may be doing the same, and containers have the file that is there.
+    replaceFile(join(this.#folder, 'hosts'), localhostText);
+    this.#written = true;
+  }
 }

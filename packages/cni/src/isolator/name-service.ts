@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type ContainerSpec, type DnsSettings, errnoOf, type HostEntry } from '@gantry/interface';
 import type { Result } from '../result.js';
+import { localhostText } from './files.js';
 
 const hostFile = '/etc/resolv.conf';
 /** Where systemd-resolved, which listens on a loopback address, tells of the servers that it asks itself. */
@@ -12,7 +13,7 @@ export function hostsText(hostname: string, results: readonly Result[], extra: r
   // Without an address of its own, the container still knows itself.
   const self = own.length > 0 ? own : [`127.0.1.1\t${hostname}`];
   const asked = extra.map(({ address, names }) => `${address}\t${names.join(' ')}`);
-  return `${['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback', ...self, ...asked].join('\n')}\n`;
+  return localhostText + [...self, ...asked].map((line) => `${line}\n`).join('');
 }
 
 /** What a container's resolv.conf is to say: the spec's part by part, else what its networks say, else the host's. */

@@ -17,13 +17,13 @@ import { FileAttachments } from '../file-attachments.js';
 import type { RuntimeConf } from '../runtime-conf.js';
 import { CurrentConfigurations } from './configurations.js';
 import { ContainerFolders } from './container-folder.js';
-import { fileMounts, writeNameService } from './files.js';
+import { fileMounts, LocalHosts, writeNameService } from './files.js';
 import { collectGarbage, noteNetworks } from './garbage.js';
 import { sweepLeases } from './host-local.js';
 import { readInterfaceUsage } from './interface-usage.js';
 import { dnsOf, hostDns, hostsText, resolvText } from './name-service.js';
 import { PinnedNamespaces } from './namespaces.js';
-import { checkOwn, hasFiles, hostnameOf, ownerOf } from './ownership.js';
+import { checkOwn, hasFiles, hostnameOf, ownerOf, usesLocalHosts } from './ownership.js';
 import { type PlannedAttachment, planAttachments } from './plan.js';
 import { PortLeases, type TakenPorts } from './ports.js';
 import { name } from './refusal.js';
@@ -78,6 +78,7 @@ class NetworkCni implements Isolator {
   readonly #attachments: FileAttachments;
   readonly #cni: CNI;
   readonly #leases: PortLeases;
+  readonly #localHosts: LocalHosts;
   readonly #options: NetworkCniOptions;
   readonly #prepared = new Map<ContainerId, Prepared>();
 
@@ -89,6 +90,7 @@ class NetworkCni implements Isolator {
     this.#namespaces = new PinnedNamespaces(namespaceFolder, pins);
     this.#configurations = new CurrentConfigurations(configFolder);
     this.#attachments = new FileAttachments(stateFolder);
+    this.#localHosts = new LocalHosts(stateFolder);
     this.#leases = new PortLeases(join(stateFolder, '.ports'), (id) => this.#folders.has(id));
     this.#cni = new CNI({
       pluginFolders,
@@ -104,10 +106,10 @@ class NetworkCni implements Isolator {
     if (owner.spec !== spec) {
       checkOwn(context);
       const ofName = ownerOf(context, 'uts').id === owner.id ? [] : (['hosts', 'resolv.conf'] as const);
-      if (spec.sandbox || !hasFiles(owner.spec)) return {};
+      if (spec.sandbox || !hasFiles(owner.spec)) return this.#withLocalHosts(context);
       return { mounts: fileMounts(this.#folders.of(owner.id), spec, ofName.length > 0 ? ofName : undefined) };
     }
-    if (!hasFiles(spec)) return {};
+    if (!hasFiles(spec)) return this.#withLocalHosts(context);
     this.#plan(context);
     return {
       ...(spec.sandbox ? {} : { mounts: fileMounts(this.#folders.of(context.id), spec) }),
@@ -117,6 +119,7 @@ class NetworkCni implements Isolator {
 
   async prepare(context: PrepareContext): Promise<void> {
     const { id, spec } = context;
+    if (usesLocalHosts(context)) this.#localHosts.write();
     if (ownerOf(context, 'network').spec !== spec || !hasFiles(spec)) return;
     this.#folders.make(id);
     this.#writeFiles(context, []);
@@ -211,6 +214,10 @@ class NetworkCni implements Isolator {
   async recover(options: CallOptions = {}): Promise<void> {
     const { stateFolder, collectGarbage: all = false } = this.#options;
     await collectGarbage(stateFolder, { cni: this.#cni, attachments: this.#attachments, all }, options);
+  }
+
+  async #withLocalHosts(context: PrepareContext): Promise<IsolatorEdits> {
+    return usesLocalHosts(context) ? { mounts: await this.#localHosts.mounts(context) } : {};
   }
 
   #plan(context: PrepareContext): readonly PlannedAttachment[] {

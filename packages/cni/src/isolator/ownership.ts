@@ -24,6 +24,12 @@ export function hasFiles({ networks = [], dns, extraHosts }: ContainerSpec): boo
   return networks.length > 0 || dns !== undefined || extraHosts !== undefined;
 }
 
+/** Whether a container has a network without the host's and without files of its own, where localhost is all there is to know. */
+export function usesLocalHosts(context: PrepareContext): boolean {
+  const { spec } = ownerOf(context, 'network');
+  return spec.network !== 'host' && !hasFiles(spec) && !context.spec.sandbox;
+}
+
 /** `INVALID_ARGUMENT` for what only the container can have whose network this one is in. */
 export function checkOwn({ spec }: PrepareContext): void {
   for (const field of ['networks', 'ports', 'dns', 'extraHosts'] as const) {
