@@ -1,4 +1,4 @@
-import { closeSync, fsync, openSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, fsync, openSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 
@@ -6,10 +6,11 @@ const sync = promisify(fsync);
 const memoryFilesystems = new Set([0x01021994 /* tmpfs */, 0x858458f6 /* ramfs */]);
 let names = 0;
 
-/** Puts a file in place in one step. Holds against the end of this process, not against a power cut. */
-export function replaceFile(path: string, content: string): void {
+/** Puts a file in place in one step, for its owner alone unless `mode` says otherwise. Holds against the end of this process, not against a power cut. */
+export function replaceFile(path: string, content: string, mode = 0o600): void {
   const temporary = writeBeside(path, content);
   try {
+    chmodSync(temporary, mode);
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });

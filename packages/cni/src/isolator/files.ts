@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import type { ContainerSpec, OciMount, PrepareContext } from '@gantry/interface';
 import { replaceFile } from '../durable.js';
@@ -25,9 +25,15 @@ export function fileMounts(
 /** Every machine under its own name, to itself. */
 export const localhostText = '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n';
 
+/** Users of the container other than root read them, too. */
+const readable = 0o644;
+
 /** Writes a file in its place, as mounts hold the file and not its name. */
 export function writeNameService(folder: string, file: NameServiceFile, text: string): void {
-  writeFileSync(join(folder, file), text, { mode: 0o644 });
+  const path = join(folder, file);
+  writeFileSync(path, text);
+  // Whatever the umask of the host program.
+  chmodSync(path, readable);
 }
 
 /** What /etc/hosts says in containers that have no files of their own: the same for all, so that no launch has to write it. */
@@ -51,7 +57,7 @@ export class LocalHosts {
     if (this.#written) return;
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     // Another host program may be doing the same, and containers have the file that is there.
-    replaceFile(join(this.#folder, 'hosts'), localhostText);
+    replaceFile(join(this.#folder, 'hosts'), localhostText, readable);
     this.#written = true;
   }
 }
