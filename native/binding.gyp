@@ -11,6 +11,7 @@
         "addon/control-group.cc",
         "addon/descriptors.cc",
         "addon/detached-mount.cc",
+        "addon/file-queue.cc",
         "addon/filesystem.cc",
         "addon/filesystem-entry.cc",
         "addon/filesystem-metadata.cc",

@@ -49,6 +49,7 @@ void BlobReader::Stop() {
   changed_.notify_all();
   pthread_join(thread_, nullptr);
   isStarted_ = false;
+  files_.Clear();
 }
 
 void BlobReader::Allow(uint64_t bytes, bool isComplete) {
@@ -65,18 +66,23 @@ BlobReader::Found BlobReader::Next(Piece& piece) {
   std::unique_lock lock(mutex_);
   if (isTaken_) {
     isTaken_ = false;
-    released_++;
-    changed_.notify_all();
+    used_++;
+    Release();
   }
-  const auto isNews = [this] { return released_ < filled_ || last_ != Fill::kGoesOn || starved_ || stop_; };
-  while (!isNews() && HashPiece(lock)) {
+  const auto isAtEnd = [this] { return last_ != Fill::kGoesOn && (last_ != Fill::kEnd || files_.isDone()); };
+  const auto isNews = [&] { return used_ < filled_ || isAtEnd() || files_.fault().error != 0 || starved_ || stop_; };
+  const auto deadline = std::chrono::steady_clock::now() + kLongestWait;
+  while (!isNews()) {
+    if (Help(lock)) continue;
+    if (changed_.wait_until(lock, deadline) == std::cv_status::timeout) break;
   }
-  changed_.wait_for(lock, kLongestWait, isNews);
-  if (released_ < filled_) {
-    piece = PieceAt(released_);
+  if (files_.fault().error != 0) return Found::kFileError;
+  if (used_ < filled_) {
+    piece = PieceAt(used_);
     isTaken_ = true;
     return Found::kPiece;
   }
+  if (!isAtEnd()) return starved_ ? Found::kStarved : Found::kNothing;
   switch (last_) {
     case Fill::kEnd:
       return Found::kEnd;
@@ -85,8 +91,22 @@ BlobReader::Found BlobReader::Next(Piece& piece) {
     case Fill::kSystemError:
       return Found::kSystemError;
     default:
-      return starved_ ? Found::kStarved : Found::kNothing;
+      return Found::kNothing;
   }
+}
+
+bool BlobReader::FinishLater(NewFile& file) {
+  const std::lock_guard lock(mutex_);
+  if (!isTaken_ || stop_) return false;
+  const Piece piece = PieceAt(used_);
+  const auto start = reinterpret_cast<uintptr_t>(memory_.get() + piece.offset);
+  const auto body = reinterpret_cast<uintptr_t>(file.body.data);
+  if (body < start || body + file.body.size > start + piece.size) return false;
+  if (!files_.Add(file, used_)) return false;
+  bodies_[used_ % kPieces]++;
+  // A thread that is woken for one file has cost more than the file.
+  if (files_.isWorthWaking()) changed_.notify_all();
+  return true;
 }
 
 uint64_t BlobReader::position() {
@@ -111,12 +131,18 @@ void BlobReader::Work() {
 
 bool BlobReader::AwaitFreePiece() {
   std::unique_lock lock(mutex_);
-  const auto isFree = [this] { return filled_ - std::min(hashed_, released_) < kPieces || stop_; };
-  while (!isFree() && HashPiece(lock)) {
-  }
-  changed_.wait(lock, isFree);
+  Await(lock, [this] { return filled_ - std::min(hashed_, released_) < kPieces || stop_; });
   return !stop_;
 }
+
+template <typename Condition>
+void BlobReader::Await(std::unique_lock<std::mutex>& lock, Condition isSo) {
+  while (!isSo()) {
+    if (!Help(lock)) changed_.wait(lock);
+  }
+}
+
+bool BlobReader::Help(std::unique_lock<std::mutex>& lock) { return HashPiece(lock) || FinishFile(lock); }
 
 bool BlobReader::HashPiece(std::unique_lock<std::mutex>& lock) {
   if (isHashing_ || hashed_ == filled_) return false;
@@ -131,6 +157,27 @@ bool BlobReader::HashPiece(std::unique_lock<std::mutex>& lock) {
   return true;
 }
 
+bool BlobReader::FinishFile(std::unique_lock<std::mutex>& lock) {
+  FileQueue::Waiting next;
+  if (!files_.Take(next)) return false;
+  lock.unlock();
+  const filesystem::Result result = Finish(next.file);
+  // Closing the descriptor is a part of the work, and not a small one.
+  { const Fd closed = std::move(next.file.fd); }
+  lock.lock();
+  files_.Done(next, result);
+  bodies_[next.piece % kPieces]--;
+  Release();
+  if (files_.isDone() || result.error != 0) changed_.notify_all();
+  return true;
+}
+
+void BlobReader::Release() {
+  const uint64_t before = released_;
+  while (released_ < used_ && bodies_[released_ % kPieces] == 0) released_++;
+  if (released_ != before) changed_.notify_all();
+}
+
 BlobReader::Piece BlobReader::PieceAt(uint64_t number) const {
   const unsigned index = number % kPieces;
   return {index * (inflate::kWindowSize + kPieceSize) + inflate::kWindowSize, sizes_[index]};
@@ -142,13 +189,13 @@ void BlobReader::Publish(size_t size, Fill fill) {
   if (size > 0) sizes_[filled_++ % kPieces] = size;
   if (fill == Fill::kEnd) {
     changed_.notify_all();
-    while (hashed_ < filled_ && !stop_) {
-      if (!HashPiece(lock)) changed_.wait(lock);
-    }
+    Await(lock, [this] { return hashed_ == filled_ || stop_; });
     finished_ = digest_.Finish();
   }
   last_ = fill;
   changed_.notify_all();
+  // Nothing is left to read, but there may be files to finish.
+  if (fill == Fill::kEnd) Await(lock, [this] { return stop_; });
 }
 
 BlobReader::Fill BlobReader::FillPiece(const uint8_t* floor, uint8_t*& out, uint8_t* end) {
@@ -191,7 +238,7 @@ BlobReader::Fill BlobReader::Read(uint8_t* to, size_t most, size_t& size) {
     if (position_ >= allowed_ && !isComplete_ && !stop_) {
       starved_ = true;
       changed_.notify_all();
-      changed_.wait(lock, [this] { return !starved_ || stop_; });
+      Await(lock, [this] { return !starved_ || stop_; });
     }
     if (stop_) return Fill::kStopped;
     if (position_ >= allowed_) return Fill::kEnd;

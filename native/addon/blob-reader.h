@@ -1,5 +1,5 @@
 // Reads and decompresses a layer blob in a thread of its own: meanwhile the caller uses what came before. Whoever of the two has
-// to wait for the other hashes. The thread makes no system call but pread, and is joined before the reader goes.
+// to wait for the other hashes, and finishes small files of the archive. The thread is joined before the reader goes.
 #pragma once
 
 #include <pthread.h>
@@ -11,6 +11,7 @@
 #include <mutex>
 
 #include "archive-digest.h"
+#include "file-queue.h"
 #include "gzip.h"
 #include "system.h"
 
@@ -20,8 +21,9 @@ class BlobReader {
  public:
   enum class Compression { kNone, kGzip };
 
-  // What `Next` found: bytes; the end; a fault; all that may be read has been; or nothing within the time.
-  enum class Found { kPiece, kEnd, kMalformed, kSystemError, kStarved, kNothing };
+  // What `Next` found: bytes; the end, with all files finished; a fault of the stream, of reading it, or of a file; all that may
+  // be read has been; or nothing within the time.
+  enum class Found { kPiece, kEnd, kMalformed, kSystemError, kFileError, kStarved, kNothing };
 
   struct Piece {
     size_t offset;
@@ -30,7 +32,7 @@ class BlobReader {
 
   // Pieces fit a processor's cache; of some, one is filled, one is hashed and one is used at any time.
   static constexpr size_t kPieceSize = 256 * 1024;
-  static constexpr unsigned kPieces = 8;
+  static constexpr unsigned kPieces = 16;
   static constexpr size_t kMemorySize = kPieces * (inflate::kWindowSize + kPieceSize);
 
   BlobReader(Fd file, Compression compression, ArchiveDigest digest)
@@ -42,7 +44,7 @@ class BlobReader {
   // Starts the thread. Returns an errno.
   int Start();
 
-  // Ends the thread. Idempotent.
+  // Ends the thread, and drops the files that are not finished. Idempotent.
   void Stop();
 
   // That many bytes of the file may be read; no more will be if it is complete.
@@ -50,6 +52,10 @@ class BlobReader {
 
   // Gives back the piece got last, and waits for the next one, but not for long.
   Found Next(Piece& piece);
+
+  // Takes over a new file whose body is in the piece in use; `Next` tells how it went. False, and nothing is taken, if the body is
+  // elsewhere or enough files wait already: the caller does it himself, then.
+  bool FinishLater(NewFile& file);
 
   // Of all pieces, after `kEnd`; empty if it could not be had.
   const std::vector<uint8_t>& digest() const { return finished_; }
@@ -64,16 +70,25 @@ class BlobReader {
   const char* problem() const { return problem_; }
   // Of `kSystemError`.
   int error() const { return error_; }
+  // Of `kFileError`.
+  const FileFault& fileFault() const { return files_.fault(); }
 
  private:
   // How the filling of a piece, or a part of it, came out.
   enum class Fill { kGoesOn, kEnd, kMalformed, kSystemError, kStopped };
 
   void Work();
-  // Hashes pieces meanwhile; false if the thread is to end.
+  // False if the thread is to end.
   bool AwaitFreePiece();
-  // Hashes the next piece if there is one that nobody is hashing; the lock is open meanwhile.
+  // Waits until that is so, and helps meanwhile.
+  template <typename Condition>
+  void Await(std::unique_lock<std::mutex>& lock, Condition isSo);
+  // Does a piece of what either thread can do, with the lock open; false if there is none.
+  bool Help(std::unique_lock<std::mutex>& lock);
   bool HashPiece(std::unique_lock<std::mutex>& lock);
+  bool FinishFile(std::unique_lock<std::mutex>& lock);
+  // Gives back the pieces in which no body waits any more.
+  void Release();
   Piece PieceAt(uint64_t number) const;
   void Publish(size_t size, Fill fill);
   Fill FillPiece(const uint8_t* floor, uint8_t*& out, uint8_t* end);
@@ -103,9 +118,13 @@ class BlobReader {
   uint64_t position_ = 0;
   uint64_t filled_ = 0;
   uint64_t hashed_ = 0;
+  uint64_t used_ = 0;
   uint64_t released_ = 0;
   bool isHashing_ = false;
   size_t sizes_[kPieces] = {};
+  // Files whose bodies are in them, not finished yet.
+  unsigned bodies_[kPieces] = {};
+  FileQueue files_;
   Fill last_ = Fill::kGoesOn;
 
   // Set before `last_`.
@@ -119,5 +138,8 @@ class BlobReader {
   pthread_t thread_ = {};
   bool isStarted_ = false;
 };
+
+// The reader of a BlobReader of JavaScript; null if it is none, or closed.
+std::shared_ptr<BlobReader> BlobReaderOf(const Napi::Value& value);
 
 }  // namespace gantry

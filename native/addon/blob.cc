@@ -10,6 +10,8 @@ namespace gantry {
 
 namespace {
 
+constexpr napi_type_tag kTypeTag = {0x0d3f5c1e6b2a4978, 0x9a61c7e2f0b84d35};
+
 class BlobReaderObject : public Napi::ObjectWrap<BlobReaderObject> {
  public:
   static Napi::Function Define(Napi::Env env) {
@@ -37,7 +39,7 @@ class BlobReaderObject : public Napi::ObjectWrap<BlobReaderObject> {
       return;
     }
     using Compression = BlobReader::Compression;
-    auto reader = std::make_unique<BlobReader>(
+    auto reader = std::make_shared<BlobReader>(
         std::move(file), compression == "gzip" ? Compression::kGzip : Compression::kNone, std::move(digest));
     const int error = reader->Start();
     if (error != 0) {
@@ -45,11 +47,15 @@ class BlobReaderObject : public Napi::ObjectWrap<BlobReaderObject> {
       return;
     }
     reader_ = std::move(reader);
+    info.This().As<Napi::Object>().TypeTag(&kTypeTag);
     auto* owner = new std::shared_ptr<uint8_t>(reader_->memory());
     memory_ = Napi::Persistent(Napi::ArrayBuffer::New(
         info.Env(), owner->get(), BlobReader::kMemorySize,
         [](Napi::Env, void*, std::shared_ptr<uint8_t>* held) { delete held; }, owner));
   }
+  ~BlobReaderObject() override { Stop(); }
+
+  const std::shared_ptr<BlobReader>& reader() const { return reader_; }
 
  private:
   Napi::Value Allow(const Napi::CallbackInfo& info) {
@@ -81,6 +87,13 @@ class BlobReaderObject : public Napi::ObjectWrap<BlobReaderObject> {
       case BlobReader::Found::kSystemError:
         SystemError(env, reader_->error(), "pread").ThrowAsJavaScriptException();
         return env.Undefined();
+      case BlobReader::Found::kFileError: {
+        const auto& [error, syscall, path] = reader_->fileFault();
+        const Napi::Error thrown = SystemError(env, error, syscall, path);
+        thrown.Set("entry", Napi::Buffer<char>::Copy(env, path.data(), path.size()));
+        thrown.ThrowAsJavaScriptException();
+        return env.Undefined();
+      }
       case BlobReader::Found::kMalformed:
         break;
     }
@@ -104,17 +117,28 @@ class BlobReaderObject : public Napi::ObjectWrap<BlobReaderObject> {
   }
 
   Napi::Value Close(const Napi::CallbackInfo& info) {
-    reader_.reset();
+    Stop();
     memory_.Reset();
     return info.Env().Undefined();
   }
 
-  std::unique_ptr<BlobReader> reader_;
+  // A root folder may have the reader too.
+  void Stop() {
+    if (reader_) reader_->Stop();
+    reader_.reset();
+  }
+
+  std::shared_ptr<BlobReader> reader_;
   bool isAtEnd_ = false;
   Napi::Reference<Napi::ArrayBuffer> memory_;
 };
 
 }  // namespace
+
+std::shared_ptr<BlobReader> BlobReaderOf(const Napi::Value& value) {
+  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kTypeTag)) return nullptr;
+  return BlobReaderObject::Unwrap(value.As<Napi::Object>())->reader();
+}
 
 void InitBlob(Napi::Env env, Napi::Object exports) { exports.Set("BlobReader", BlobReaderObject::Define(env)); }
 

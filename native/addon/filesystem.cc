@@ -6,6 +6,8 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
+#include "blob-reader.h"
+
 namespace gantry {
 
 namespace {
@@ -97,6 +99,7 @@ class RootDirectory : public Napi::ObjectWrap<RootDirectory> {
                         InstanceMethod<&RootDirectory::Opaque>("opaque"),
                         InstanceMethod<&RootDirectory::FolderTime>("folderTime"),
                         InstanceMethod<&RootDirectory::Remove>("remove"),
+                        InstanceMethod<&RootDirectory::WriteBehind>("writeBehind"),
                         InstanceMethod<&RootDirectory::Close>("close")});
   }
 
@@ -134,12 +137,17 @@ class RootDirectory : public Napi::ObjectWrap<RootDirectory> {
       return Misused(info);
     }
     uint32_t made = 0;
-    Fd fd;
+    NewFile file;
     const mode_t mode = metadata.mode & filesystem::kPlainModeBits;
-    Result result = filesystem::CreateFile(root(), path, mode, fd, made);
-    if (result.ok()) result = filesystem::WriteAll(fd.get(), body, 0);
-    if (result.ok()) result = filesystem::ApplyMetadata(fd.get(), metadata);
-    return Finish(info, result, path, made);
+    Result result = filesystem::CreateFile(root(), path, mode, file.fd, made);
+    if (!result.ok()) return Finish(info, result, path, made);
+    file.body = body;
+    // Values of attributes are JavaScript's, and may move.
+    const bool mayWait = behind_ && metadata.xattrs.empty();
+    file.metadata = std::move(metadata);
+    file.path = std::move(path);
+    if (!mayWait || !behind_->FinishLater(file)) result = gantry::Finish(file);
+    return Finish(info, result, file.path, made);
   }
 
   Napi::Value BeginFile(const Napi::CallbackInfo& info) {
@@ -242,12 +250,21 @@ class RootDirectory : public Napi::ObjectWrap<RootDirectory> {
     return Finish(info, result, path, 0);
   }
 
+  Napi::Value WriteBehind(const Napi::CallbackInfo& info) {
+    auto reader = BlobReaderOf(info[0]);
+    if (!reader) return Misused(info);
+    behind_ = std::move(reader);
+    return info.Env().Undefined();
+  }
+
   Napi::Value Close(const Napi::CallbackInfo& info) {
+    behind_.reset();
     const Fd root = std::move(root_);
     const Fd file = std::move(file_);
     return info.Env().Undefined();
   }
 
+  std::shared_ptr<BlobReader> behind_;
   // Once closed they are -1, and every call fails with EBADF.
   Fd root_;
   Fd file_;

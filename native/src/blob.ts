@@ -9,13 +9,15 @@ export interface BlobReader {
    * Gives back the piece before, whose memory is used again, and waits some milliseconds for the next. `starved`: all that
    * may be read has been, allow more; `nothing`: ask again. Bytes before a fault come out before it is thrown: a Node.js
    * system error of pread, or an error whose code is `MALFORMED` and whose message says what is wrong with the gzip stream.
+   * Of a file that was taken over by `RootDirectory.writeBehind`, the first system error is thrown at once, with the file's
+   * path as `entry`, a Buffer; at the `end` all of them are finished.
    */
   next(): Uint8Array | 'end' | 'starved' | 'nothing';
   /** Bytes of the file that are read. */
   position(): number;
   /** Of all that came out, after `end`; throws before. */
   digest(): Buffer;
-  /** Ends the thread. Idempotent; garbage collection and the end of a worker close, too. */
+  /** Ends the thread; files that are not finished stay as they are. Idempotent; garbage collection and the end of a worker close, too. */
   close(): void;
 }
 

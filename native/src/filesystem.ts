@@ -1,3 +1,5 @@
+import type { BlobReader } from './blob.js';
+
 /** Owner, mode (the 12 permission bits), modification time and extended attributes of an entry. */
 export interface EntryMetadata {
   readonly mode: number;
@@ -45,6 +47,11 @@ export interface RootDirectory {
   opaque(path: Uint8Array): number;
   /** Sets the modification time of a folder; does nothing if there is none. */
   folderTime(path: Uint8Array, seconds: number, nanoseconds: number): void;
+  /**
+   * From now on, body and metadata of a `file` whose body is in the piece of this reader in use, and which has no attributes, may be
+   * written by the reader's thread or within its `next`, which throws what goes wrong.
+   */
+  writeBehind(reader: BlobReader): void;
   /** Removes an entry and all below it, however deep. ENOENT if there is none. */
   remove(path: Uint8Array): void;
   /** Idempotent. Garbage collection closes, too. */

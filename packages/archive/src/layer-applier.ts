@@ -1,5 +1,5 @@
 import { errnoOf, GantryError, isGantryError, toGantryError } from '@gantry/interface';
-import { addon, type RootDirectory } from '@gantry/native';
+import { addon, type BlobReader, type RootDirectory } from '@gantry/native';
 import { overBudget, type UnpackBudget } from './budget.js';
 import { type EntryPath, parseEntryPath } from './entry-path.js';
 import { invalidArchive, missingRoot, showName } from './errors.js';
@@ -54,6 +54,11 @@ export class LayerApplier implements TarSink {
     return this.#writer.bytes;
   }
 
+  /** Small files whose bodies come from there are finished by whoever has time. An error of theirs has their path as `entry`. */
+  writeBehind(reader: BlobReader): void {
+    this.#root.writeBehind(reader);
+  }
+
   entry(header: TarHeader): void {
     this.#current = header;
     this.entries++;
@@ -87,7 +92,7 @@ export class LayerApplier implements TarSink {
   /** Puts an error that came up during an entry into words of the archive. */
   explain(error: unknown): GantryError {
     const errno = errnoOf(error);
-    const name = this.#current?.name;
+    const name = entryOf(error) ?? this.#current?.name;
     if (isGantryError(error) || errno === undefined) return toGantryError(error, 'unpacking a layer');
     const where = name ? `archive entry ${showName(name)}` : 'unpacking a layer';
     const problem = name && archiveErrnos.get(errno);
@@ -139,6 +144,11 @@ export class LayerApplier implements TarSink {
     if (header.type === 'character' || header.type === 'block') checkDevice(header);
     this.#writer.begin(path, header, header.type === 'hardlink' ? linkTarget(header) : nothing);
   }
+}
+
+/** Of a file that was finished after other entries had begun. */
+function entryOf(error: unknown): Buffer | undefined {
+  return error instanceof Error && 'entry' in error && error.entry instanceof Buffer ? error.entry : undefined;
 }
 
 /** A hard link's target is a path of the archive, not a text as a symbolic link's is. */

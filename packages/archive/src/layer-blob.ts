@@ -51,12 +51,15 @@ export class LayerBlob {
    * The uncompressed archive. A piece holds until the next one is asked for. `onRead` gets how many bytes of the blob are
    * read. Throws `INVALID_ARCHIVE` for a malformed stream, `CLOSED` if a growing blob is given up.
    */
-  async *archive(onRead: (total: number) => void): AsyncGenerator<Uint8Array, void, undefined> {
+  async *archive(
+    onRead: (total: number) => void,
+    onReader: (reader: BlobReader) => void = () => undefined,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
     const head = Buffer.alloc(magicSize);
     this.#extentBeyond(magicSize - 1);
     const { bytesRead } = await this.#file.read(head, 0, magicSize, 0);
     const compression = detectCompression(head.subarray(0, bytesRead));
-    if (compression === 'gzip' || compression === 'none') yield* this.#pieces(compression, onRead);
+    if (compression === 'gzip' || compression === 'none') yield* this.#pieces(compression, onRead, onReader);
     else yield* this.#hashed(decode(compression, this.#chunks(onRead)));
   }
 
@@ -64,9 +67,14 @@ export class LayerBlob {
     return this.#file.close();
   }
 
-  *#pieces(compression: 'gzip' | 'none', onRead: (total: number) => void): Generator<Uint8Array, void, undefined> {
+  *#pieces(
+    compression: 'gzip' | 'none',
+    onRead: (total: number) => void,
+    onReader: (reader: BlobReader) => void,
+  ): Generator<Uint8Array, void, undefined> {
     const reader = new (addon().BlobReader)(this.#file.fd, compression, this.#algorithm);
     try {
+      onReader(reader);
       let extent = this.#allow(reader, -1);
       for (let read = 0; ; ) {
         const piece = reader.next();

@@ -48,7 +48,7 @@ async function applyArchive(
   const parser = new TarParser(applier, budget);
   let uncompressed = 0;
   try {
-    for await (const chunk of blob.archive(onRead)) {
+    for await (const chunk of blob.archive(onRead, (reader) => applier.writeBehind(reader))) {
       uncompressed += chunk.length;
       checkRatio(budget, uncompressed, blob.size);
       parser.write(chunk);
