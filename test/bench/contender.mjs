@@ -6,7 +6,8 @@
  */
 
 /**
- * Runs all of them in turn, so that whatever else the machine does hits all alike.
+ * Runs all of them in turn, so that whatever else the machine does hits all alike. Each round begins with another one, so that none
+ * always comes after the same.
  * @param {readonly Contender[]} contenders
  * @param {{ rounds: number, warmUp: number }} options Rounds that count, after some that do not.
  * @returns {Promise<Map<string, number[]>>} Milliseconds of every round that counts, by name of the figure.
@@ -15,7 +16,8 @@ export async function interleave(contenders, { rounds, warmUp }) {
   /** @type {Map<string, number[]>} */
   const figures = new Map();
   for (let round = -warmUp; round < rounds; round += 1) {
-    for (const contender of contenders) {
+    const first = Math.max(0, round) % contenders.length;
+    for (const contender of [...contenders.slice(first), ...contenders.slice(0, first)]) {
       for (const [name, milliseconds] of await contender.run()) {
         if (round < 0) continue;
         const values = figures.get(name);

@@ -1,10 +1,11 @@
 // Pulls and unpacks the images that a line of its input names, all at once, and answers with figures and layer folders.
 //   gantry-program.mjs ROOT
 import { readFileSync, writeFileSync } from 'node:fs';
-import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import { createRegistryClient } from '@gantry/registry-client';
 import { createImageStore } from '@gantry/store';
+import { LoopWatch } from './loop-watch.mjs';
 
 const store = createImageStore({ root: process.argv[2] ?? '', registry: createRegistryClient() });
 
@@ -34,8 +35,7 @@ const watch = (seen, start) => (event) => {
 async function pull(references) {
   forgetPeak();
   const before = mebibytes('VmRSS');
-  const delay = monitorEventLoopDelay({ resolution: 1 });
-  delay.enable();
+  const loop = new LoopWatch();
   /** @type {Map<string, number>} */
   const seen = new Map();
   const start = performance.now();
@@ -47,10 +47,8 @@ async function pull(references) {
     }),
   );
   const done = (performance.now() - start) / 1000;
-  delay.disable();
   const figures = {
-    'loop max': delay.max / 1e6,
-    'loop p99': delay.percentile(99) / 1e6,
+    ...loop.end(),
     memory: mebibytes('VmHWM') - before,
     resolved: seen.get('resolved') ?? 0,
     fetched: seen.get('fetched') ?? 0,

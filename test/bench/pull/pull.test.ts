@@ -77,8 +77,8 @@ it('compares medians with Gantry', () => {
   ]);
   const [, , ...rows] = pullTable(figures, ['gantry', 'docker']).split('\n');
   expect(rows.map((row) => row.split('|').map((cell) => cell.trim()))).toEqual([
-    ['', 'gantry', '3.00', '1.00', '1.00', '', ''],
-    ['', 'docker', '12.00', '4.00', '2.00', '', ''],
+    ['', 'gantry', '3.00', '1.00', '2.00', '9.00', '1.00', '', ''],
+    ['', 'docker', '12.00', '4.00', '9.00', '30.00', '2.00', '', ''],
   ]);
 });
 
@@ -98,7 +98,14 @@ requires({ root: true, commands: ['bash', 'curl', 'gzip', 'setpriv', 'tar', 'uns
     const pullers = [gantry(), pipeline('gzip')];
     const { figures, entries } = await measurePulls([{ reference, pullers }], { folder: place, rounds: 1, signal });
     expect(entries).toBeGreaterThan(100);
-    for (const name of ['gantry: seconds', 'gantry: cpu', 'gantry: memory', 'bare gzip: seconds', 'bare gzip: cpu']) {
+    for (const name of [
+      'gantry: seconds',
+      'gantry: cpu',
+      'gantry: memory',
+      'gantry: loop held',
+      'bare gzip: seconds',
+      'bare gzip: cpu',
+    ]) {
       expect(figures.get(name), name).toEqual([expect.any(Number)]);
       expect(figures.get(name)?.[0], name).toBeGreaterThan(0);
     }

@@ -1,6 +1,7 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { setTimeout } from 'node:timers/promises';
 import { isOnPath } from '../../../scripts/lib/prerequisites.mjs';
 import { runOrThrow } from '../../../scripts/lib/run.mjs';
 import { ControlGroup } from './control-group.mjs';
@@ -78,6 +79,7 @@ export function asContender(puller, { folder, reference, agreement, signal }) {
  */
 async function time(started, group, folder) {
   await flush(folder);
+  await settle();
   const cpu = await group.cpuSeconds();
   const start = performance.now();
   const more = await started.pull();
@@ -95,6 +97,16 @@ async function time(started, group, folder) {
 
 /** @param {string} folder Everything on its file system goes to the disk. */
 const flush = (folder) => runOrThrow('sync', ['--file-system', folder]);
+
+/** Waits until the kernel writes nothing back any more, for a while: others may use the machine. */
+async function settle() {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const dirty = await readFile('/proc/meminfo', 'utf8');
+    const kibibytes = Array.from(dirty.matchAll(/^(?:Dirty|Writeback):\s*(\d+) kB$/gm), ([, size]) => Number(size));
+    if (kibibytes.reduce((sum, size) => sum + size, 0) < 4096) return;
+    await setTimeout(100);
+  }
+}
 
 /**
  * The name under which a puller's figure is kept.

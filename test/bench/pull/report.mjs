@@ -5,6 +5,7 @@ import { figure } from './puller.mjs';
 /** @typedef {ReadonlyMap<string, readonly number[]>} Figures */
 
 /** Shares of values that the value told does not exceed. */
+const least = Number.MIN_VALUE;
 const middle = 0.5;
 const worst = 1;
 
@@ -37,12 +38,11 @@ export function pullTable(figures, names) {
   const rows = names.map((name) => {
     const seconds = summaryOf(figures, name, 'seconds');
     const ratio = seconds && seconds / unit;
-    return [
-      name,
-      ...[seconds, ratio, ...['cpu', 'flush'].map((one) => summaryOf(figures, name, one))].map((one) => cell(one, 2)),
-    ];
+    const range = [least, worst].map((share) => summaryOf(figures, name, 'seconds', share));
+    const rest = ['cpu', 'flush'].map((one) => summaryOf(figures, name, one));
+    return [name, ...[seconds, ratio, ...range, ...rest].map((one) => cell(one, 2))];
   });
-  return table([['pull and unpack', 's', `× ${first}`, 'CPU s', 'then flush s'], ...rows]);
+  return table([['pull and unpack', 's', `× ${first}`, 'least s', 'most s', 'CPU s', 'then flush s'], ...rows]);
 }
 
 /** What only Gantry tells of itself: figure, head, digits; medians, but of what has a limit the worst. */
@@ -52,14 +52,16 @@ const columns = /** @type {const} */ ([
   ['unpacked', 'unpacked s', 2, middle],
   ['done', 'done s', 2, middle],
   ['loop p99', 'loop p99 ms', 1, middle],
+  ['loop held', 'loop held ms', 1, worst],
+  ['loop waited', 'without a processor ms', 1, worst],
   ['loop max', 'loop max ms', 1, worst],
-  ['idle loop max', 'idle ms', 1, worst],
+  ['idle loop max', 'idle max ms', 1, worst],
   ['memory', 'memory MiB', 0, worst],
 ]);
 
 /**
- * When the last event of each kind came, how late the event loop ran, in an idle program too, and the peak of memory over what
- * there was before.
+ * When the last event of each kind came; how late the event loop ran, how long it was held or had no processor, and how late that of
+ * an idle program ran; and the peak of memory over what there was before.
  * @param {Figures} figures
  * @param {readonly string[]} names Of the pullers that are Gantry.
  */
