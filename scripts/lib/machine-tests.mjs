@@ -3,7 +3,12 @@ import { readMarkedLine, reportVariable, settle } from './test-report.mjs';
 import { vitestCommand } from './vitest.mjs';
 
 /** Which integration tests run a second time, in a virtual machine whose only control-group tree is version 2. */
-const filters = ['test/launch'];
+const filters = [
+  'test/launch',
+  ...['beside-v2', 'block-io', 'control-groups', 'delegation', 'devices', 'hugepages'].map(
+    (name) => `test/isolators/${name}.test.ts`,
+  ),
+];
 
 /** Its processor is emulated. */
 const patience = ['--testTimeout=600000', '--hookTimeout=900000'];
