@@ -111,15 +111,6 @@ Result SetAttributes(int mount, uint64_t attributes, bool recursive) {
   return MountSetAttributes(mount, flags, &change) == 0 ? kOk : CallFailure("mount_setattr");
 }
 
-Result CloneBind(const BindStep& step, Fd* mount) {
-  Fd source(open(step.source.data, O_PATH | O_CLOEXEC));
-  if (!source.valid()) return CallFailure("open", step.source.data);
-  Result result = CloneTree(source.get(), step.recursive != 0, mount);
-  if (result.ok()) result = SetAttributes(mount->get(), step.attributes, step.recursive != 0);
-  result.path = step.source.data;
-  return result;
-}
-
 Result CloneDevice(const DeviceStep& step, Fd* mount) {
   Fd source(open(step.host.data, O_PATH | O_NOFOLLOW | O_CLOEXEC));
   struct stat info;

@@ -17,9 +17,6 @@ Result CloneTree(int source, bool recursive, Fd* mount);
 // Sets MOUNT_ATTR_* on a mount, and on those below it if `recursive`.
 Result SetAttributes(int mount, uint64_t attributes, bool recursive);
 
-// The mount of a `bind` step.
-Result CloneBind(const BindStep& step, Fd* mount);
-
 // The mount of a `device` step with a host path.
 Result CloneDevice(const DeviceStep& step, Fd* mount);
 

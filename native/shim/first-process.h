@@ -24,6 +24,15 @@ struct FirstProcess {
   Fd emptyFolder;
   // The container's /dev/null, once a mask has verified it.
   Fd nullDevice;
+  // What `openTree` cloned before the mounts became private, and how many of them are used.
+  static constexpr uint32_t kMaxTrees = 64;
+  Fd trees[kMaxTrees];
+  uint32_t openedTrees = 0;
+  uint32_t usedTrees = 0;
+  // The user namespace through which the next bind is seen.
+  Fd idmap;
+  // The ramfs that is being filled.
+  Fd memory;
   // Capabilities to set after the user change.
   CapabilitiesStep capabilities;
   bool capabilitiesPending = false;
@@ -84,6 +93,12 @@ Result Perform(FirstProcess& process, const RootOverlayStep& step);
 Result Perform(FirstProcess& process, const RootBindStep& step);
 Result Perform(FirstProcess& process, const MountStep& step);
 Result Perform(FirstProcess& process, const BindStep& step);
+Result Perform(FirstProcess& process, const OpenTreeStep& step);
+Result Perform(FirstProcess& process, const IdmapStep& step);
+Result Perform(FirstProcess& process, const OverlayStep& step);
+Result Perform(FirstProcess& process, const MemoryFolderStep& step);
+Result Perform(FirstProcess& process, const MemoryFileStep& step);
+Result Perform(FirstProcess& process, const MemoryMountStep& step);
 Result Perform(FirstProcess& process, const DeviceStep& step);
 Result Perform(FirstProcess& process, const SymlinkStep& step);
 Result Perform(FirstProcess& process, const MaskStep& step);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -9,6 +10,8 @@
 
 #include "channel.h"
 #include "filesystem.h"
+#include "first-process.h"
+#include "host-tree.h"
 #include "idmapped-root.h"
 #include "rights.h"
 #include "system-calls.h"
@@ -72,34 +75,61 @@ struct Actions {
 struct Mounts {
   const Container& container;
   const LaunchMessage& launch;
+  // The user namespace through which the next tree is seen.
+  Fd idmap{};
 
   template <typename Step>
-  Result operator()(const Step&) const {
+  Result operator()(const Step&) {
     return kOk;
   }
 
-  Result operator()(const RootOverlayStep& step) const {
+  Result operator()(const RootOverlayStep& step) {
     Fd mount;
     Result result = MakeIdmappedOverlay(step, container.pid, launch.rootUid, launch.rootGid, &mount);
     return result.ok() ? Send(mount) : result;
   }
 
-  Result operator()(const RootBindStep& step) const {
+  Result operator()(const RootBindStep& step) {
     Fd mount;
     Result result = MakeIdmappedBind(step, container.pid, &mount);
     return result.ok() ? Send(mount) : result;
   }
 
-  Result operator()(const BindStep& step) const {
+  Result operator()(const IdmapStep& step) {
+    Fd procfs;
+    Result result = OpenProcfs(&procfs);
+    return result.ok() ? MakeIdmap(step, procfs, &idmap) : result;
+  }
+
+  Result operator()(const OpenTreeStep& step) { return SendTree(TreeOf(step, step.propagation)); }
+
+  // One without a source was sent before.
+  Result operator()(const BindStep& step) { return step.source.empty() ? kOk : SendTree(TreeOf(step, MS_PRIVATE)); }
+
+  Result operator()(const OverlayStep& step) {
+    RootOverlayStep parts;
+    parts.target = step.staging;
+    parts.lower = step.lower;
+    parts.upper = step.upper;
+    parts.work = step.work;
+    parts.userxattr = step.userxattr;
     Fd mount;
-    Result result = CloneBind(step, &mount);
+    Result result = MakeIdmappedOverlay(parts, container.pid, launch.rootUid, launch.rootGid, &mount);
+    if (result.ok()) result = SetAttributes(mount.get(), step.attributes, false);
     return result.ok() ? Send(mount) : result;
   }
 
-  Result operator()(const DeviceStep& step) const {
+  Result operator()(const DeviceStep& step) {
     if (step.host.empty()) return kOk;
     Fd mount;
     Result result = CloneDevice(step, &mount);
+    return result.ok() ? Send(mount) : result;
+  }
+
+  Result SendTree(const HostTree& tree) {
+    Fd mount;
+    Result result = CloneHostTree(tree, idmap, &mount);
+    idmap.Close();
     return result.ok() ? Send(mount) : result;
   }
 

@@ -119,9 +119,9 @@ bool AppendsLayers() {
   return major > 6 || (major == 6 && minor >= 8);
 }
 
-Result MountOverlay(const RootOverlayStep& step, const Fd& procfs, Fd* mount) {
+Result MountOverlay(const OverlayParts& parts, const Fd& procfs, Fd* mount) {
   Layers layers;
-  if (Result result = ReadLayers(step.lower, &layers); !result.ok()) return result;
+  if (Result result = ReadLayers(parts.lower, &layers); !result.ok()) return result;
   if (Result result = EnterDescriptors(procfs); !result.ok()) return result;
   Fd fd(FsOpen("overlay"));
   if (!fd.valid()) return CallFailure("fsopen", "overlay");
@@ -130,12 +130,12 @@ Result MountOverlay(const RootOverlayStep& step, const Fd& procfs, Fd* mount) {
   for (uint32_t i = 0; i < layers.count; i++) {
     if (Result result = context.SetFolder("lowerdir+", layers.path[i]); !result.ok()) return result;
   }
-  if (Result result = context.SetFolder("upperdir", step.upper); !result.ok()) return result;
-  if (Result result = context.SetFolder("workdir", step.work); !result.ok()) return result;
-  if (Result result = SetBehaviour(context, step.userxattr != 0); !result.ok()) return result;
-  if (Result result = context.Create(step.target.data); !result.ok()) return result;
+  if (Result result = context.SetFolder("upperdir", parts.upper); !result.ok()) return result;
+  if (Result result = context.SetFolder("workdir", parts.work); !result.ok()) return result;
+  if (Result result = SetBehaviour(context, parts.userxattr); !result.ok()) return result;
+  if (Result result = context.Create(parts.target); !result.ok()) return result;
   *mount = Fd(FsMount(context.get(), 0));
-  return mount->valid() ? kOk : CallFailure("fsmount", step.target.data);
+  return mount->valid() ? kOk : CallFailure("fsmount", parts.target);
 }
 
 Result MountOverlayHere(const OverlayNames& names, bool userxattr, Fd* mount) {
@@ -158,9 +158,9 @@ Result MountOverlayHere(const OverlayNames& names, bool userxattr, Fd* mount) {
   return mount->valid() ? kOk : CallFailure("fsmount");
 }
 
-Result MountClassicOverlay(const RootOverlayStep& step, const Fd& procfs, unsigned long flags) {
+Result MountClassicOverlay(const OverlayParts& parts, const Fd& procfs, const char* path, unsigned long flags) {
   Layers layers;
-  if (Result result = ReadLayers(step.lower, &layers); !result.ok()) return result;
+  if (Result result = ReadLayers(parts.lower, &layers); !result.ok()) return result;
   if (Result result = EnterDescriptors(procfs); !result.ok()) return result;
 
   TextBuffer<kPage - 1> options;
@@ -169,15 +169,13 @@ Result MountClassicOverlay(const RootOverlayStep& step, const Fd& procfs, unsign
     if (Result result = AddFolder(&options, layers.path[i].data); !result.ok()) return result;
   }
   options.Add(",upperdir=");
-  if (Result result = AddFolder(&options, step.upper.data); !result.ok()) return result;
+  if (Result result = AddFolder(&options, parts.upper.data); !result.ok()) return result;
   options.Add(",workdir=");
-  if (Result result = AddFolder(&options, step.work.data); !result.ok()) return result;
+  if (Result result = AddFolder(&options, parts.work.data); !result.ok()) return result;
   options.Add(kClassicBehaviour);
-  if (step.userxattr != 0) options.Add(",userxattr");
-  if (options.full()) return Failure(E2BIG, "too many layers", step.target.data);
-  return mount("overlay", step.target.data, "overlay", flags, options.c_str()) == 0
-             ? kOk
-             : CallFailure("mount", step.target.data);
+  if (parts.userxattr) options.Add(",userxattr");
+  if (options.full()) return Failure(E2BIG, "too many layers", parts.target);
+  return mount("overlay", path, "overlay", flags, options.c_str()) == 0 ? kOk : CallFailure("mount", parts.target);
 }
 
 }  // namespace gantry

@@ -12,16 +12,25 @@
 
 namespace gantry {
 
+// What an overlay is made of. `target` is for people who read of a failure.
+struct OverlayParts {
+  const TextList& lower;
+  const Text& upper;
+  const Text& work;
+  bool userxattr;
+  const char* target;
+};
+
 // True if the kernel takes lower folders one by one, in `lowerdir+` (Linux 6.8). Told by its version: an older one
 // would answer the attempt with a line in the kernel's log.
 bool AppendsLayers();
 
 // Makes a detached overlay, one `lowerdir+` a layer. The current folder becomes /proc/self/fd: names too long for the
 // kernel are given as numbers of descriptors.
-Result MountOverlay(const RootOverlayStep& step, const Fd& procfs, Fd* mount);
+Result MountOverlay(const OverlayParts& parts, const Fd& procfs, Fd* mount);
 
-// Mounts with mount(2), whose options may have at most a page: every folder is given as the number of a descriptor.
-Result MountClassicOverlay(const RootOverlayStep& step, const Fd& procfs, unsigned long flags);
+// Mounts at a path of the host with mount(2), whose options may have at most a page: every folder is given as the number of a descriptor.
+Result MountClassicOverlay(const OverlayParts& parts, const Fd& procfs, const char* path, unsigned long flags);
 
 // An overlay of folders in the current one: lower `0`, `1` and so on, the lowest first.
 struct OverlayNames {

@@ -50,6 +50,12 @@ enum class StepCode : uint8_t {
   kRootBind = 4,
   kMount = 5,
   kBind = 6,
+  kOpenTree = 60,
+  kIdmap = 61,
+  kOverlay = 62,
+  kMemoryFolder = 63,
+  kMemoryFile = 64,
+  kMemoryMount = 65,
   kDevice = 7,
   kSymlink = 8,
   kMask = 9,
@@ -96,6 +102,18 @@ inline const char* StepName(StepCode code) {
       return "mount";
     case StepCode::kBind:
       return "bind";
+    case StepCode::kOpenTree:
+      return "openTree";
+    case StepCode::kIdmap:
+      return "idmap";
+    case StepCode::kOverlay:
+      return "overlay";
+    case StepCode::kMemoryFolder:
+      return "memoryFolder";
+    case StepCode::kMemoryFile:
+      return "memoryFile";
+    case StepCode::kMemoryMount:
+      return "memoryMount";
     case StepCode::kDevice:
       return "device";
     case StepCode::kSymlink:
@@ -426,13 +444,72 @@ struct MountStep {
   Text data{};
 };
 
-// Open_tree clone of the host path `source`, attributes (MOUNT_ATTR_*) set recursively if `recursive`, moved to
-// `target`, which is created to match (file or folder).
+// Open_tree clone of the host path `source`, with attributes (MOUNT_ATTR_*) of its own and `recursiveAttributes` of
+// all that is mounted below it, too; moved to `target`, which is created to match (file or folder). With `idmap` (1
+// the mount, 2 all of them) it is seen through the user namespace of the last `idmap`. `identity`, unless empty, is
+// `DEVICE:INODE` of what the source must be: ESTALE. If `source` is empty, it is the next of those that `openTree`
+// opened, as it is.
 struct BindStep {
   Text source{};
   Text target{};
   uint8_t recursive{};
   uint64_t attributes{};
+  uint64_t recursiveAttributes{};
+  uint8_t idmap{};
+  Text identity{};
+};
+
+// Before `setPropagation`: a clone as of `bind`, for a `bind` without a source; each is used once, in order, at
+// most 64; `propagation` is MS_SHARED, of a source that is shared already, or MS_SLAVE.
+struct OpenTreeStep {
+  Text source{};
+  uint8_t recursive{};
+  uint64_t attributes{};
+  uint64_t recursiveAttributes{};
+  uint8_t idmap{};
+  uint64_t propagation{};
+  Text identity{};
+};
+
+// A user namespace whose lines of uid_map and gid_map are `uids` and `gids`, for the next `bind` or `openTree`.
+struct IdmapStep {
+  TextList uids{};
+  TextList gids{};
+};
+
+// An overlay as of `rootOverlay`, with attributes (MOUNT_ATTR_*), at `target` inside the root, created (folder) if
+// absent; `staging` is a folder of the host over which it may be put together.
+struct OverlayStep {
+  Text target{};
+  Text staging{};
+  TextList lower{};
+  Text upper{};
+  Text work{};
+  uint8_t userxattr{};
+  uint64_t attributes{};
+};
+
+// A new ramfs, mounted nowhere yet, whose folder has this mode and owner.
+struct MemoryFolderStep {
+  uint32_t mode{};
+  uint32_t uid{};
+  uint32_t gid{};
+};
+
+// A file in the folder of the last `memoryFolder`; `name` has no slash.
+struct MemoryFileStep {
+  Text name{};
+  uint32_t mode{};
+  uint32_t uid{};
+  uint32_t gid{};
+  Blob content{};
+};
+
+// The folder of the last `memoryFolder`, or its file `file` if that is not empty, read-only at `target` inside the
+// root, created to match.
+struct MemoryMountStep {
+  Text target{};
+  Text file{};
 };
 
 // Mknod inside the root, parents created; type is S_IFCHR, S_IFBLK or S_IFIFO; mode, owner set exactly. With `host`
@@ -640,6 +717,59 @@ inline bool Read(FieldReader& in, BindStep* out) {
          in.Read(&out->target) &&
          in.Read(&out->recursive) &&
          in.Read(&out->attributes) &&
+         in.Read(&out->recursiveAttributes) &&
+         in.Read(&out->idmap) &&
+         in.Read(&out->identity) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, OpenTreeStep* out) {
+  return in.Read(&out->source) &&
+         in.Read(&out->recursive) &&
+         in.Read(&out->attributes) &&
+         in.Read(&out->recursiveAttributes) &&
+         in.Read(&out->idmap) &&
+         in.Read(&out->propagation) &&
+         in.Read(&out->identity) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, IdmapStep* out) {
+  return in.Read(&out->uids) &&
+         in.Read(&out->gids) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, OverlayStep* out) {
+  return in.Read(&out->target) &&
+         in.Read(&out->staging) &&
+         in.Read(&out->lower) &&
+         in.Read(&out->upper) &&
+         in.Read(&out->work) &&
+         in.Read(&out->userxattr) &&
+         in.Read(&out->attributes) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, MemoryFolderStep* out) {
+  return in.Read(&out->mode) &&
+         in.Read(&out->uid) &&
+         in.Read(&out->gid) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, MemoryFileStep* out) {
+  return in.Read(&out->name) &&
+         in.Read(&out->mode) &&
+         in.Read(&out->uid) &&
+         in.Read(&out->gid) &&
+         in.Read(&out->content) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, MemoryMountStep* out) {
+  return in.Read(&out->target) &&
+         in.Read(&out->file) &&
          in.AtEnd();
 }
 
@@ -826,6 +956,18 @@ bool VisitStep(StepCode code, FieldReader& in, Perform&& perform) {
       return visit(MountStep{});
     case StepCode::kBind:
       return visit(BindStep{});
+    case StepCode::kOpenTree:
+      return visit(OpenTreeStep{});
+    case StepCode::kIdmap:
+      return visit(IdmapStep{});
+    case StepCode::kOverlay:
+      return visit(OverlayStep{});
+    case StepCode::kMemoryFolder:
+      return visit(MemoryFolderStep{});
+    case StepCode::kMemoryFile:
+      return visit(MemoryFileStep{});
+    case StepCode::kMemoryMount:
+      return visit(MemoryMountStep{});
     case StepCode::kDevice:
       return visit(DeviceStep{});
     case StepCode::kSymlink:

@@ -79,18 +79,6 @@ Result Perform(FirstProcess& process, const MountStep& step) {
   return result.ok() ? Attach(mount.get(), target.get(), step.target.data) : result;
 }
 
-Result Perform(FirstProcess& process, const BindStep& step) {
-  Fd mount;
-  Result result = process.outside ? ReceiveMount(process, &mount) : CloneBind(step, &mount);
-  if (!result.ok()) return result;
-  struct stat info;
-  if (fstat(mount.get(), &info) != 0) return CallFailure("fstat", step.source.data);
-  Kind kind = S_ISDIR(info.st_mode) ? Kind::kFolder : Kind::kFile;
-  Fd target;
-  result = OpenOrCreateInRoot(process.root.get(), step.target.data, kind, &target);
-  return result.ok() ? Attach(mount.get(), target.get(), step.target.data) : result;
-}
-
 Result Perform(FirstProcess& process, const MaskStep& step) {
   Fd target;
   if (Result result = OpenProtected(process, step.path, &target); !result.ok()) return result;

@@ -50,13 +50,15 @@ Result Perform(FirstProcess& process, const RootOverlayStep& step) {
     Result result = ReceiveMount(process, &mount);
     return result.ok() ? AttachRoot(process, static_cast<Fd&&>(mount), step.target) : result;
   }
+  OverlayParts parts{step.lower, step.upper, step.work, step.userxattr != 0, step.target.data};
   if (!AppendsLayers()) {
-    if (Result result = MountClassicOverlay(step, process.procfs, MS_NODEV); !result.ok()) return result;
+    Result result = MountClassicOverlay(parts, process.procfs, step.target.data, MS_NODEV);
+    if (!result.ok()) return result;
     process.root = Fd(open(step.target.data, O_PATH | O_DIRECTORY | O_CLOEXEC));
     return process.root.valid() ? kOk : CallFailure("open", step.target.data);
   }
   Fd mount;
-  Result result = MountOverlay(step, process.procfs, &mount);
+  Result result = MountOverlay(parts, process.procfs, &mount);
   return result.ok() ? AttachRoot(process, static_cast<Fd&&>(mount), step.target) : result;
 }
 
@@ -78,8 +80,12 @@ Result Perform(FirstProcess& process, const PivotRootStep& step) {
   Fd root;
   if (!process.outside) root = Fd(open(step.path.data, O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (fchdir(root.valid() ? root.get() : process.root.get()) != 0) return CallFailure("open", step.path.data);
-  // The old root comes to lie on the new one and is detached from there. It must not pass the unmount on to the host.
+  Fd old(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!old.valid()) return CallFailure("open", "/");
+  // The old root comes to lie on the new one and is detached from there. It must not pass the unmount on to the host; what
+  // is mounted in the new one may be shared.
   if (PivotRoot(".", ".") != 0) return CallFailure("pivot_root", step.path.data);
+  if (fchdir(old.get()) != 0) return CallFailure("fchdir", "/");
   if (mount(nullptr, ".", nullptr, MS_SLAVE | MS_REC, nullptr) != 0) return CallFailure("mount", step.path.data);
   if (umount2(".", MNT_DETACH) != 0) return CallFailure("umount2", step.path.data);
   if (chdir("/") != 0) return CallFailure("chdir", "/");

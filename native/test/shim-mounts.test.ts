@@ -1,4 +1,5 @@
 import {
+  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -28,7 +29,8 @@ import {
 import { exec, fail, run, shell } from './support/run.js';
 import { removeStateDirs, stateDir } from './support/shim-session.js';
 
-const { EEXIST, EINVAL, ELOOP, ENOENT, EXDEV } = constants.errno;
+const { EBADF, EEXIST, EINVAL, ELOOP, ENOENT, ESTALE, EXDEV } = constants.errno;
+const MS_SLAVE = 0x80000;
 const MOUNT_ATTR_RDONLY = 1;
 
 const because = noRoots ? ` (skipped: ${noRoots})` : '';
@@ -39,8 +41,17 @@ function tmpfs(target: string, data = ''): Step {
   return { op: 'mount', type: 'tmpfs', source: 'tmpfs', target, flags: MS_NOSUID | MS_NODEV | MS_NOEXEC, data };
 }
 
-function bind(source: string, target: string, attributes = 0): Step {
-  return { op: 'bind', source, target, recursive: 1, attributes };
+function bind(source: string, target: string, attributes = 0, identity = ''): Step {
+  return {
+    op: 'bind',
+    source,
+    target,
+    recursive: 1,
+    attributes: 0,
+    recursiveAttributes: attributes,
+    idmap: 0,
+    identity,
+  };
 }
 
 describe.skipIf(noRoots)(`mounts${because}`, () => {
@@ -180,6 +191,105 @@ describe.skipIf(noRoots)(`binds${because}`, () => {
     const report = await fail([...root.mount, bind('/no/such', '/x'), ...exec('/bin/sh')], isolated);
     expect(report).toMatchObject({ step: 2, name: 'bind: open', errno: ENOENT, path: '/no/such' });
     expect(existsSync(join(root.source, 'x'))).toBe(false);
+  });
+
+  it('are refused if another file is at the path by then', async () => {
+    const source = stateDir();
+    const { dev, ino } = statSync(source);
+    const root = bindRoot();
+    const same = [...root.mount, bind(source, '/x', 0, `${dev}:${ino}`), root.enter, ...shell('true')];
+    expect((await run(same, isolated)).exit).toMatchObject({ type: 0, value: 0 });
+    const other = [...root.mount, bind(source, '/x', 0, `${dev}:${ino + 1}`), ...exec('/bin/sh')];
+    expect(await fail(other, isolated)).toMatchObject({ step: 2, errno: ESTALE, path: source });
+    const wrong = [...root.mount, bind(source, '/x', 0, 'x:y'), ...exec('/bin/sh')];
+    expect(await fail(wrong, isolated)).toMatchObject({ step: 2, errno: EINVAL });
+  });
+
+  it('show ids through a map, and refuse a map that is none', async () => {
+    const source = stateDir();
+    writeFileSync(join(source, 'file'), '');
+    chownSync(join(source, 'file'), 7, 8);
+    // An owner without a mapping keeps everybody out.
+    chownSync(source, 7, 8);
+    const root = bindRoot();
+    const mapped: Step = { ...bind(source, '/m'), idmap: 2 } as Step;
+    const map: Step = { op: 'idmap', uids: ['7 1007 1'], gids: ['8 1008 1'] };
+    const plan = [...root.mount, map, mapped, root.enter];
+    const { stdout } = await run([...plan, ...shell('busybox stat -c %u:%g /m/file')], isolated);
+    expect(stdout).toBe('1007:1008\n');
+    const wrong: Step = { op: 'idmap', uids: ['wrong'], gids: [] };
+    expect(await fail([...root.mount, wrong, mapped, ...exec('/bin/sh')], isolated)).toMatchObject({
+      step: 2,
+      errno: EINVAL,
+    });
+  });
+
+  it('are of the trees that were opened before, each once', async () => {
+    const root = bindRoot();
+    const source = stateDir();
+    const tree: Step = {
+      op: 'openTree',
+      source,
+      recursive: 1,
+      attributes: 0,
+      recursiveAttributes: 0,
+      idmap: 0,
+      propagation: MS_SLAVE,
+      identity: '',
+    };
+    const plan = [tree, ...root.mount, bind('', '/x'), root.enter, ...shell('[ -d /x ]')];
+    expect((await run(plan, isolated)).exit).toMatchObject({ type: 0, value: 0 });
+    const twice = [tree, ...root.mount, bind('', '/x'), bind('', '/y'), ...exec('/bin/sh')];
+    expect(await fail(twice, isolated)).toMatchObject({ step: 4, errno: EINVAL });
+  });
+});
+
+describe.skipIf(noRoots)(`files in memory${because}`, () => {
+  const folder: Step = { op: 'memoryFolder', mode: 0o751, uid: 1, gid: 2 };
+  const file = (name: string): Step => ({
+    op: 'memoryFile',
+    name,
+    mode: 0o640,
+    uid: 3,
+    gid: 4,
+    content: Buffer.from('a\0b\n'),
+  });
+  const mount = (target: string, single = ''): Step => ({
+    op: 'memoryMount',
+    target,
+    file: single,
+  });
+
+  it('come with their bytes, mode and owner, in a folder or alone, and cannot be changed', async () => {
+    const root = bindRoot();
+    const plan = [
+      ...root.mount,
+      folder,
+      file('one'),
+      file('two'),
+      mount('/f'),
+      folder,
+      file('x'),
+      mount('/deep/x', 'x'),
+      root.enter,
+    ];
+    const script =
+      'busybox stat -c %a:%u:%g /f /f/one /deep/x; busybox wc -c </f/two; busybox wc -c </deep/x; echo >/f/new || echo ro; echo >/deep/x || echo ro';
+    const { stdout } = await run([...plan, ...shell(script)], isolated);
+    expect(stdout).toBe('751:1:2\n640:3:4\n640:3:4\n4\n4\nro\nro\n');
+  });
+
+  it('are named within their folder', async () => {
+    const root = bindRoot();
+    expect(await fail([...root.mount, folder, file('../x'), ...exec('/bin/sh')], isolated)).toMatchObject({
+      step: 3,
+      errno: EINVAL,
+    });
+    expect(await fail([...root.mount, folder, file('..'), ...exec('/bin/sh')], isolated)).toMatchObject({ step: 3 });
+    expect(await fail([...root.mount, file('x'), ...exec('/bin/sh')], isolated)).toMatchObject({
+      step: 2,
+      errno: EBADF,
+    });
   });
 });
 

@@ -11,9 +11,10 @@ import {
   type Launcher,
   type Provisioner,
   type RegistryClient,
+  type SecretResolver,
   toGantryError,
 } from '@gantry/interface';
-import { createIsolators, detectCgroups, orderIsolators } from '@gantry/isolators';
+import { createIsolators, detectCgroups, orderIsolators, PersistentVolumes } from '@gantry/isolators';
 import { createLauncher, createNamespacePins } from '@gantry/launcher';
 import { createProvisioner } from '@gantry/provisioner';
 import { createRegistryClient } from '@gantry/registry-client';
@@ -48,6 +49,8 @@ export interface ContainerizerOptions {
     NetworkCniOptions,
     'configFolder' | 'pluginFolders' | 'timeoutMs' | 'exec' | 'collectGarbage'
   >;
+  /** Who knows the secrets that specs refer to. Default: nobody, and such a spec is refused. */
+  readonly secrets?: SecretResolver;
   /** Instead of Gantry's own, or made of those: `(own) => [...own, mine]`. Ordered by what each declares. */
   readonly isolators?: readonly Isolator[] | ((own: readonly Isolator[]) => readonly Isolator[]);
 }
@@ -81,15 +84,17 @@ async function wire(options: ContainerizerOptions): Promise<Containerizer> {
   const cgroups = options.cgroups ?? (await detectCgroups());
   const place = await placeOf(stateRoot);
   const cgroupParent = options.cgroupParent ?? (place === '' ? '/gantry' : `/gantry-${place}`);
+  const folders = { root, place: place === '' ? 'default' : place };
+  const { secrets } = options;
   const state = await StateRoot.open(stateRoot, createOwner());
   const store =
     options.store ??
     createImageStore({ root: join(root, 'store'), registry: options.registry ?? createRegistryClient() });
   const own = () => [
-    ...createIsolators({ cgroups, cgroupParent }),
+    ...createIsolators({ cgroups, cgroupParent, volumes: folders, ...(secrets ? { secrets } : {}) }),
     networkCni({
       ...options.networks,
-      stateFolder: join(root, 'networks', place === '' ? 'default' : place),
+      stateFolder: join(root, 'networks', folders.place),
       namespaceFolder: join(stateRoot, 'netns'),
       pins: createNamespacePins(),
     }),
@@ -105,7 +110,8 @@ async function wire(options: ContainerizerOptions): Promise<Containerizer> {
       cgroups,
       cgroupParent,
       sandboxRoot,
-      volumes: new PodVolumes(join(root, 'volumes', place === '' ? 'default' : place)),
+      volumes: new PodVolumes(join(root, 'volumes', folders.place)),
+      persistent: new PersistentVolumes(folders),
     },
     state,
   );

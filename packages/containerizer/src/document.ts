@@ -9,6 +9,7 @@ import {
   type RootfsSource,
   type SharedNamespace,
   throwIfAborted,
+  type UnpackedImage,
 } from '@gantry/interface';
 import { ownIdMapper } from '@gantry/isolators';
 import type { Container } from './container.js';
@@ -16,6 +17,9 @@ import { mergeEdits, type NamedEdits } from './merge.js';
 import type { ContainerizerParts } from './parts.js';
 import { type CheckedSpec, withoutCredentials } from './spec.js';
 import { refuseUnserved } from './unserved.js';
+
+/** What the mounts of type `image` of a spec are made of, by their targets. */
+export type VolumeImages = ReadonlyMap<string, UnpackedImage>;
 
 /** The image, if there is one, and what the root is made of. */
 export interface ResolvedSource {
@@ -43,12 +47,14 @@ export function prepareContext(
   image: Image | undefined,
   rootfs: Rootfs,
   ancestors: readonly Container[],
+  images?: VolumeImages,
 ): PrepareContext {
   const parent = parentOf(spec, ancestors);
   return {
     id: spec.id,
     spec: withoutCredentials(spec),
     ...(image ? { image: image.config } : {}),
+    ...(images ? { images } : {}),
     rootfs,
     cgroupPath: `${parts.cgroupParent}/${spec.id}`,
     ...(parent ? { parent } : {}),
@@ -87,6 +93,8 @@ export async function composeRequest(
     cgroupVersion: parts.cgroups.version,
     ...(unified === undefined ? {} : { cgroupTree: unified }),
     clampedRlimits: merged.clampedRlimits,
+    ...(merged.secretEnv ? { secretEnv: merged.secretEnv } : {}),
+    ...(merged.secretFiles ? { secretFiles: merged.secretFiles } : {}),
     stateDir,
     ...(merged.config.linux.uidMappings ? { idMapper: ownIdMapper() } : {}),
     ...(spec.stdin === undefined ? {} : { stdin: spec.stdin }),

@@ -3,12 +3,14 @@ import {
   type ExecSpec,
   GantryError,
   type LaunchRequest,
+  type LaunchSecrets,
   type OciProcess,
   type Rootfs,
 } from '@gantry/interface';
 import { lookUpUser } from '@gantry/isolators';
 import type { Container } from './container.js';
 import { resolveSource, withTerminal } from './document.js';
+import { secretsOf } from './launch-inputs.js';
 import type { ContainerizerParts } from './parts.js';
 
 /** What a container was launched from. */
@@ -18,8 +20,20 @@ export async function requestOf(container: Container): Promise<LaunchRequest> {
   return request;
 }
 
+/** What has the process of `spec` started in a running container: the request, and the secrets, asked for again. */
+export async function execution(
+  container: Container,
+  parts: ContainerizerParts,
+  spec: ExecSpec,
+  options: CallOptions,
+): Promise<[LaunchRequest, CallOptions & { readonly secrets?: LaunchSecrets }]> {
+  const request = await execRequest(container, parts, spec, options);
+  const secrets = await secretsOf(parts, container.spec, 'exec', options);
+  return [request, { ...options, ...(secrets ? { secrets } : {}) }];
+}
+
 /** The request of a running container with the process of `spec` in place of its first one. */
-export async function execRequest(
+async function execRequest(
   container: Container,
   parts: ContainerizerParts,
   spec: ExecSpec,
@@ -39,7 +53,10 @@ export async function execRequest(
     const { home: _, ...user } = await lookUpUser(spec.user, ...accounts);
     changed.user = { ...process.user, ...user };
   }
-  return { ...request, config: withTerminal({ ...request.config, process: changed }, spec.tty) };
+  const changedRequest = { ...request, config: withTerminal({ ...request.config, process: changed }, spec.tty) };
+  if (!request.secretEnv) return changedRequest;
+  // Those of the exec itself win.
+  return { ...changedRequest, secretEnv: request.secretEnv.filter((name) => !Object.hasOwn(spec.env ?? {}, name)) };
 }
 
 /** `NAME=value` entries with those of `changes` in place of, or after, the others. */

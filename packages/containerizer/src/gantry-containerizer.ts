@@ -25,6 +25,7 @@ import {
   raceAbort,
   throwIfAborted,
   toGantryError,
+  type Volumes,
 } from '@gantry/interface';
 import { retryCleanUp } from './cleanup.js';
 import { commitContainer } from './commit.js';
@@ -33,12 +34,13 @@ import { signalAll, updateResources } from './control.js';
 import { copyFrom, copyInto } from './copy.js';
 import { composeRequest, prepareContext, resolveSource } from './document.js';
 import { EventHub } from './event-hub.js';
-import { execRequest, requestOf } from './exec.js';
+import { execution, requestOf } from './exec.js';
 import { launchPod } from './launch-pod.js';
 import { Lifecycle } from './lifecycle.js';
 import { retireOwner } from './owner.js';
 import type { ContainerizerParts } from './parts.js';
 import { pause, resume } from './pausing.js';
+import { volumesOf } from './persistent.js';
 import { checkPod } from './pod.js';
 import { Recoverer } from './recoverer.js';
 import { cleanUpFailed } from './recovery.js';
@@ -46,6 +48,7 @@ import { groupOwner, refuseFrozenWithParent, refuseShared } from './shared-group
 import { parseSignal } from './signals.js';
 import { checkExecSpec, checkId, checkResources, checkSpec, sameSpec } from './spec.js';
 import type { StateRoot } from './state-folder.js';
+import { storedVolumeImages } from './volume-images.js';
 
 /** The life cycle of containers over the parts it is given. Made by `createContainerizer`. */
 export class GantryContainerizer implements Containerizer {
@@ -53,10 +56,12 @@ export class GantryContainerizer implements Containerizer {
   readonly #root: StateRoot;
   readonly #events = new EventHub();
   readonly #life: Lifecycle;
+  readonly volumes: Volumes;
 
   constructor(parts: ContainerizerParts, root: StateRoot) {
     this.#parts = parts;
     this.#root = root;
+    this.volumes = volumesOf(parts.persistent, () => this.#checkOpen());
     this.#life = new Lifecycle(parts, root, this.#events);
   }
 
@@ -108,7 +113,8 @@ export class GantryContainerizer implements Containerizer {
     const ancestors = this.#life.ancestorsOf({ spec: checked });
     const { source } = await resolveSource(checked, image, this.#parts, options);
     const rootfs = await provisioner.describe(checked.id, source);
-    const context = prepareContext(this.#parts, checked, image, rootfs, ancestors);
+    const images = await storedVolumeImages(checked, this.#parts, options);
+    const context = prepareContext(this.#parts, checked, image, rootfs, ancestors, images);
     const request = await composeRequest(this.#parts, context, this.#root.of(checked.id).path, options);
     return { config: request.config, plan: launcher.compile(request) };
   }
@@ -198,7 +204,7 @@ export class GantryContainerizer implements Containerizer {
     checkExecSpec(spec);
     const container = this.#get(id);
     const handle = container.running('starting a process in');
-    return handle.enter(await execRequest(container, this.#parts, spec, options), options);
+    return handle.enter(...(await execution(container, this.#parts, spec, options)));
   }
 
   async attach(id: ContainerId, options: AttachOptions = {}): Promise<Attachment> {

@@ -9,6 +9,7 @@ import {
 } from '@gantry/interface';
 import type { Container } from './container.js';
 import { composeRequest, prepareContext, resolveSource } from './document.js';
+import { launchInputs } from './launch-inputs.js';
 import { readBootId } from './owner.js';
 import type { ContainerizerParts } from './parts.js';
 import { newRecord } from './record.js';
@@ -16,6 +17,7 @@ import { parseSignal } from './signals.js';
 import { withoutCredentials } from './spec.js';
 import type { StateRoot } from './state-folder.js';
 import { tellStatus } from './told.js';
+import { leasedImages, pullVolumeImages } from './volume-images.js';
 
 /**
  * Takes a STARTING container, nested in the nearest of `ancestors` if it has any, to RUNNING. Every durable thing is announced in the container's record before it is
@@ -32,10 +34,11 @@ export async function runLaunch(
   // The shim starts while the rest is made. Until it is given the plan it is nothing that recovery would have to know of.
   await using pending = parts.launcher.begin(id);
   const image = await container.timed('pull', () => pullImage(container, parts, options));
+  const volumeImages = spec.mounts && (await container.timed('pull', () => pullVolumeImages(spec, parts, options)));
   container.enter('PROVISIONING');
   const resolved = await container.timed('unpack', () => resolveSource(spec, image, parts, options));
   const rootfs = await container.timed('provision', () => parts.provisioner.describe(id, resolved.source));
-  const context = prepareContext(parts, spec, image, rootfs, ancestors);
+  const context = prepareContext(parts, spec, image, rootfs, ancestors, volumeImages);
   const request = await container.timed('prepare', () => composeRequest(parts, context, root.of(id).path, options));
   // The process and its namespaces are made meanwhile; if the host program dies now the shim takes them back.
   await container.timed('announce', () => pending.announce(request));
@@ -46,14 +49,19 @@ export async function runLaunch(
   await container.timed('provision', () => parts.provisioner.provision(id, resolved.source, options));
   container.enter('PREPARING');
   await container.timed('prepare', () => prepare(parts, context, request, options));
+  const inputs =
+    spec.mounts || spec.secretEnv
+      ? await container.timed('prepare', () => launchInputs(parts, context, spec, options))
+      : undefined;
 
   container.enter('ISOLATING');
   const isolating = parts.isolators.filter(({ isolate, isolates }) => isolate && (isolates?.(context) ?? true));
   // If no isolator has anything to do with the blocked process, it need not wait for us.
   const release = isolating.length === 0;
-  const launching = container.timed('launch', () => pending.launch(request, { ...options, release }));
+  const launching = container.timed('launch', () => pending.launch(request, { ...options, ...inputs, release }));
   // Until it is there, what has been unpacked just now is held by the store itself.
-  container.leasing = image ? parts.leases.take(id, image) : Promise.resolve();
+  const leased = leasedImages(image, volumeImages);
+  container.leasing = leased.length > 0 ? parts.leases.take(id, leased) : Promise.resolve();
   container.leasing.catch(() => undefined);
   const handle = await launching;
   container.handle = handle;

@@ -14,8 +14,8 @@ export class ContainerLeases {
   }
 
   /** Durable when it resolves. */
-  take(id: ContainerId, image: Image): Promise<void> {
-    return this.#store.lease(this.#prefix + id, [image]);
+  take(id: ContainerId, images: readonly Image[]): Promise<void> {
+    return this.#store.lease(this.#prefix + id, images);
   }
 
   /** Idempotent. */

@@ -1,4 +1,11 @@
-import { GantryError, type IsolatorEdits, type OciResources, type OciSpec, type RlimitEdit } from '@gantry/interface';
+import {
+  GantryError,
+  type IsolatorEdits,
+  type OciResources,
+  type OciSpec,
+  type RlimitEdit,
+  type SecretFile,
+} from '@gantry/interface';
 
 /** What one isolator asked for. */
 export interface NamedEdits {
@@ -11,6 +18,8 @@ export interface MergedDocument {
   readonly config: OciSpec;
   readonly cgroups: readonly string[];
   readonly clampedRlimits: readonly string[];
+  readonly secretEnv?: readonly string[];
+  readonly secretFiles?: readonly SecretFile[];
 }
 
 /** Values under a key, each with the isolator that set it. */
@@ -47,6 +56,8 @@ export function mergeEdits(
 ): MergedDocument {
   const scalars = new Claims<unknown>();
   const env = new Claims<string>();
+  const secretEnv = new Set<string>();
+  const secretFiles = new Claims<SecretFile>();
   const mounts = new Claims<OciSpec['mounts'][number]>();
   const namespaces = new Claims<OciSpec['linux']['namespaces'][number]>();
   const devices = new Claims<NonNullable<OciSpec['linux']['devices']>[number]>();
@@ -63,6 +74,8 @@ export function mergeEdits(
       if (edits[field] !== undefined) scalars.set(field, edits[field], isolator);
     }
     for (const [name, value] of Object.entries(edits.env ?? {})) env.set(`env ${name}`, `${name}=${value}`, isolator);
+    for (const name of edits.secretEnv ?? []) secretEnv.add(name);
+    for (const file of edits.secretFiles ?? []) secretFiles.set(`secret file ${file.id}`, file, isolator);
     for (const mount of edits.mounts ?? []) mounts.set(`mount ${mount.destination}`, mount, isolator);
     for (const namespace of edits.namespaces ?? []) namespaces.set(`namespace ${namespace.type}`, namespace, isolator);
     for (const device of edits.devices ?? []) devices.set(`device ${device.path}`, device, isolator);
@@ -100,7 +113,8 @@ export function mergeEdits(
     },
     root: { path: target.rootfs, readonly: scalar('rootReadonly') ?? false },
     ...optional('hostname', scalar('hostname')),
-    mounts: mounts.values(),
+    // From the root down, so that none hides another.
+    mounts: mounts.values().sort((a, b) => depthOf(a.destination) - depthOf(b.destination)),
     ...optional('annotations', fromEntries(annotations.values())),
     linux: {
       namespaces: namespaces.values(),
@@ -127,7 +141,13 @@ export function mergeEdits(
     .values()
     .filter((rlimit) => rlimit.origin === 'default')
     .map((rlimit) => rlimit.type);
-  return { config, cgroups: [...cgroups], clampedRlimits };
+  return {
+    config,
+    cgroups: [...cgroups],
+    clampedRlimits,
+    ...(secretEnv.size > 0 ? { secretEnv: [...secretEnv] } : {}),
+    ...optional('secretFiles', nonEmpty(secretFiles.values())),
+  };
 }
 
 const scalarFields = [
@@ -175,6 +195,14 @@ function combined<T extends object>(a: T, b: T): T {
     else result[name] = value;
   }
   return result as T;
+}
+
+function nonEmpty<T>(list: readonly T[]): readonly T[] | undefined {
+  return list.length > 0 ? list : undefined;
+}
+
+function depthOf(path: string): number {
+  return path.split('/').filter((part) => part !== '').length;
 }
 
 function isObject(value: unknown): value is object {

@@ -1,4 +1,4 @@
-import type { CgroupLayout, ImageStore, Isolator, Launcher, Provisioner } from '@gantry/interface';
+import type { CgroupLayout, ImageStore, Isolator, Launcher, Provisioner, Volumes } from '@gantry/interface';
 import type { ContainerLeases } from './leases.js';
 import type { PodVolumes } from './volumes.js';
 
@@ -16,4 +16,5 @@ export interface ContainerizerParts {
   /** An empty folder, the root of those containers that run no program. */
   readonly sandboxRoot: string;
   readonly volumes: PodVolumes;
+  readonly persistent: Volumes;
 }

@@ -9,7 +9,7 @@ import type {
 } from '@gantry/interface';
 import * as is from './fields.js';
 import type { PodRecord } from './record.js';
-import { type CheckedSpec, canonical, checkId, checkSpec, sharedNamespaces } from './spec.js';
+import { type CheckedSpec, canonical, checkId, checkSpec, mountWithoutCredentials, sharedNamespaces } from './spec.js';
 import type { PodVolumes } from './volumes.js';
 
 /** A pod as the containers it is made of. */
@@ -133,9 +133,11 @@ function isVolume(mount: ContainerMount | PodVolumeMount): mount is PodVolumeMou
 
 /** Credentials are left out, so that new ones do not make it another pod. */
 function digestOf(spec: PodSpec): string {
-  const containers = spec.containers.map((container) =>
-    container.pull ? { ...container, pull: { ...container.pull, credentials: undefined } } : container,
-  );
+  const containers = spec.containers.map(({ pull, mounts, ...container }) => ({
+    ...container,
+    ...(pull ? { pull: { ...pull, credentials: undefined } } : {}),
+    ...(mounts ? { mounts: mounts.map(mountWithoutCredentials) } : {}),
+  }));
   return createHash('sha256')
     .update(canonical({ ...spec, containers }))
     .digest('hex');

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { ContainerId, ContainerSpec, ExecSpec, Resources } from '@gantry/interface';
+import type { ContainerId, ContainerMount, ContainerSpec, ExecSpec, PullPolicy, Resources } from '@gantry/interface';
 import * as is from './fields.js';
 import { parseSignal } from './signals.js';
 import { device } from './spec-devices.js';
-import { mount } from './spec-mounts.js';
+import { mount, pullPolicy, secretReference } from './spec-mounts.js';
 import { checkNetworks, networkFields } from './spec-network.js';
 import { resources } from './spec-resources.js';
 import { seccomp } from './spec-seccomp.js';
@@ -45,25 +45,20 @@ const check = is.object({
   parent: checkId,
   share: sharedNamespaces,
   shareCgroups: is.boolean,
-  pull: is.object({
-    platform: is.object({
-      os: is.nonEmptyString,
-      architecture: is.nonEmptyString,
-      variant: is.string,
-      osVersion: is.string,
-    }),
-    credentials: is.object({ username: is.string, password: is.string, identityToken: is.string }),
-    force: is.boolean,
-  }),
+  pull: pullPolicy,
   command: is.list(is.string),
   args: is.list(is.string),
   env: is.record(environmentName, is.string),
+  secretEnv: is.record(environmentName, secretReference),
   workingDir: is.absolutePath,
   user: is.nonEmptyString,
   hostname: is.nonEmptyString,
   mounts: is.list(mount),
   devices: is.list(device),
   readonlyRootfs: is.boolean,
+  shmSize: is.integer(4096, Number.MAX_SAFE_INTEGER),
+  maskedPaths: is.list(is.absolutePath),
+  readonlyPaths: is.list(is.absolutePath),
   resources,
   ...networkFields,
   pid: is.oneOf('private', 'host'),
@@ -94,6 +89,7 @@ const check = is.object({
 const ofPrograms = [
   'command',
   'args',
+  'secretEnv',
   'workingDir',
   'user',
   'mounts',
@@ -126,6 +122,8 @@ export function checkSpec(spec: ContainerSpec, field = 'spec'): CheckedSpec {
   checkSharedGroups(spec, field);
   if (spec.command?.length === 0)
     throw is.invalid(`${field}.command`, 'must not be an empty array: leave it out instead');
+  const twice = Object.keys(spec.secretEnv ?? {}).find((name) => Object.hasOwn(spec.env ?? {}, name));
+  if (twice !== undefined) throw is.invalid(`${field}.secretEnv.${twice}`, 'is given in env, too');
   return { ...structuredClone(spec), id: spec.id ?? randomUUID() };
 }
 
@@ -161,9 +159,23 @@ export function checkExecSpec(spec: ExecSpec): void {
 
 /** The spec as it may be written to disk and given to isolators. */
 export function withoutCredentials(spec: CheckedSpec): CheckedSpec {
-  if (!spec.pull?.credentials) return spec;
-  const { credentials: _, ...pull } = spec.pull;
-  return { ...spec, pull };
+  const mounts = spec.mounts?.some(hasCredentials) ? { mounts: spec.mounts.map(mountWithoutCredentials) } : undefined;
+  const checked = mounts ? { ...spec, ...mounts } : spec;
+  if (!checked.pull?.credentials) return checked;
+  const { credentials: _, ...pull } = checked.pull;
+  return { ...checked, pull };
+}
+
+function hasCredentials(mount: ContainerMount): boolean {
+  return mount.type === 'image' && mount.pull?.credentials !== undefined;
+}
+
+/** A mount as it may be written to disk. */
+export function mountWithoutCredentials<T extends { readonly type: string }>(mount: T): T {
+  const { pull } = mount as { readonly pull?: PullPolicy };
+  if (mount.type !== 'image' || !pull?.credentials) return mount;
+  const { credentials: _, ...rest } = pull;
+  return { ...mount, pull: rest };
 }
 
 /** Whether two launches ask for the same container; the order of keys does not matter. */

@@ -1,10 +1,11 @@
 import type { DeviceRequest } from './devices.js';
-import type { Digest, Platform } from './image.js';
+import type { Digest } from './image.js';
 import type { ContainerMount } from './mounts.js';
 import type { DnsSettings, HostEntry, MappedPort, NetworkRequest, NetworkStatus, PortMapping } from './network.js';
-import type { Credentials } from './registry.js';
 import type { Resources } from './resources.js';
 import type { SeccompSetting } from './seccomp.js';
+import type { SecretReference } from './secrets.js';
+import type { PullPolicy } from './store.js';
 import type { LogSettings, TerminalSize } from './streams.js';
 import type { UserNamespace } from './user-namespace.js';
 
@@ -40,6 +41,11 @@ export interface ContainerSpec {
   readonly args?: readonly string[];
   /** Wins over the image's. */
   readonly env?: Readonly<Record<string, string>>;
+  /**
+   * Variables whose values are asked of the host program's `SecretResolver` at the launch, and again for each process that is
+   * started in the container: they are in no record and no plan. Win over the image's; none may be in `env`, too.
+   */
+  readonly secretEnv?: Readonly<Record<string, SecretReference>>;
   /** Absolute. Default: the image's, else `/`. Created if absent. */
   readonly workingDir?: string;
   /** `user`, `uid`, `user:group` or `uid:gid`, names from the container's own passwd and group. Default: the image's, else root. */
@@ -49,6 +55,12 @@ export interface ContainerSpec {
   /** Devices of the host, with the standard ones. */
   readonly devices?: readonly DeviceRequest[];
   readonly readonlyRootfs?: boolean;
+  /** Of /dev/shm, bytes. Default 64 MiB. */
+  readonly shmSize?: number;
+  /** Absolute paths that are hidden, in place of Gantry's own list; none with an empty array. */
+  readonly maskedPaths?: readonly string[];
+  /** Absolute paths that cannot be written to, in place of Gantry's own list; none with an empty array. */
+  readonly readonlyPaths?: readonly string[];
   readonly resources?: Resources;
   /** `none` (default): a network namespace with nothing but loopback. `host`: the host's. */
   readonly network?: 'none' | 'host';
@@ -111,13 +123,6 @@ export interface ExecSpec {
   readonly user?: string;
   /** As in {@link ContainerSpec}; the terminal's output comes as `stdout`, and `stderr` is empty. */
   readonly tty?: boolean | TerminalSize;
-}
-
-export interface PullPolicy {
-  readonly platform?: Platform;
-  /** Used for the pull and never written to disk. */
-  readonly credentials?: Credentials;
-  readonly force?: boolean;
 }
 
 export interface CapabilityChange {

@@ -16,6 +16,7 @@ import type { Resources } from './resources.js';
 import type { PulledImage } from './store.js';
 import type { Attachment, AttachOptions, LogEntry, LogOptions } from './streams.js';
 import type { ContainerUsage } from './usage.js';
+import type { Volumes } from './volumes.js';
 
 /** What the containerizer tells about all its containers. */
 export interface ContainerizerEvents {
@@ -57,6 +58,8 @@ export interface CommitOptions extends CallOptions {
 
 /** Runs containers. Ended ones stay listed, with their termination and log, until `remove`. */
 export interface Containerizer extends AsyncDisposable {
+  /** What outlives containers. */
+  readonly volumes: Volumes;
   /**
    * Takes a container from its spec to RUNNING. Idempotent by `spec.id` and equal spec; `ALREADY_EXISTS` for another
    * spec of the same id. A failed or aborted launch leaves nothing but its termination.

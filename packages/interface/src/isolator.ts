@@ -16,6 +16,8 @@ import type {
 import type { CallOptions } from './options.js';
 import type { Rootfs } from './provisioner.js';
 import type { Resources } from './resources.js';
+import type { LaunchSecrets, SecretFile } from './secrets.js';
+import type { UnpackedImage } from './store.js';
 import type { ContainerUsage } from './usage.js';
 
 /** Which control-group tree this host has and where. Found once by the isolators, handed to the launcher as data. */
@@ -38,6 +40,8 @@ export interface PrepareContext {
   /** Absent for a container without an image. */
   readonly image?: ImageConfig;
   readonly rootfs: Rootfs;
+  /** Of its mounts of type `image`, by their targets; empty if it has none. */
+  readonly images?: ReadonlyMap<string, UnpackedImage>;
   /** `/gantry/<id>`: the container's control group below each controller's mount. */
   readonly cgroupPath: string;
   /** At `prepare`: what all isolators together ask of the control groups. */
@@ -60,6 +64,10 @@ export interface PrepareContext {
 export interface IsolatorEdits {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Names of variables whose values `secrets` gives. */
+  readonly secretEnv?: readonly string[];
+  /** Files whose contents `secrets` gives. */
+  readonly secretFiles?: readonly SecretFile[];
   readonly cwd?: string;
   readonly user?: OciUser;
   readonly capabilities?: OciCapabilities;
@@ -68,6 +76,7 @@ export interface IsolatorEdits {
   readonly oomScoreAdj?: number;
   readonly hostname?: string;
   readonly rootReadonly?: boolean;
+  /** Whatever their order, they are made from the root down. */
   readonly mounts?: readonly OciMount[];
   readonly namespaces?: readonly OciNamespace[];
   readonly devices?: readonly OciDevice[];
@@ -107,10 +116,29 @@ export interface Isolator {
   readonly name: string;
   /** Names, or families as `filesystem/*`, of isolators that must come earlier, if present. */
   readonly after?: readonly string[];
+  /**
+   * What of a spec is refused unless an isolator serves it: `mounts.TYPE` for a mount of that type, or the name of a
+   * field (`secretEnv`).
+   */
+  readonly serves?: readonly string[];
   /** Reads, but changes nothing. Refuses what cannot be met with `REFUSED`, naming itself and the remedy. */
   edits(context: PrepareContext, options?: CallOptions): Promise<IsolatorEdits>;
   /** Makes what the edits rely on. Refuses with `REFUSED`; what it has made by then is removed by `cleanup`. */
   prepare?(context: PrepareContext, options?: CallOptions): Promise<void>;
+  /**
+   * What no document may hold, asked once all is prepared, and for each process started in the container (`exec`), which
+   * needs variables only. Refuses with `REFUSED`.
+   */
+  secrets?(
+    spec: ContainerSpec & { readonly id: ContainerId },
+    use: 'launch' | 'exec',
+    options?: CallOptions,
+  ): Promise<Partial<LaunchSecrets>>;
+  /**
+   * What the sources of its bind mounts are, once they are prepared, by destination: `DEVICE:INODE`, decimal. The launch
+   * fails if another file or folder is at such a path by then.
+   */
+  pins?(context: PrepareContext): Promise<Readonly<Record<string, string>>>;
   /** Whether `isolate` has anything to do for this container, whose first process else need not wait. Default: it has. */
   isolates?(context: PrepareContext): boolean;
   isolate?(id: ContainerId, pid: number, options?: CallOptions): Promise<void>;

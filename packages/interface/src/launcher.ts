@@ -3,6 +3,7 @@ import type { ContainerId, ExitStatus } from './container.js';
 import type { OciSpec } from './oci-runtime.js';
 import type { CallOptions } from './options.js';
 import type { DirectoryRootfs, OverlayRootfs } from './provisioner.js';
+import type { LaunchSecrets, SecretFile } from './secrets.js';
 import type { Attachment, AttachOptions, LogEntry, LogOptions, LogSettings, TerminalSize } from './streams.js';
 
 /** A finished OCI document and what it cannot say. */
@@ -28,6 +29,10 @@ export interface LaunchRequest {
    */
   readonly idMapper?: IdMapper;
   readonly log?: LogSettings;
+  /** Names of variables whose values come with the launch. */
+  readonly secretEnv?: readonly string[];
+  /** Files whose contents come with the launch. */
+  readonly secretFiles?: readonly SecretFile[];
   /** What runs as the first process: the program itself (default), an init with the program below it, or nothing but an init. */
   readonly first?: 'program' | 'init' | 'sandbox';
   /** The process whose namespaces `config.linux.namespaces` names by paths below its `/proc/<pid>/ns`. */
@@ -40,6 +45,10 @@ export interface LaunchOptions extends CallOptions {
    * container still waits for the exec. For hosts with nothing to do in between. Default false.
    */
   readonly release?: boolean;
+  /** Must have all that the request names. */
+  readonly secrets?: LaunchSecrets;
+  /** What the source of a bind mount must be, by its destination in `config.mounts`: `DEVICE:INODE`, decimal. */
+  readonly pins?: Readonly<Record<string, string>>;
 }
 
 /** One primitive step of a launch, as readable data: `op` and its operands. */
@@ -58,7 +67,7 @@ export interface LaunchPlan {
 
 /** Turns finished documents into processes, each guarded by a shim that outlives the host program. */
 export interface Launcher {
-  /** Pure: shows what `launch` would have done. `UNSUPPORTED` for what the launcher cannot carry out. */
+  /** Pure: shows what `launch` would have done, with `<secret>` for every secret. `UNSUPPORTED` for what the launcher cannot carry out. */
   compile(request: LaunchRequest): LaunchPlan;
   /**
    * Starts a shim that waits for its plan, so that this passes while the request is still being made. Never throws:
@@ -138,9 +147,9 @@ export interface LaunchedContainer extends AsyncDisposable {
   /**
    * Starts `config.process` beside the first process: in its namespaces, control groups and root. `request` is as it was
    * for the launch, but for the process. Resolves once the exec succeeded; `LAUNCH_FAILED` if it did not, or the container
-   * does not run; `WRONG_STATE` if it has ended.
+   * does not run; `WRONG_STATE` if it has ended. `secrets` must have the variables that `request.secretEnv` names.
    */
-  enter(request: LaunchRequest, options?: CallOptions): Promise<EnteredProcess>;
+  enter(request: LaunchRequest, options?: CallOptions & { readonly secrets?: LaunchSecrets }): Promise<EnteredProcess>;
   /** A client of the container's streams. `WRONG_STATE` if it has ended. */
   attach(options?: AttachOptions): Promise<Attachment>;
   /**

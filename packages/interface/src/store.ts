@@ -100,6 +100,13 @@ export interface StoreFault {
   readonly reason: string;
 }
 
+export interface PullPolicy {
+  readonly platform?: Platform;
+  /** Used for the pull and never written to disk. */
+  readonly credentials?: Credentials;
+  readonly force?: boolean;
+}
+
 /** Images on this machine. Any number of calls may run at once; one image is pulled and unpacked once. */
 export interface ImageStore {
   /** Folder of the OCI image layout. */

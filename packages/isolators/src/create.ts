@@ -31,20 +31,23 @@ import { namespacesUser } from './namespaces/user.js';
 import type { UserPolicy } from './namespaces/users.js';
 import { namespacesUts } from './namespaces/uts.js';
 import { posixRlimits } from './posix/rlimits.js';
+import { createVolumeIsolators, type VolumeOptions } from './volume/create.js';
 
 /**
  * Every isolator of this package, in no particular order: give them to `orderIsolators`. `cgroupParent` (default
  * `/gantry`) is the control group below which each container gets its own; its last part is made and removed as needed,
  * what is above it must exist.
  */
-export function createIsolators(options: {
-  readonly cgroups: CgroupLayout;
-  readonly cgroupParent?: string;
-  /** Which users containers have. Default: the host's, or of `private` user namespaces on demand. */
-  readonly users?: UserPolicy;
-  /** Why there are to be no control groups, and what to do about it: `cgroups/none` then stands for their isolators. */
-  readonly withoutCgroups?: { readonly problem: string; readonly remedy: string };
-}): Isolator[] {
+export function createIsolators(
+  options: {
+    readonly cgroups: CgroupLayout;
+    readonly cgroupParent?: string;
+    /** Which users containers have. Default: the host's, or of `private` user namespaces on demand. */
+    readonly users?: UserPolicy;
+    /** Why there are to be no control groups, and what to do about it: `cgroups/none` then stands for their isolators. */
+    readonly withoutCgroups?: { readonly problem: string; readonly remedy: string };
+  } & VolumeOptions,
+): Isolator[] {
   const cgroupParent = options.cgroupParent ?? '/gantry';
   checkCgroupParent(cgroupParent);
   const { users, withoutCgroups } = options;
@@ -80,6 +83,7 @@ export function createIsolators(options: {
     linuxSeccomp(),
     linuxSysctl(users),
     posixRlimits(),
+    ...createVolumeIsolators(options),
   ];
   if (!withoutCgroups) return isolators;
   const others = isolators.filter(({ name }) => !name.startsWith('cgroups/'));

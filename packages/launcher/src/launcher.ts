@@ -31,7 +31,7 @@ export function createLauncher(options: LauncherOptions = {}): Launcher {
   };
   const supply = new ShimSupply(options.spareShim ?? true);
   return {
-    compile: compilePlan,
+    compile: (request) => compilePlan(request),
     begin: (id) => new ShimLaunch(id, log, supply),
     async launch(request, call = {}) {
       // Begun with its launch, it has nothing to gain from what can be done ahead.

@@ -74,13 +74,72 @@ export type MountStep = {
   readonly data: string;
 };
 
-/** Open_tree clone of the host path `source`, attributes (MOUNT_ATTR_*) set recursively if `recursive`, moved to `target`, which is created to match (file or folder). */
+/** Open_tree clone of the host path `source`, with attributes (MOUNT_ATTR_*) of its own and `recursiveAttributes` of all that is mounted below it, too; moved to `target`, which is created to match (file or folder). With `idmap` (1 the mount, 2 all of them) it is seen through the user namespace of the last `idmap`. `identity`, unless empty, is `DEVICE:INODE` of what the source must be: ESTALE. If `source` is empty, it is the next of those that `openTree` opened, as it is. */
 export type BindStep = {
   readonly op: 'bind';
   readonly source: string;
   readonly target: string;
   readonly recursive: number;
   readonly attributes: number;
+  readonly recursiveAttributes: number;
+  readonly idmap: number;
+  readonly identity: string;
+};
+
+/** Before `setPropagation`: a clone as of `bind`, for a `bind` without a source; each is used once, in order, at most 64; `propagation` is MS_SHARED, of a source that is shared already, or MS_SLAVE. */
+export type OpenTreeStep = {
+  readonly op: 'openTree';
+  readonly source: string;
+  readonly recursive: number;
+  readonly attributes: number;
+  readonly recursiveAttributes: number;
+  readonly idmap: number;
+  readonly propagation: number;
+  readonly identity: string;
+};
+
+/** A user namespace whose lines of uid_map and gid_map are `uids` and `gids`, for the next `bind` or `openTree`. */
+export type IdmapStep = {
+  readonly op: 'idmap';
+  readonly uids: readonly string[];
+  readonly gids: readonly string[];
+};
+
+/** An overlay as of `rootOverlay`, with attributes (MOUNT_ATTR_*), at `target` inside the root, created (folder) if absent; `staging` is a folder of the host over which it may be put together. */
+export type OverlayStep = {
+  readonly op: 'overlay';
+  readonly target: string;
+  readonly staging: string;
+  readonly lower: readonly string[];
+  readonly upper: string;
+  readonly work: string;
+  readonly userxattr: number;
+  readonly attributes: number;
+};
+
+/** A new ramfs, mounted nowhere yet, whose folder has this mode and owner. */
+export type MemoryFolderStep = {
+  readonly op: 'memoryFolder';
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+};
+
+/** A file in the folder of the last `memoryFolder`; `name` has no slash. */
+export type MemoryFileStep = {
+  readonly op: 'memoryFile';
+  readonly name: string;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly content: Uint8Array;
+};
+
+/** The folder of the last `memoryFolder`, or its file `file` if that is not empty, read-only at `target` inside the root, created to match. */
+export type MemoryMountStep = {
+  readonly op: 'memoryMount';
+  readonly target: string;
+  readonly file: string;
 };
 
 /** Mknod inside the root, parents created; type is S_IFCHR, S_IFBLK or S_IFIFO; mode, owner set exactly. With `host` the node of that host path is bound instead, ENODEV unless it is that device. */
@@ -280,6 +339,12 @@ export type Step =
   | RootBindStep
   | MountStep
   | BindStep
+  | OpenTreeStep
+  | IdmapStep
+  | OverlayStep
+  | MemoryFolderStep
+  | MemoryFileStep
+  | MemoryMountStep
   | DeviceStep
   | SymlinkStep
   | MaskStep
@@ -609,6 +674,53 @@ function encodeStep(writer: FieldWriter, step: Step): void {
       writer.str(step.target, 'bind.target');
       writer.u8(step.recursive, 'bind.recursive');
       writer.u64(step.attributes, 'bind.attributes');
+      writer.u64(step.recursiveAttributes, 'bind.recursiveAttributes');
+      writer.u8(step.idmap, 'bind.idmap');
+      writer.str(step.identity, 'bind.identity');
+      break;
+    case 'openTree':
+      writer.u8(60);
+      writer.str(step.source, 'openTree.source');
+      writer.u8(step.recursive, 'openTree.recursive');
+      writer.u64(step.attributes, 'openTree.attributes');
+      writer.u64(step.recursiveAttributes, 'openTree.recursiveAttributes');
+      writer.u8(step.idmap, 'openTree.idmap');
+      writer.u64(step.propagation, 'openTree.propagation');
+      writer.str(step.identity, 'openTree.identity');
+      break;
+    case 'idmap':
+      writer.u8(61);
+      writer.list(step.uids, 'idmap.uids');
+      writer.list(step.gids, 'idmap.gids');
+      break;
+    case 'overlay':
+      writer.u8(62);
+      writer.str(step.target, 'overlay.target');
+      writer.str(step.staging, 'overlay.staging');
+      writer.list(step.lower, 'overlay.lower');
+      writer.str(step.upper, 'overlay.upper');
+      writer.str(step.work, 'overlay.work');
+      writer.u8(step.userxattr, 'overlay.userxattr');
+      writer.u64(step.attributes, 'overlay.attributes');
+      break;
+    case 'memoryFolder':
+      writer.u8(63);
+      writer.u32(step.mode, 'memoryFolder.mode');
+      writer.u32(step.uid, 'memoryFolder.uid');
+      writer.u32(step.gid, 'memoryFolder.gid');
+      break;
+    case 'memoryFile':
+      writer.u8(64);
+      writer.str(step.name, 'memoryFile.name');
+      writer.u32(step.mode, 'memoryFile.mode');
+      writer.u32(step.uid, 'memoryFile.uid');
+      writer.u32(step.gid, 'memoryFile.gid');
+      writer.blob(step.content, 'memoryFile.content');
+      break;
+    case 'memoryMount':
+      writer.u8(65);
+      writer.str(step.target, 'memoryMount.target');
+      writer.str(step.file, 'memoryMount.file');
       break;
     case 'device':
       writer.u8(7);

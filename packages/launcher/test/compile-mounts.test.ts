@@ -1,4 +1,4 @@
-import type { OciMount } from '@gantry/interface';
+import type { OciMount, SecretFile } from '@gantry/interface';
 import { describe, expect, it } from 'vitest';
 import { compilePlan } from '../src/index.js';
 import { request } from './support/document.js';
@@ -11,8 +11,6 @@ const compiled = (...mounts: OciMount[]) =>
   ).steps;
 
 const first = (mount: OciMount) => compiled(mount).find(({ op }) => op === 'mount' || op === 'bind');
-
-const propagation = (...mounts: OciMount[]) => compiled(...mounts).find(({ op }) => op === 'setPropagation');
 
 const refusal = (options: string[], rest: Partial<OciMount> = { type: 'tmpfs' }) => {
   try {
@@ -69,7 +67,12 @@ describe('a bind', () => {
       target: '/data',
       recursive: 1,
       attributes: 0x1 | 0x2 | 0x4 | 0x8 | 0x200000,
+      recursiveAttributes: 0,
+      idmap: 0,
+      identity: '',
     });
+    const recursively = { destination: '/d', source: '/d', options: ['rbind', 'rro', 'rnodev', 'noexec', 'rdev'] };
+    expect(first(recursively)).toMatchObject({ attributes: 0x1 | 0x8, recursiveAttributes: 0x1 });
     expect(first({ destination: '/data', type: 'bind', source: '/srv/data' })).toMatchObject({
       recursive: 0,
       attributes: 0,
@@ -79,23 +82,124 @@ describe('a bind', () => {
     });
   });
 
-  it('decides the propagation of the tree that it is cloned from', () => {
-    const bind = (...options: string[]): OciMount => ({
-      destination: '/d',
-      source: '/d',
+  it('is cloned before the mounts of the host are made private if it propagates', () => {
+    const bind = (destination: string, ...options: string[]): OciMount => ({
+      destination,
+      source: destination,
       options: ['rbind', ...options],
     });
-    expect(propagation(bind())).toEqual({ op: 'setPropagation', flags: 0x44000 });
-    expect(propagation(bind('rprivate'))).toEqual({ op: 'setPropagation', flags: 0x44000 });
-    expect(propagation(bind('rslave'), bind())).toEqual({ op: 'setPropagation', flags: 0x84000 });
-    expect(() => propagation(bind('rslave'), bind('private'))).toThrow(
-      expect.objectContaining({ code: 'UNSUPPORTED', details: { field: 'mounts[1].options' } }),
+    const steps = compiled(bind('/a', 'rslave', 'rro'), bind('/b', 'rprivate'), bind('/c', 'rshared'));
+    expect(steps.slice(0, 3)).toMatchObject([
+      { op: 'openTree', source: '/a', recursive: 1, propagation: 0x80000, recursiveAttributes: 0x1 },
+      { op: 'openTree', source: '/c', recursive: 1, propagation: 0x100000 },
+      { op: 'setPropagation', flags: 0x44000 },
+    ]);
+    const sources = steps.filter((step) => step.op === 'bind').map(({ source, target }) => [source, target]);
+    expect(sources).toEqual([
+      ['', '/a'],
+      ['/b', '/b'],
+      ['', '/c'],
+    ]);
+  });
+
+  it('is seen through its own ids', () => {
+    const mount: OciMount = {
+      destination: '/d',
+      source: '/d',
+      options: ['rbind', 'ridmap'],
+      uidMappings: [{ containerID: 0, hostID: 1000, size: 10 }],
+      gidMappings: [{ containerID: 5, hostID: 6, size: 1 }],
+    };
+    const steps = compiled(mount);
+    const at = steps.findIndex(({ op }) => op === 'idmap');
+    expect(steps.slice(at, at + 2)).toMatchObject([
+      { uids: ['0 1000 10'], gids: ['5 6 1'] },
+      { op: 'bind', idmap: 2 },
+    ]);
+    expect(() => compiled({ ...mount, gidMappings: [] })).toThrow(
+      expect.objectContaining({ code: 'INVALID_DOCUMENT', details: { path: 'mounts[0].gidMappings' } }),
+    );
+    expect(() => compiled({ ...mount, options: ['rbind'] })).toThrow(expect.objectContaining({ code: 'UNSUPPORTED' }));
+  });
+
+  it('is of what the launch says its source is', () => {
+    const { steps } = compilePlan(
+      request((config) => {
+        config.mounts = [{ destination: '/d', source: '/d', options: ['bind'] }];
+      }),
+      { secrets: 'masked', pins: { '/d': '1:2', '/other': '3:4' } },
+    );
+    expect(steps.find(({ op }) => op === 'bind')).toMatchObject({ identity: '1:2' });
+  });
+});
+
+describe('an overlay', () => {
+  const overlay = (...options: string[]) => compiled({ destination: '/o', type: 'overlay', options });
+  const above = ['upperdir=/u', 'workdir=/w'];
+
+  it('has its folders lowest first', () => {
+    const steps = overlay('nodev', 'ro', 'lowerdir=/top:/with\\:colon:/bottom', ...above);
+    expect(steps.find(({ op }) => op === 'overlay')).toMatchObject({
+      target: '/o',
+      lower: ['/bottom', '/with:colon', '/top'],
+      upper: '/u',
+      work: '/w',
+      userxattr: 0,
+      attributes: 0x5,
+    });
+  });
+
+  it.each([
+    [above, 'INVALID_DOCUMENT'],
+    [['lowerdir=a', ...above], 'INVALID_DOCUMENT'],
+    [['lowerdir=/a:/b'], 'UNSUPPORTED'],
+    [['lowerdir=/a', 'index=off', ...above], 'UNSUPPORTED'],
+  ])('is refused with %j', (options, code) => {
+    expect(() => overlay(...options)).toThrow(expect.objectContaining({ code }));
+  });
+});
+
+describe('a secret', () => {
+  const file = { id: 's', destination: '/s', mode: 0o400, uid: 1, gid: 2 };
+  const withSecrets = (...files: readonly SecretFile[]) =>
+    request(
+      (config) => {
+        config.mounts = [{ destination: '/s', type: 'ramfs', source: 'secret', options: ['ro', 'mode=0755'] }];
+      },
+      { secretFiles: files, secretEnv: ['TOKEN'] },
+    );
+  const secrets = { env: new Map([['TOKEN', 'v']]), files: new Map([['s', Buffer.from('content')]]) };
+
+  it('is a file, or one of a folder, with what came with the launch', () => {
+    const ofFile = compilePlan(withSecrets(file), { secrets }).steps;
+    expect(ofFile.filter(({ op }) => op.startsWith('memory'))).toEqual([
+      { op: 'memoryFolder', mode: 0o755, uid: 1, gid: 2 },
+      { op: 'memoryFile', name: 'secret', mode: 0o400, uid: 1, gid: 2, content: Buffer.from('content') },
+      { op: 'memoryMount', target: '/s', file: 'secret' },
+    ]);
+    const ofFolder = compilePlan(withSecrets({ ...file, name: 'a' }), { secrets }).steps;
+    expect(ofFolder.find(({ op }) => op === 'memoryMount')).toMatchObject({ target: '/s', file: '' });
+    expect(ofFolder.at(-1)).toMatchObject({ op: 'exec', env: expect.arrayContaining(['TOKEN=v']) });
+  });
+
+  it('is masked in a plan to be shown, and missed in a launch that came without it', () => {
+    const shown = JSON.stringify(compilePlan(withSecrets(file)).steps);
+    expect(shown).toContain('TOKEN=<secret>');
+    const none = { env: new Map(), files: new Map() };
+    expect(() => compilePlan(withSecrets(file), { secrets: none })).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+    );
+  });
+
+  it.each(['a/b', '..', ''])('has no file called %j', (name) => {
+    expect(() => compilePlan(withSecrets({ ...file, name }), { secrets })).toThrow(
+      expect.objectContaining({ code: 'INVALID_DOCUMENT' }),
     );
   });
 });
 
 describe('what no step carries out', () => {
-  it.each(['shared', 'rshared', 'unbindable', 'remount', 'tmpcopyup', 'idmap', 'mand'])('refuses %s', (option) => {
+  it.each(['unbindable', 'remount', 'tmpcopyup', 'mand'])('refuses %s', (option) => {
     expect(refusal(['nosuid', option])).toMatchObject({ code: 'UNSUPPORTED', details: { field: 'mounts[0].options' } });
   });
 

@@ -28,6 +28,8 @@ export function dockerRuntime(): Isolator {
         image: image?.env ?? [],
         spec: spec.env ?? {},
       });
+      // Theirs are not for a document to hold; see environment_secret.
+      for (const secret of Object.keys(spec.secretEnv ?? {})) delete env[secret];
       return { args, env, cwd, user };
     },
   };

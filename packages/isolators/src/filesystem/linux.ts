@@ -13,14 +13,15 @@ import { defaultMounts } from './default-mounts.js';
 import { standardDevices } from './devices.js';
 import { findMaskedPaths, readonlyPaths } from './hidden-paths.js';
 import { hostNetworkFiles } from './host-files.js';
-import { specMounts } from './spec-mounts.js';
+import { checkedTargets } from './spec-targets.js';
 import { forbiddenTarget, normalTarget } from './targets.js';
 
 const name = 'filesystem/linux';
 
 /**
- * `filesystem/linux`: a mount namespace with the kernel's file systems, the standard devices, what the spec mounts
- * and, on the host's network, the host's name service files. Hides what tells about the whole machine.
+ * `filesystem/linux`: a mount namespace with the kernel's file systems, the standard devices and, on the host's network,
+ * the host's name service files. Hides what tells about the whole machine. What the spec mounts is for the `volume/*`
+ * isolators to make; where it may go is checked here.
  *
  * An image's volumes get nothing of their own: the container's writable layer is where their data goes, and it is
  * removed with the container, as an anonymous volume would be.
@@ -37,22 +38,21 @@ export function filesystemLinux(options: { readonly cgroups: CgroupLayout; reado
       const { spec, image } = context;
       const users = usersOf(context, policy);
       checkVolumes(image?.volumes ?? []);
+      const taken = new Set(checkedTargets(spec.mounts ?? []));
       // Once for all containers, unless it failed.
       masked ??= findMaskedPaths().catch((error: unknown) => {
         masked = undefined;
         throw error;
       });
-      const [asked, hostFiles, maskedPaths] = await Promise.all([
-        specMounts(spec.mounts ?? []),
-        isHosts(context, 'network') ? readHostFiles() : [],
-        masked,
-      ]);
+      const [hostFiles, found] = await Promise.all([isHosts(context, 'network') ? readHostFiles() : [], masked]);
+      const own = [...withShmSize(users ? mountsFor(context, users) : defaults, spec.shmSize), ...hostFiles];
       return {
         namespaces: [{ type: 'mount' }],
-        mounts: overridden([...(users ? mountsFor(context, users) : defaults), ...hostFiles], asked),
+        // What the spec mounts at the place of a default, as a /dev/shm, replaces it.
+        mounts: own.filter(({ destination }) => !taken.has(destination)),
         devices: standardDevices,
-        maskedPaths,
-        readonlyPaths,
+        maskedPaths: spec.maskedPaths ?? found,
+        readonlyPaths: spec.readonlyPaths ?? readonlyPaths,
         rootReadonly: spec.readonlyRootfs ?? false,
       };
     },
@@ -67,10 +67,16 @@ async function readHostFiles(): Promise<OciMount[]> {
   }
 }
 
-/** What the spec mounts at the place of a default, as a larger /dev/shm, replaces it. */
-function overridden(defaults: readonly OciMount[], asked: readonly OciMount[]): OciMount[] {
-  const taken = new Set(asked.map((mount) => mount.destination));
-  return [...defaults.filter((mount) => !taken.has(mount.destination)), ...asked];
+function withShmSize(mounts: readonly OciMount[], size: number | undefined): readonly OciMount[] {
+  if (size === undefined) return mounts;
+  return mounts.map((mount) =>
+    mount.destination === '/dev/shm'
+      ? {
+          ...mount,
+          options: [...(mount.options ?? []).filter((option) => !option.startsWith('size=')), `size=${size}`],
+        }
+      : mount,
+  );
 }
 
 /** An image that declares a volume where nothing may be mounted is hostile or broken (CVE-2023-27561). */

@@ -1,6 +1,7 @@
 import type { LaunchRequest } from '@gantry/interface';
 import type { EnterMessage } from '../protocol.generated.js';
 import { compileGroups } from './cgroups.js';
+import type { CompileSecrets } from './inputs.js';
 import { compileNamespaces } from './namespaces.js';
 import { compileConsole, compileProcess } from './process.js';
 
@@ -9,8 +10,12 @@ import { compileConsole, compileProcess } from './process.js';
  * Pure; refuses as `compilePlan` does. `oomScoreAdj` is the first process's: the shim's own, which it would else
  * inherit, is lower.
  */
-export function compileEnter(request: LaunchRequest, oomScoreAdj: number): EnterMessage {
-  const { config, clampedRlimits, parent, idMapper } = request;
+export function compileEnter(
+  request: LaunchRequest,
+  oomScoreAdj: number,
+  secrets: CompileSecrets = 'masked',
+): EnterMessage {
+  const { config, parent } = request;
   return {
     op: 'enter',
     namespaces: compileNamespaces(config.linux.namespaces, parent).enterFlags,
@@ -19,7 +24,7 @@ export function compileEnter(request: LaunchRequest, oomScoreAdj: number): Enter
     steps: [
       { op: 'oomScoreAdj', value: oomScoreAdj },
       ...compileConsole(config.process, false),
-      ...compileProcess(config.process, clampedRlimits, config.linux.seccomp, 'program', idMapper),
+      ...compileProcess(request, secrets),
     ],
   };
 }

@@ -20,7 +20,7 @@ const known = {
   user: ['uid', 'gid', 'umask', 'additionalGids'],
   capabilities: ['bounding', 'effective', 'permitted', 'inheritable', 'ambient'],
   rlimit: ['type', 'soft', 'hard'],
-  mount: ['destination', 'type', 'source', 'options'],
+  mount: ['destination', 'type', 'source', 'options', 'uidMappings', 'gidMappings'],
   linux: [
     'namespaces',
     'uidMappings',

@@ -62,7 +62,7 @@ const opposites: ReadonlyMap<string, Flag> = new Map([
 
 const accessTimes: readonly Flag[] = ['noatime', 'relatime', 'strictatime'];
 
-/** The specification's recursive spellings: a bind sets its attributes recursively anyway if it is an `rbind`. */
+/** The specification's recursive spellings: for all that is mounted below a bind, too. */
 const recursiveSpelling =
   /^r(ro|rw|suid|nosuid|dev|nodev|exec|noexec|atime|noatime|relatime|norelatime|strictatime|nostrictatime|diratime|nodiratime|symfollow|nosymfollow)$/;
 
@@ -71,8 +71,6 @@ const defaults: ReadonlySet<string> = new Set(['defaults', 'nomand', 'noiversion
 
 /** Words of the specification that no step carries out. As data they would reach a file system, which may ignore them. */
 const refused: ReadonlySet<string> = new Set([
-  'shared',
-  'rshared',
   'unbindable',
   'runbindable',
   'remount',
@@ -80,9 +78,9 @@ const refused: ReadonlySet<string> = new Set([
   'mand',
   'iversion',
   'tmpcopyup',
-  'idmap',
-  'ridmap',
 ]);
+
+export type Propagation = 'private' | 'slave' | 'shared';
 
 /** The options of one mount, sorted by who acts on them. */
 export interface MountOptions {
@@ -90,7 +88,11 @@ export interface MountOptions {
   /** `rbind`. */
   readonly recursive: boolean;
   readonly flags: ReadonlySet<Flag>;
-  readonly propagation?: 'private' | 'slave';
+  /** Of all that is mounted below, too. */
+  readonly recursiveFlags: ReadonlySet<Flag>;
+  readonly propagation?: Propagation;
+  /** Of the mount alone, or of all that is mounted below, too. */
+  readonly idmap?: 'idmap' | 'ridmap';
   /** What is no flag: for the file system. */
   readonly data: readonly string[];
 }
@@ -98,25 +100,49 @@ export interface MountOptions {
 /** Sorts the options of a mount. `UNSUPPORTED` for one that cannot be carried out; `field` names the list. */
 export function parseMountOptions(options: readonly string[], field: string): MountOptions {
   const flags = new Set<Flag>();
+  const recursiveFlags = new Set<Flag>();
   const data: string[] = [];
   let bind = false;
   let recursive = false;
-  let propagation: 'private' | 'slave' | undefined;
+  let propagation: Propagation | undefined;
+  let idmap: MountOptions['idmap'];
   for (const option of options) {
-    const name = recursiveSpelling.test(option) ? option.slice(1) : option;
+    const isRecursive = recursiveSpelling.test(option);
+    const name = isRecursive ? option.slice(1) : option;
     const opposite = opposites.get(name);
     if (name === 'bind' || name === 'rbind') {
       bind = true;
       recursive ||= name === 'rbind';
-    } else if (name === 'private' || name === 'rprivate') propagation = 'private';
-    else if (name === 'slave' || name === 'rslave') propagation = 'slave';
+    } else if (propagations.has(name)) propagation = propagations.get(name);
+    else if (name === 'idmap' || name === 'ridmap') idmap = name;
     else if (refused.has(name)) throw unsupported(field, `the mount option ${name} is not supported`);
-    else if (isFlag(name)) addFlag(flags, name);
-    else if (opposite) flags.delete(opposite);
-    else if (!defaults.has(name)) data.push(name);
+    else if (isFlag(name)) {
+      addFlag(flags, name);
+      if (isRecursive) addFlag(recursiveFlags, name);
+    } else if (opposite) {
+      flags.delete(opposite);
+      recursiveFlags.delete(opposite);
+    } else if (!defaults.has(name)) data.push(name);
   }
-  return { bind, recursive, flags, data, ...(propagation ? { propagation } : {}) };
+  return {
+    bind,
+    recursive,
+    flags,
+    recursiveFlags,
+    data,
+    ...(propagation ? { propagation } : {}),
+    ...(idmap ? { idmap } : {}),
+  };
 }
+
+const propagations: ReadonlyMap<string, Propagation> = new Map([
+  ['private', 'private'],
+  ['rprivate', 'private'],
+  ['slave', 'slave'],
+  ['rslave', 'slave'],
+  ['shared', 'shared'],
+  ['rshared', 'shared'],
+]);
 
 /** The flags as `MS_*` bits. */
 export function toMountFlags(flags: ReadonlySet<Flag>): number {

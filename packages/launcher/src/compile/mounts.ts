@@ -1,35 +1,43 @@
-import type { OciMount, OciSpec } from '@gantry/interface';
-import type { BindStep, MountStep, SetPropagationStep } from '../protocol.generated.js';
-import { type MountOptions, parseMountOptions, toMountAttributes, toMountFlags } from './mount-options.js';
+import type { LaunchRequest, OciMount, SecretFile } from '@gantry/interface';
+import type { MountStep, SetPropagationStep, Step } from '../protocol.generated.js';
+import { compileBind } from './binds.js';
+import type { CompileInputs } from './inputs.js';
+import { compileSecretFiles } from './memory-files.js';
+import { parseMountOptions, toMountFlags } from './mount-options.js';
+import { compileOverlay } from './overlays.js';
+import type { ParsedMount } from './parsed-mount.js';
 import { absolutePath, invalid, unsupported } from './refusal.js';
 
 const MS_REC = 0x4000;
 const MS_PRIVATE = 0x40000;
 const MS_SLAVE = 0x80000;
 
-interface ParsedMount {
-  readonly mount: OciMount;
-  readonly options: MountOptions;
-  readonly bind: boolean;
-  readonly field: string;
-}
-
 export interface CompiledMounts {
+  /** What has to be cloned while the mounts of the host are still its own. */
+  readonly early: readonly Step[];
   readonly propagation: SetPropagationStep;
-  readonly steps: readonly (MountStep | BindStep)[];
+  readonly steps: readonly Step[];
 }
 
-/** The mounts of a document in its order, and the propagation that they want of the host's tree. */
-export function compileMounts(config: OciSpec, cgroupVersion: 'v1' | 'v2'): CompiledMounts {
-  const mounts = config.mounts.map((mount, index): ParsedMount => {
+/** The mounts of a document in its order, and the propagation of the tree in which they are made. */
+export function compileMounts(request: LaunchRequest, inputs: CompileInputs): CompiledMounts {
+  const { config, cgroupVersion } = request;
+  const early: Step[] = [];
+  const steps = config.mounts.flatMap((mount, index): readonly Step[] => {
     const field = `mounts[${index}]`;
     const options = parseMountOptions(mount.options ?? [], `${field}.options`);
-    return { mount, options, bind: options.bind || mount.type === 'bind', field };
+    const parsed: ParsedMount = { mount, options, field };
+    if (options.bind || mount.type === 'bind') {
+      const bind = compileBind(parsed, inputs.pins?.[mount.destination]);
+      early.push(...bind.early);
+      return bind.steps;
+    }
+    refuseIdmap(parsed);
+    if (mount.type === 'overlay') return [compileOverlay(parsed, request.stateDir)];
+    const files = secretFilesOf(request, mount);
+    return files.length > 0 ? compileSecretFiles(parsed, files, inputs.secrets) : [compileMount(parsed, cgroupVersion)];
   });
-  return {
-    propagation: compilePropagation(config.linux.rootfsPropagation, mounts),
-    steps: mounts.map((parsed) => (parsed.bind ? compileBind(parsed) : compileMount(parsed, cgroupVersion))),
-  };
+  return { early, propagation: compilePropagation(config.linux.rootfsPropagation), steps };
 }
 
 /** The destination of a mount without repeated or final slashes, to tell whether it is, say, `/dev`. */
@@ -37,37 +45,22 @@ export function mountPoint(mount: OciMount): string {
   return mount.destination.replace(/\/+/g, '/').replace(/(?<=.)\/$/, '');
 }
 
-/**
- * Binds inherit the propagation of the tree they are cloned from, so one of them that wants to see later mounts of
- * the host (`rslave`) makes the whole tree a slave; it is private otherwise. A new file system has no peers: both suit it.
- */
-function compilePropagation(root: string | undefined, mounts: readonly ParsedMount[]): SetPropagationStep {
-  const binds = mounts.filter(({ bind }) => bind);
-  const slaves = binds.some(({ options }) => options.propagation === 'slave');
-  const secluded = binds.find(({ options }) => options.propagation === 'private');
+/** Nothing that is mounted in the container reaches the host. A bind that is to be shared is cloned before. */
+function compilePropagation(root: string | undefined): SetPropagationStep {
   if (root !== undefined && !/^r?(private|slave)$/.test(root)) {
     throw unsupported('linux.rootfsPropagation', `${root} is not supported; use private or slave`);
   }
-  const slave = slaves || root === 'slave' || root === 'rslave';
-  if (slave && secluded) {
-    throw unsupported(`${secluded.field}.options`, 'private and slave binds in one container are not supported');
-  }
-  return { op: 'setPropagation', flags: MS_REC | (slave ? MS_SLAVE : MS_PRIVATE) };
+  return { op: 'setPropagation', flags: MS_REC | (root === 'slave' || root === 'rslave' ? MS_SLAVE : MS_PRIVATE) };
 }
 
-function compileBind({ mount, options, field }: ParsedMount): BindStep {
-  if (mount.source === undefined) throw invalid(`${field}.source`, 'a bind mount needs a source');
-  const [extra] = options.data;
-  if (extra !== undefined) {
-    throw unsupported(`${field}.options`, `the mount option ${extra} is not supported on a bind mount`);
-  }
-  return {
-    op: 'bind',
-    source: absolutePath(mount.source, `${field}.source`),
-    target: absolutePath(mount.destination, `${field}.destination`),
-    recursive: options.recursive ? 1 : 0,
-    attributes: toMountAttributes(options.flags, `${field}.options`),
-  };
+function refuseIdmap({ mount, options, field }: ParsedMount): void {
+  const name = options.idmap ? 'options' : mount.uidMappings ? 'uidMappings' : mount.gidMappings ? 'gidMappings' : '';
+  if (name !== '') throw unsupported(`${field}.${name}`, 'only a bind mount can be idmapped');
+}
+
+function secretFilesOf({ secretFiles }: LaunchRequest, mount: OciMount): readonly SecretFile[] {
+  if (mount.type !== 'ramfs' || !secretFiles) return [];
+  return secretFiles.filter(({ destination }) => destination === mount.destination);
 }
 
 function compileMount({ mount, options, field }: ParsedMount, cgroupVersion: 'v1' | 'v2'): MountStep {

@@ -2,6 +2,7 @@ import type { LaunchPlan, LaunchRequest } from '@gantry/interface';
 import { protocolVersion, type Step } from '../protocol.generated.js';
 import { compileGroups } from './cgroups.js';
 import { compileDevices } from './devices.js';
+import { type CompileInputs, forShow } from './inputs.js';
 import { refuseUnknownFields } from './known-fields.js';
 import { compileMounts } from './mounts.js';
 import { type CompiledNamespaces, compileNamespaces } from './namespaces.js';
@@ -33,18 +34,21 @@ export interface ShimPlan extends LaunchPlan {
  *
  * The order is forced by the kernel: what needs the host's paths comes before `pivotRoot`; sysctls are written before
  * /proc/sys turns read-only, and everything is created before the root does; `exec` follows the barrier `ready` alone.
+ *
+ * Without `inputs` the plan is one to show.
  */
-export function compilePlan(request: LaunchRequest): ShimPlan {
-  const { config, cgroupVersion } = request;
+export function compilePlan(request: LaunchRequest, inputs: CompileInputs = forShow): ShimPlan {
+  const { config } = request;
   if (!/^1\./.test(config.ociVersion)) {
     throw unsupported('ociVersion', `${config.ociVersion} is not a version 1 of the runtime specification`);
   }
   refuseUnknownFields(config);
   const namespaces = compileNamespaces(config.linux.namespaces, request.parent);
   const users = compileUsers(request, namespaces);
-  const mounts = compileMounts(config, cgroupVersion);
+  const mounts = compileMounts(request, inputs);
   const root = absolutePath(config.root.path, 'root.path');
   const steps: Step[] = [
+    ...mounts.early,
     mounts.propagation,
     ...namespaces.joins,
     ...compileHostname(config.hostname, namespaces),
@@ -62,7 +66,7 @@ export function compilePlan(request: LaunchRequest): ShimPlan {
     ...paths('readonlyPath', config.linux.readonlyPaths, 'linux.readonlyPaths'),
     ...paths('mask', config.linux.maskedPaths, 'linux.maskedPaths'),
     ...(config.root.readonly ? [{ op: 'readonlyRoot' } as const] : []),
-    ...compileProcess(config.process, request.clampedRlimits, config.linux.seccomp, request.first, request.idMapper),
+    ...compileProcess(request, inputs.secrets, request.first),
   ];
   const { cloneFlags, unshareFlags, within } = namespaces;
   const clone = { cloneFlags, unshareFlags, cgroup: compileGroups(request).clone, ...(within ? { within } : {}) };

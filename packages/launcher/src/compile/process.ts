@@ -1,6 +1,8 @@
-import type { LaunchRequest, OciProcess, OciSeccomp } from '@gantry/interface';
+import type { LaunchRequest, OciProcess } from '@gantry/interface';
 import type { Step } from '../protocol.generated.js';
 import { compileCapabilities } from './capabilities.js';
+import type { CompileSecrets } from './inputs.js';
+import { compileSecretEnv } from './memory-files.js';
 import { absolutePath, integer, invalid, maxId } from './refusal.js';
 import { compileRlimits } from './rlimits.js';
 import { compileSeccompStep } from './seccomp/step.js';
@@ -12,15 +14,13 @@ import { compileSeccompStep } from './seccomp/step.js';
  * before that is gone.
  */
 export function compileProcess(
-  process: OciProcess,
-  clampedRlimits: readonly string[],
-  seccomp: OciSeccomp | undefined,
+  { config: { process, linux }, clampedRlimits, secretEnv, idMapper }: LaunchRequest,
+  secrets: CompileSecrets,
   first: LaunchRequest['first'] = 'program',
-  idMapper?: LaunchRequest['idMapper'],
 ): readonly Step[] {
   if (process.args.length === 0) throw invalid('process.args', 'there is nothing to run');
   const last = process.noNewPrivileges === true;
-  const filter = compileSeccompStep(seccomp, last, first);
+  const filter = compileSeccompStep(linux.seccomp, last, first);
   return [
     { op: 'chdir', path: absolutePath(process.cwd, 'process.cwd') },
     ...compileRlimits(process.rlimits ?? [], clampedRlimits),
@@ -33,7 +33,9 @@ export function compileProcess(
     ...(last ? filter : []),
     { op: 'ready' },
     ...(first === 'init' ? [{ op: 'init' } as const] : []),
-    first === 'sandbox' ? { op: 'sandbox' } : { op: 'exec', argv: process.args, env: process.env },
+    first === 'sandbox'
+      ? { op: 'sandbox' }
+      : { op: 'exec', argv: process.args, env: [...process.env, ...compileSecretEnv(secretEnv, secrets)] },
   ];
 }
 

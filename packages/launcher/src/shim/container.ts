@@ -10,6 +10,7 @@ import {
   isGantryError,
   type LaunchedContainer,
   type LaunchRequest,
+  type LaunchSecrets,
   type ProcessIdentity,
   throwIfAborted,
   toGantryError,
@@ -90,7 +91,10 @@ export class ShimContainer implements LaunchedContainer {
     });
   }
 
-  async enter(request: LaunchRequest, options: CallOptions = {}): Promise<EnteredProcess> {
+  async enter(
+    request: LaunchRequest,
+    options: CallOptions & { readonly secrets?: LaunchSecrets } = {},
+  ): Promise<EnteredProcess> {
     this.#checkOpen();
     return enterContainer(request, this.process.pid, options);
   }

@@ -8,11 +8,13 @@ import {
   errnoOf,
   GantryError,
   type LaunchRequest,
+  type LaunchSecrets,
   throwIfAborted,
   toGantryError,
 } from '@gantry/interface';
 import { addon } from '@gantry/native';
 import { compileEnter } from '../compile/enter.js';
+import { noSecrets } from '../compile/inputs.js';
 import { type EnterMessage, encodeFrame } from '../protocol.generated.js';
 import { ShimEnteredProcess } from './entered-process.js';
 import { openPathDescriptor } from './path-socket.js';
@@ -24,12 +26,12 @@ import { checkVersion } from './version.js';
 export async function enterContainer(
   request: LaunchRequest,
   pid: number,
-  { signal }: CallOptions = {},
+  { signal, secrets }: CallOptions & { readonly secrets?: LaunchSecrets } = {},
 ): Promise<EnteredProcess> {
   const { id } = request;
   const what = `starting ${request.config.process.args[0] ?? 'a process'} in container ${id}`;
   throwIfAborted(signal, what);
-  return startEntered(request, compileEnter(request, oomScoreAdjOf(pid, id)), what, signal);
+  return startEntered(request, compileEnter(request, oomScoreAdjOf(pid, id), secrets ?? noSecrets), what, signal);
 }
 
 /** Has the shim start the process of a message in its container; resolves once that runs. */

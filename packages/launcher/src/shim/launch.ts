@@ -10,6 +10,7 @@ import {
   throwIfAborted,
 } from '@gantry/interface';
 import { writeIdsWithHelpers } from '@gantry/native';
+import { noSecrets } from '../compile/inputs.js';
 import { compilePlan, type ShimPlan } from '../compile/plan.js';
 import { encodeFrame } from '../protocol.generated.js';
 import { ShimContainer } from './container.js';
@@ -52,12 +53,17 @@ export class ShimLaunch implements PendingLaunch {
     if (!plan.users?.helpers) await this.#announced.cloned;
   }
 
-  async launch(request: LaunchRequest, { signal, release = false }: LaunchOptions = {}): Promise<LaunchedContainer> {
+  async launch(
+    request: LaunchRequest,
+    { signal, release = false, secrets, pins }: LaunchOptions = {},
+  ): Promise<LaunchedContainer> {
     const id = this.#id;
     const what = `launching container ${id}`;
     throwIfAborted(signal, what);
     const { plan, cloned } = this.#planOf(request);
-    const frame = launchFrame(request, plan, this.#log, release);
+    const inputs = { secrets: secrets ?? noSecrets, ...(pins ? { pins } : {}) };
+    const steps = needsInputs(request, pins) ? compilePlan(request, inputs).steps : plan.steps;
+    const frame = launchFrame(request, { ...plan, steps }, this.#log, release);
     this.#launched = true;
     try {
       await cloned;
@@ -148,6 +154,11 @@ interface Announced {
   readonly plan: ShimPlan;
   /** Resolves when the first process has been asked for, or is there. */
   readonly cloned: Promise<void>;
+}
+
+/** Whether the plan that was announced is only one to show. */
+function needsInputs({ secretEnv, secretFiles }: LaunchRequest, pins: LaunchOptions['pins']): boolean {
+  return pins !== undefined || (secretEnv?.length ?? 0) > 0 || (secretFiles?.length ?? 0) > 0;
 }
 
 /** By their numbers in the protocol. */

@@ -1,0 +1,32 @@
+import type { Isolator, SecretResolver } from '@gantry/interface';
+import { environmentSecret } from '../environment-secret.js';
+import type { VolumeFolders } from './container-folders.js';
+import { volumeHostPath } from './host-path.js';
+import { volumeImage } from './image.js';
+import { volumePersistent } from './persistent.js';
+import { PersistentVolumes } from './persistent-volumes.js';
+import { volumeSandboxPath } from './sandbox-path.js';
+import { volumeSecret } from './secret.js';
+import { volumeTmpfs } from './tmpfs.js';
+
+export interface VolumeOptions {
+  /** Where volumes are. Default: below /var/lib/gantry. */
+  readonly volumes?: VolumeFolders;
+  /** Default: none, and a container that wants secrets is refused. */
+  readonly secrets?: SecretResolver;
+}
+
+/** What brings files into containers, and secrets. */
+export function createVolumeIsolators(options: VolumeOptions): Isolator[] {
+  const folders = options.volumes ?? { root: '/var/lib/gantry', place: 'default' };
+  const volumes = new PersistentVolumes(folders);
+  return [
+    environmentSecret(options),
+    volumeHostPath(),
+    volumeImage(folders),
+    volumePersistent({ volumes }),
+    volumeSandboxPath({ ...folders, persistent: (id) => volumes.path(id) }),
+    volumeSecret(options),
+    volumeTmpfs(),
+  ];
+}
