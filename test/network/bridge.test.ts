@@ -5,8 +5,6 @@ import { outputMatching } from '../launch/host.js';
 import { requires } from '../support/requires.js';
 import { bridged, type NetworkHost, needs, sh, startNetworkHost, waits, writeNetwork } from './networks.js';
 
-const portmap = { type: 'portmap', capabilities: { portMappings: true }, snat: true };
-
 requires(needs)('a container on a bridge', () => {
   let net: NetworkHost;
   beforeAll(async () => {
@@ -18,7 +16,7 @@ requires(needs)('a container on a bridge', () => {
   });
   afterAll(async () => {
     await net[Symbol.asyncDispose]();
-    for (const bridge of ['gtest0', 'gtest1', 'gtest2', 'gtest3']) ip('link', 'delete', bridge);
+    deleteLinks('gtest0', 'gtest1', 'gtest2', 'gtest3');
   });
 
   it('has an address, routes, names and loopback, and tells them', async () => {
@@ -29,7 +27,7 @@ requires(needs)('a container on a bridge', () => {
       hostname: 'box',
       networks: [{ name: 'default' }],
     });
-    const inside = async (script: string) => exec(net, id, script);
+    const inside = async (script: string) => execIn(net, id, script);
     expect(networks).toEqual([
       {
         name: 'first',
@@ -69,7 +67,7 @@ requires(needs)('a container on a bridge', () => {
     const extraHosts = addresses.map((address) => ({ address, names: ['server', 'server.example'] }));
     const client = await containerizer.launch({ image, ...waits, networks: [{ name: 'first' }], extraHosts });
     for (const target of [addresses[0], 'server', 'server.example']) {
-      expect(await exec(net, client.id, `until nc ${target} 7000; do sleep 0.05; done`)).toBe('hello from server\n');
+      expect(await execIn(net, client.id, `until nc ${target} 7000; do sleep 0.05; done`)).toBe('hello from server\n');
     }
     const before = (await containerizer.usage(client.id)).network?.[0];
     expect(before?.receivedBytes).toBeGreaterThan(100);
@@ -97,9 +95,9 @@ requires(needs)('a container on a bridge', () => {
       mac: 'c2:11:22:33:44:55',
       addresses: expect.arrayContaining([expect.objectContaining({ address: '10.63.0.77/16' })]),
     });
-    expect((await exec(net, id, 'ls /sys/class/net')).trim().split(/\s+/)).toEqual(['eth0', 'eth2', 'front0', 'lo']);
-    expect(await exec(net, id, 'cat /sys/class/net/eth0/address')).toBe('c2:11:22:33:44:55\n');
-    expect(await exec(net, id, 'ip -o addr show dev eth0')).toContain('10.63.0.77/16');
+    expect((await execIn(net, id, 'ls /sys/class/net')).trim().split(/\s+/)).toEqual(['eth0', 'eth2', 'front0', 'lo']);
+    expect(await execIn(net, id, 'cat /sys/class/net/eth0/address')).toBe('c2:11:22:33:44:55\n');
+    expect(await execIn(net, id, 'ip -o addr show dev eth0')).toContain('10.63.0.77/16');
     await containerizer.destroy(id);
   });
 
@@ -143,16 +141,3 @@ requires(needs)('a container on a bridge', () => {
     await containerizer.destroy(id);
   });
 });
-
-function ip(...args: string[]): void {
-  execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'inherit'] });
-}
-
-async function exec({ host: { containerizer } }: NetworkHost, id: string, script: string): Promise<string> {
-  const process = await containerizer.exec(id, { command: ['/bin/sh', '-c', script] });
-  process.stdin.end();
-  let text = '';
-  for await (const piece of process.stdout) text += String(piece);
-  await process.exit;
-  return text;
-}

@@ -1,6 +1,8 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
-import type { ContainerSpec } from '@gantry/interface';
+import type { ContainerSpec, ContainerStatus } from '@gantry/interface';
 import { startHost, type TestHost } from '../launch/host.js';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporary-folder.js';
 
@@ -79,4 +81,54 @@ export function bridged(name: string, bridge: string, net: number, ...more: obje
       ...more,
     ],
   };
+}
+
+export const portmap = { type: 'portmap', capabilities: { portMappings: true } };
+
+/** What a shell in a container writes. */
+export async function execIn({ host: { containerizer } }: NetworkHost, id: string, script: string): Promise<string> {
+  const process = await containerizer.exec(id, { command: ['/bin/sh', '-c', script] });
+  process.stdin.end();
+  let text = '';
+  for await (const piece of process.stdout) text += String(piece);
+  await process.exit;
+  return text;
+}
+
+/** A container's first address, without its prefix length. */
+export function addressOf({ networks }: ContainerStatus): string {
+  return networks?.[0]?.addresses[0]?.address.split('/')[0] ?? '';
+}
+
+/** Removes interfaces, as bridges, that plugins make and leave. */
+export function deleteLinks(...names: string[]): void {
+  const there = readdirSync('/sys/class/net');
+  for (const name of names.filter((one) => there.includes(one))) execFileSync('ip', ['link', 'delete', name]);
+}
+
+/** All that networks of containers have on the host. */
+export function networkState({ host, leases }: Pick<NetworkHost, 'host' | 'leases'>) {
+  const save = (command: string) => execFileSync(command, { encoding: 'utf8' }).split('\n');
+  const rules = ['iptables-save', 'ip6tables-save'].flatMap(save).filter((line) => line.startsWith('-A'));
+  return {
+    links: readdirSync('/sys/class/net').sort(),
+    rules: rules.sort(),
+    leases: names(leases).flatMap((network) =>
+      names(join(leases, network))
+        .filter((name) => isIP(name) !== 0)
+        .map((name) => `${network} ${name}`),
+    ),
+    namespaces: names(join(host.stateRoot, 'netns')),
+    mounts: readFileSync('/proc/self/mountinfo', 'utf8')
+      .split('\n')
+      .filter((line) => line.includes('/netns/')),
+    records: names(join(host.root, 'networks')).flatMap((place) =>
+      names(join(host.root, 'networks', place)).filter((name) => !name.startsWith('.')),
+    ),
+    ports: names(join(host.root, 'networks')).flatMap((place) => names(join(host.root, 'networks', place, '.ports'))),
+  };
+}
+
+function names(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder).sort() : [];
 }

@@ -24,7 +24,7 @@ type Place = Pick<MappedPort, 'hostPort' | 'protocol' | 'hostIp'>;
 /** Ports taken for a container: leased, and held by a socket until `release`. */
 export interface TakenPorts {
   readonly ports: readonly MappedPort[];
-  /** When the mapping is in force. */
+  /** When the mapping is in force, or will not be. */
   letGo(): void;
 }
 
@@ -64,7 +64,7 @@ export class PortLeases {
       throw toGantryError(error, `taking host ports for container ${id}`);
     }
     const letGo = () => {
-      for (const one of held) one.close();
+      for (const one of held.splice(0)) one.close();
     };
     return { ports, letGo };
   }
