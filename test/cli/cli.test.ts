@@ -3,6 +3,8 @@ import { Readable, Writable } from 'node:stream';
 import { runCommand } from '@gantry/cli';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startHost, type TestHost } from '../launch/host.js';
+import { bridged, deleteLinks, needs, plugins, portmap, startNetworkHost } from '../network/networks.js';
+import { eventually } from '../support/eventually.mjs';
 import { requires } from '../support/requires.js';
 
 class Collected extends Writable {
@@ -30,12 +32,15 @@ describe('the gantry command line', () => {
     [['frobnicate']],
     [['run']],
     [['run', '--memory', 'lots', 'busybox']],
+    [['run', '--publish', 'http', 'busybox']],
+    [['run', '--network', 'a:b:c', 'busybox']],
+    [['run', '--add-host', 'here', 'busybox']],
     [['logs', 'x', '--since', 'then']],
     [['logs', 'x', '-n', '-1']],
   ])('refuses %j with status 2', async (argv) => {
     const { status, stderr } = await gantry(argv);
     expect(status).toBe(2);
-    expect(stderr).toMatch(/error|unknown|missing/);
+    expect(stderr).toMatch(/error|unknown|missing|is not a/);
   });
 
   it('explains itself', async () => {
@@ -162,5 +167,28 @@ requires({ root: true })('the gantry command', () => {
     const again = await gantry([...places, 'attach', '-it', 'left'], never, ['echo "is $x"; exit 6\n']);
     expect(again.status).toBe(6);
     expect(again.stdout).toContain('is kept\r\n');
+  });
+});
+
+requires(needs)('the gantry command, on networks', () => {
+  it('runs a container on one, with ports of the host, and shows both', async () => {
+    await using net = await startNetworkHost({ '10-cli.conflist': bridged('cli', 'gcli0', 97, portmap) });
+    const { root, stateRoot, image } = net.host;
+    const places = ['--root', root, '--state-root', `${stateRoot}-cli`];
+    const cni = ['--cni-config', net.configFolder, '--cni-plugins', plugins];
+    const name = ['--id', 'web', '--hostname', 'web', '--add-host', 'db:192.0.2.7', '--dns', '192.0.2.53'];
+    const asks = ['-p', '28080:80', '-p', '127.0.0.1:25353:53/udp', '--network', 'cli:front0'];
+    const script = 'cat /etc/hosts /etc/resolv.conf; while :; do sleep 1; done';
+    const run = ['run', '-d', ...name, ...asks, '--entrypoint', '/bin/sh', image, '-c', script];
+    expect(await gantry([...places, ...cni, ...run])).toMatchObject({ status: 0, stdout: 'web\n' });
+    const { stdout } = await gantry([...places, ...cni, 'ps']);
+    expect(stdout).toMatch(/10\.97\.0\.2\/16 fd00:97::2\/64 +28080->80\/tcp 127\.0\.0\.1:25353->53\/udp/);
+    const log = await eventually(
+      async () => (await gantry([...places, ...cni, 'logs', 'web'])).stdout,
+      (text) => text.includes('nameserver'),
+    );
+    expect(log).toContain('192.0.2.7\tdb\nnameserver 192.0.2.53\n');
+    expect(await gantry([...places, ...cni, 'rm', '-f', 'web'])).toMatchObject({ status: 0 });
+    deleteLinks('gcli0');
   });
 });

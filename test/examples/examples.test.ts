@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -47,6 +48,18 @@ requires({ root: true, commands: ['apt-get', 'dpkg-deb'] })('the examples', () =
     const { stdout } = await node([join(top, 'examples/pods/dist/main.js'), host.image], { env });
     expect(stdout).toBe('written by pod\n');
   });
+
+  it.skipIf(!existsSync('/usr/lib/cni/portmap'))(
+    'cni-bridge finds a container by its name and by a port of the host',
+    async () => {
+      const script = [join(top, 'examples/cni-bridge/dist/main.js'), host.image, `${host.root}-cni`];
+      const { stdout } = await node(script, { env });
+      await promisify(execFile)('ip', ['link', 'delete', 'gantry-example']);
+      const [first, ...others] = `${stdout}`.trimEnd().split('\n');
+      expect(first).toMatch(/^the server has 10\.123\.0\.\d+, and a port of the host$/);
+      expect(others).toEqual(['by name: hello from server', "by the host's port: hello from server"]);
+    },
+  );
 
   it('pull-image pulls, shows progress and what it got, and asks no registry the second time', async () => {
     const script = [join(top, 'examples/pull-image/dist/main.js'), host.image, `${host.root}-pulled`];

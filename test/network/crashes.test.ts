@@ -95,7 +95,7 @@ requires({ ...needs, commands: [...needs.commands, 'umount'] })('what is left of
 
   it.each([
     ['between two plugins', 'before', `gate.ADD`, `${killsHost}; ${passesOn}`],
-    ['while one is at work, which goes on', 'during', 'slow.ADD', `${killsHost}; ${goesOn('bridge')}`],
+    ['while one is at work, which goes on', 'during', 'slow.ADD', `${killsHost}; sleep 30; ${goesOn('bridge')}`],
     ['before one begins, which then fails', 'during', 'slow.ADD', `${killsHost}; exit 1`],
   ])('is nothing when the host program is killed %s, and there is another one', async (_, network, script, text) => {
     writeFileSync(join(fakes.folder, script), text);
@@ -110,7 +110,9 @@ requires({ ...needs, commands: [...needs.commands, 'umount'] })('what is left of
     writeFileSync(join(fakes.folder, 'slow.DEL'), goesOn('bridge'));
     await using heir = await next();
     expect((await heir.recover()).failed).toEqual([]);
-    await heir.remove(id).catch(() => undefined);
+    // One that went on would attach what nobody knows of.
+    for (const { command, pid } of fakes.calls()) if (command === 'ADD') expect(existsSync(`/proc/${pid}`)).toBe(false);
+    await heir.remove(id);
     expect(state()).toEqual(clean);
   });
 

@@ -9,6 +9,8 @@ export interface GlobalOptions {
   readonly root: string;
   readonly stateRoot: string;
   readonly insecure: readonly string[];
+  readonly cniConfig?: string;
+  readonly cniPlugins: readonly string[];
 }
 
 export const defaultRoot = '/var/lib/gantry';
@@ -22,7 +24,11 @@ export function openStore(options: GlobalOptions): ImageStore {
 /** A containerizer that has taken up what earlier commands left running. */
 export async function openContainerizer(options: GlobalOptions, warn: (line: string) => void): Promise<Containerizer> {
   const { root, stateRoot } = options;
-  const containerizer = await createContainerizer({ root, stateRoot, registry: openRegistry(options) });
+  const networks = {
+    ...(options.cniConfig === undefined ? {} : { configFolder: options.cniConfig }),
+    ...(options.cniPlugins.length > 0 ? { pluginFolders: options.cniPlugins } : {}),
+  };
+  const containerizer = await createContainerizer({ root, stateRoot, networks, registry: openRegistry(options) });
   const { failed } = await containerizer.recover();
   for (const { id, message } of failed) warn(`recovering ${id}: ${message}`);
   return containerizer;

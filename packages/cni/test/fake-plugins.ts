@@ -15,6 +15,7 @@ import { join } from 'node:path';
 export interface Call {
   readonly type: string;
   readonly command: string;
+  readonly pid: number;
   readonly environment: Readonly<Record<string, string>>;
   readonly stdin: { readonly [key: string]: unknown };
 }
@@ -55,12 +56,13 @@ export class FakePlugins implements Disposable {
       .filter((name) => !name.endsWith('.part'))
       .sort()
       .map((name) => {
-        const [, type = '', command = ''] = /^\d+-(.*)-([A-Z]+)$/.exec(name) ?? [];
+        const [, pid, type = '', command = ''] = /^\d+-(\d+)-(.*)-([A-Z]+)$/.exec(name) ?? [];
         const [environment = '', stdin = ''] = readFileSync(join(this.folder, 'calls', name), 'utf8').split('\n\n');
         const pairs = environment.split('\n').map((line) => line.split(/=(.*)/s).slice(0, 2) as [string, string]);
         return {
           type,
           command,
+          pid: Number(pid),
           environment: Object.fromEntries(pairs),
           stdin: JSON.parse(stdin || '{}') as Call['stdin'],
         };

@@ -133,7 +133,7 @@ export class Container {
       ...(record?.image ? { image: record.image } : {}),
       ...(this.spec.parent === undefined ? {} : { parent: this.spec.parent }),
       ...(handle && this.state !== 'DESTROYED' ? { pid: handle.process.pid, shimPid: handle.shimPid } : {}),
-      ...this.told,
+      ...(this.state === 'DESTROYED' ? {} : this.told),
       createdAt: this.createdAt,
       ...(record?.startedAt === undefined ? {} : { startedAt: record.startedAt }),
       stopSignal: signalName(record?.stopSignal ?? 15),

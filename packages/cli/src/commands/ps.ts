@@ -1,3 +1,4 @@
+import type { MappedPort } from '@gantry/interface';
 import { type Console, formatAge, formatTable } from '../console.js';
 import { type GlobalOptions, openContainerizer } from '../places.js';
 import { shortDigest } from '../progress.js';
@@ -20,9 +21,17 @@ export async function ps(
       status.state === 'DESTROYED' ? ended : status.state,
       status.pid === undefined ? '-' : String(status.pid),
       formatAge(Date.now() - status.createdAt),
+      status.networks?.flatMap(({ addresses }) => addresses.map(({ address }) => address)).join(' ') || '-',
+      status.ports?.map(formatPort).join(' ') || '-',
     ]);
   }
   if (options.quiet) console.stdout.write(rows.map(([id]) => `${id}\n`).join(''));
-  else console.stdout.write(formatTable(['ID', 'IMAGE', 'DIGEST', 'STATE', 'PID', 'AGE'], rows));
+  else console.stdout.write(formatTable(['ID', 'IMAGE', 'DIGEST', 'STATE', 'PID', 'AGE', 'ADDRESSES', 'PORTS'], rows));
   return 0;
+}
+
+/** `127.0.0.1:8080->80/tcp` */
+function formatPort({ hostIp, hostPort, containerPort, protocol }: MappedPort): string {
+  const host = hostIp === undefined ? '' : `${hostIp.includes(':') ? `[${hostIp}]` : hostIp}:`;
+  return `${host}${hostPort}->${containerPort}/${protocol}`;
 }

@@ -9,6 +9,7 @@ import {
 import { InvalidArgumentError } from 'commander';
 import type { Console } from '../console.js';
 import { exitCode } from '../exit-code.js';
+import { networkSpec } from '../network-options.js';
 import { type GlobalOptions, openContainerizer } from '../places.js';
 import { showProgress } from '../progress.js';
 import { joinStreams, terminalSize } from '../streams.js';
@@ -28,7 +29,10 @@ export interface RunOptions extends GlobalOptions {
   readonly entrypoint?: string;
   readonly volume: readonly string[];
   readonly readOnly?: boolean;
-  readonly network?: 'none' | 'host';
+  readonly network: readonly string[];
+  readonly publish: readonly string[];
+  readonly addHost: readonly string[];
+  readonly dns: readonly string[];
   readonly cpus?: number;
   readonly memory?: number;
   readonly pids?: number;
@@ -84,7 +88,7 @@ export function runSpec(image: string, args: readonly string[], options: RunOpti
     ...(options.hostname === undefined ? {} : { hostname: options.hostname }),
     mounts: options.volume.map(parseVolume),
     readonlyRootfs: options.readOnly ?? false,
-    network: options.network ?? 'none',
+    ...networkSpec(options),
     resources: { limits: { cpus: options.cpus, memory: options.memory, pids: options.pids } },
   };
 }
