@@ -1,9 +1,21 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { outputMatching } from '../launch/host.js';
 import { requires } from '../support/requires.js';
-import { bridged, type NetworkHost, needs, sh, startNetworkHost, waits, writeNetwork } from './networks.js';
+import {
+  bridged,
+  deleteLinks,
+  execIn,
+  type NetworkHost,
+  needs,
+  portmap,
+  sh,
+  startNetworkHost,
+  waits,
+  writeNetwork,
+} from './networks.js';
 
 requires(needs)('a container on a bridge', () => {
   let net: NetworkHost;
@@ -124,6 +136,31 @@ requires(needs)('a container on a bridge', () => {
     ).toEqual([]);
     expect(readdirSync(`${net.host.stateRoot}/netns`)).toEqual([]);
     await containerizer.remove(id);
+  });
+
+  it('can have names without a network, and its own files in place of those that are made', async () => {
+    const { host } = net;
+    const dns = { servers: ['192.0.2.53'], search: ['a.example'], options: ['ndots:3'] };
+    const extraHosts = [{ address: '192.0.2.7', names: ['seven', 'seven.example'] }];
+    const none = await host.run({
+      ...sh('cat /etc/hosts /etc/resolv.conf /etc/hostname'),
+      hostname: 'box',
+      dns,
+      extraHosts,
+    });
+    expect(none.stdout).toBe(
+      '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\tbox\n192.0.2.7\tseven seven.example\n' +
+        'nameserver 192.0.2.53\nsearch a.example\noptions ndots:3\nbox\n',
+    );
+    writeFileSync(join(net.configFolder, 'hosts'), 'mine\n');
+    const mounts = [{ type: 'bind', source: join(net.configFolder, 'hosts'), target: '/etc/hosts' }] as const;
+    const own = await host.run({
+      ...sh('cat /etc/hosts; echo >>/etc/resolv.conf'),
+      mounts,
+      networks: [{ name: 'second' }],
+    });
+    expect(own.stdout).toBe('mine\n');
+    expect(own.stderr).toContain('Read-only file system');
   });
 
   it('finds a network that was added after its host program began', async () => {

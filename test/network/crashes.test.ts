@@ -204,6 +204,29 @@ requires({ ...needs, commands: [...needs.commands, 'umount'] })('what is left of
     expect(failed).toBeGreaterThan(0);
   });
 
+  it('is nothing once a plugin that was killed while it deletes is run again', async () => {
+    const { containerizer, image } = net.host;
+    writeFileSync(join(fakes.folder, 'slow.ADD'), goesOn('bridge'));
+    let failed = 0;
+    for (let at = 0; at < 8; at++) {
+      writeFileSync(
+        join(fakes.folder, 'slow.DEL'),
+        `(sleep ${(at * 0.004).toFixed(3)}; kill -9 -$$) & ${goesOn('bridge')}`,
+      );
+      const id = `d${at}`;
+      await containerizer.launch({ image, id, ...waits, networks: [{ name: 'during' }] });
+      await containerizer.destroy(id).catch((error: unknown) => {
+        expect(error).toMatchObject({ code: 'CLEANUP_FAILED' });
+        failed += 1;
+      });
+      writeFileSync(join(fakes.folder, 'slow.DEL'), goesOn('bridge'));
+      await containerizer.destroy(id);
+      await containerizer.remove(id);
+      expect(networkState(net), `killed after ${at * 4} ms`).toEqual(clean);
+    }
+    expect(failed).toBeGreaterThan(0);
+  });
+
   it('are no empty leases, which nobody would find again', async () => {
     const lease = join(net.leases, 'plain', '10.91.200.1');
     writeFileSync(lease, '');

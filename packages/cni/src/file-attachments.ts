@@ -1,8 +1,8 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errnoOf, GantryError, toGantryError } from '@gantry/interface';
 import type { Attachment, AttachmentCache, AttachmentKey } from './attachments.js';
-import { flush, replaceFile, replaceFileDurably } from './durable.js';
+import { flush, replaceFile } from './durable.js';
 import { isObject } from './json.js';
 import { formatNetworkConfigList, parseNetworkConfigList } from './network-config.js';
 import type { Result } from './result.js';
@@ -12,10 +12,12 @@ import { currentVersion } from './versions.js';
 
 const recordVersion = 1;
 
+type Kind = 'attachment' | 'result';
+
 /**
- * Attachments in files: a folder a container, in it `attachments/<interface>`, flushed to the disk before `save` resolves, and
- * `results/<interface>`, which holds against the end of the process: what a power cut takes from it, it has taken from the container,
- * and a DEL without it is as good.
+ * Attachments in files: a folder a container, in it `attachment.<interface>`, flushed to the disk before `save` resolves, and
+ * `result.<interface>`, which holds against the end of the process: what a power cut takes from it, it has taken from the container,
+ * and a DEL without it is as good. A torn record was not flushed, so that nothing was added by it: it counts as none.
  */
 export class FileAttachments implements AttachmentCache {
   readonly #folder: string;
@@ -28,12 +30,12 @@ export class FileAttachments implements AttachmentCache {
 
   async save({ conf, list }: Attachment): Promise<void> {
     checkRuntimeConf(conf);
-    const path = this.#path(conf, 'attachments');
+    const path = this.#path(conf, 'attachment');
     const record = { version: recordVersion, conf, list: JSON.parse(formatNetworkConfigList(list)) as unknown };
     const text = JSON.stringify(record);
     const saved = this.#saved.get(path);
     if (saved?.text === text) return saved.done;
-    rmSync(this.#path(conf, 'results'), { force: true });
+    rmSync(this.#path(conf, 'result'), { force: true });
     const done = this.#write(path, text);
     this.#saved.set(path, { text, done });
     try {
@@ -45,9 +47,8 @@ export class FileAttachments implements AttachmentCache {
   }
 
   async saveResult({ conf, result }: Attachment & { readonly result: Result }): Promise<void> {
-    const path = this.#path(conf, 'results');
+    const path = this.#path(conf, 'result');
     try {
-      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
       replaceFile(path, JSON.stringify(formatResult(result, currentVersion)));
     } catch (error) {
       throw toGantryError(error, `writing the result of an attachment, ${path}`);
@@ -55,18 +56,19 @@ export class FileAttachments implements AttachmentCache {
   }
 
   async load(key: AttachmentKey): Promise<Attachment | undefined> {
-    const path = this.#path(key, 'attachments');
+    const path = this.#path(key, 'attachment');
     const text = read(path);
     if (text === undefined) return undefined;
     const record = parseRecord(text, path);
+    if (!record) return undefined;
     const result = this.#result(key);
     return { ...record, ...(result ? { result } : {}) };
   }
 
   async remove(key: AttachmentKey): Promise<void> {
     try {
-      this.#saved.delete(this.#path(key, 'attachments'));
-      for (const kind of ['results', 'attachments'] as const) rmSync(this.#path(key, kind), { force: true });
+      this.#saved.delete(this.#path(key, 'attachment'));
+      for (const kind of ['result', 'attachment'] as const) rmSync(this.#path(key, kind), { force: true });
     } catch (error) {
       throw toGantryError(error, `removing the attachment record of ${key.ifName} of ${key.containerID}`);
     }
@@ -76,29 +78,30 @@ export class FileAttachments implements AttachmentCache {
     const ids = containerID === undefined ? names(this.#folder) : [containerID];
     const found: Attachment[] = [];
     for (const id of ids) {
-      for (const ifName of names(join(this.#folder, id, 'attachments'))) {
-        const attachment = ifName.endsWith('.tmp') ? undefined : await this.load({ containerID: id, ifName });
+      for (const name of names(join(this.#folder, id))) {
+        const ifName = name.startsWith('attachment.') ? name.slice('attachment.'.length) : undefined;
+        const attachment = ifName === undefined ? undefined : await this.load({ containerID: id, ifName });
         if (attachment) found.push(attachment);
       }
     }
     return found;
   }
 
+  /** In the end all of it is on the disk, and what leads to it. */
   async #write(path: string, text: string): Promise<void> {
     const folder = dirname(path);
-    const made = mkdirSync(folder, { recursive: true, mode: 0o700 });
-    await replaceFileDurably(path, text);
-    // What leads to it is new, too.
-    if (made !== undefined) await Promise.all([flush(dirname(folder)), flush(this.#folder)]);
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    writeFileSync(path, text, { mode: 0o600 });
+    await Promise.all([path, folder, this.#folder].map(flush));
   }
 
-  #path({ containerID, ifName }: AttachmentKey, kind: 'attachments' | 'results'): string {
-    return join(this.#folder, containerID, kind, ifName);
+  #path({ containerID, ifName }: AttachmentKey, kind: Kind): string {
+    return join(this.#folder, containerID, `${kind}.${ifName}`);
   }
 
   /** A torn one counts as none. */
   #result(key: AttachmentKey): Result | undefined {
-    const text = read(this.#path(key, 'results'));
+    const text = read(this.#path(key, 'result'));
     try {
       return text === undefined ? undefined : parseResult(JSON.parse(text));
     } catch {
@@ -107,12 +110,13 @@ export class FileAttachments implements AttachmentCache {
   }
 }
 
-function parseRecord(text: string, path: string): Attachment {
+/** Undefined for a torn one; `CORRUPT_STATE` for one that is whole, and none of ours. */
+function parseRecord(text: string, path: string): Attachment | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text);
-  } catch (cause) {
-    throw corrupt(path, 'it is not JSON', cause);
+  } catch {
+    return undefined;
   }
   if (!isObject(value) || value['version'] !== recordVersion || !isObject(value['conf'])) {
     throw corrupt(path, `it is not a record of version ${recordVersion}`);

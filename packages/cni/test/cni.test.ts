@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -100,7 +100,7 @@ describe('ADD', () => {
   });
 
   it('has a record of the attachment on the disk before the first plugin runs', async () => {
-    const record = join(plugins.folder, 'state/c1/attachments/eth0');
+    const record = join(plugins.folder, 'state/c1/attachment.eth0');
     plugins.script('one', 'ADD', `cp ${record} ${plugins.folder}/seen; exit 1`);
     await expect(cni.addNetworkList(network(), conf)).rejects.toMatchObject({ code: 'PLUGIN_ERROR' });
     expect(JSON.parse(readFileSync(join(plugins.folder, 'seen'), 'utf8'))).toMatchObject({
@@ -198,7 +198,6 @@ describe('ADD', () => {
     const big = network({}, [{ type: 'one', filler: 'x'.repeat(500_000) }]);
     plugins.script('one', 'ADD', '');
     const folder = new FakePlugins();
-    const { writeFileSync } = await import('node:fs');
     writeFileSync(join(folder.folder, 'one'), `#!/bin/sh\necho '${JSON.stringify(first)}'\n`, { mode: 0o755 });
     const other = new CNI({ pluginFolders: [folder.folder] });
     await expect(other.addNetworkList(big, conf)).resolves.toMatchObject({ ips: [{ address: '10.1.0.2/16' }] });
@@ -276,10 +275,25 @@ describe('DEL', () => {
 
   it('goes on without a result that a power cut tore', async () => {
     await cni.addNetworkList(network(), conf);
-    const { writeFileSync } = await import('node:fs');
-    writeFileSync(join(plugins.folder, 'state/c1/results/eth0'), '');
+    writeFileSync(join(plugins.folder, 'state/c1/result.eth0'), '');
     await cni.delNetworkList(network(), conf);
     expect(plugins.calls().at(-1)?.stdin).toEqual({ cniVersion: '1.0.0', name: 'net', type: 'one' });
+  });
+});
+
+describe('the records of attachments', () => {
+  it('count for nothing if they are torn, as nothing was added by those, and are not guessed at otherwise', async () => {
+    await attachments.save({ list: network(), conf });
+    const path = join(plugins.folder, 'state/c1/attachment.eth0');
+    const text = readFileSync(path, 'utf8');
+    for (const torn of ['', text.slice(0, 40)]) {
+      writeFileSync(path, torn);
+      expect(await attachments.list()).toEqual([]);
+    }
+    for (const other of ['{}', text.replace('"version":1', '"version":9'), text.replace('"eth0"', '"../x"')]) {
+      writeFileSync(path, other);
+      await expect(attachments.list()).rejects.toMatchObject({ code: 'CORRUPT_STATE', details: { path } });
+    }
   });
 });
 

@@ -8,6 +8,7 @@ import { parseNetworkConfigList } from '../src/index.js';
 import { fileMounts } from '../src/isolator/files.js';
 import { sweepLeases } from '../src/isolator/host-local.js';
 import { parseNetDev } from '../src/isolator/interface-usage.js';
+import { masqueradeDeletions } from '../src/isolator/masquerade.js';
 import { dnsOf, hostDns, hostsText, parseResolv, resolvText } from '../src/isolator/name-service.js';
 import { planAttachments } from '../src/isolator/plan.js';
 import { PortLeases } from '../src/isolator/ports.js';
@@ -260,6 +261,29 @@ describe('leases of host-local', () => {
     expect(await sweepLeases(list(), (id) => id !== 'alive')).toEqual([join(folder, 'net', '10.1.0.4')]);
     expect(left()).toEqual(['10.1.0.2', 'last_reserved_ip.0', 'lock']);
     expect(await sweepLeases(listOf('other'), () => true)).toEqual([]);
+  });
+});
+
+describe('rules of masquerading', () => {
+  const chain = 'CNI-0123456789abcdef01234567';
+  const rules = (id: string, name: string) => [
+    `-A POSTROUTING -s 10.1.0.2/32 -m comment --comment "name: \\"net\\" id: \\"${id}\\"" -j ${name}`,
+    `-A ${name} -d 10.1.0.0/16 -m comment --comment "name: \\"net\\" id: \\"${id}\\"" -j ACCEPT`,
+  ];
+
+  it('of one container are deleted, with their chain, and no others', () => {
+    const saved = [
+      '*nat',
+      `:${chain} - [0:0]`,
+      ...rules('one', chain),
+      ...rules('other', chain.replaceAll('0', '1')),
+      'COMMIT',
+    ].join('\n');
+    expect(masqueradeDeletions(saved, 'net', 'one')).toBe(
+      ['*nat', rules('one', chain)[0]?.replace('-A', '-D'), `-F ${chain}`, `-X ${chain}`, 'COMMIT', ''].join('\n'),
+    );
+    expect(masqueradeDeletions(saved, 'net', 'absent')).toBe('');
+    expect(masqueradeDeletions(saved, 'elsewhere', 'one')).toBe('');
   });
 });
 

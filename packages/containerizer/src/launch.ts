@@ -55,7 +55,7 @@ export async function runLaunch(
       : undefined;
 
   container.enter('ISOLATING');
-  const isolating = parts.isolators.filter(({ isolate, isolates }) => isolate && (isolates?.(context) ?? true));
+  const isolating = parts.isolators.filter((one) => one.isolate && (one.isolates?.(context) ?? true));
   // If no isolator has anything to do with the blocked process, it need not wait for us.
   const release = isolating.length === 0;
   const launching = container.timed('launch', () => pending.launch(request, { ...options, ...inputs, release }));

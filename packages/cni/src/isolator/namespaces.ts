@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readlinkSync, statfsSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ContainerId, errnoOf, GantryError, type NamespacePins } from '@gantry/interface';
 
@@ -8,6 +8,8 @@ const NSFS_MAGIC = 0x6e736673;
 export class PinnedNamespaces {
   readonly #folder: string;
   readonly #pins: NamespacePins;
+  /** The host program's, which it does not leave. */
+  #own: number | undefined;
 
   constructor(folder: string, pins: NamespacePins) {
     this.#folder = folder;
@@ -23,8 +25,8 @@ export class PinnedNamespaces {
     mkdirSync(this.#folder, { recursive: true, mode: 0o711 });
     const path = this.pathOf(id);
     await this.#pins.pin(path, pid);
-    const [own] = /\d+/.exec(readlinkSync('/proc/self/ns/net')) ?? [];
-    if (String(statSync(path).ino) !== own) return;
+    this.#own ??= statSync('/proc/self/ns/net').ino;
+    if (statSync(path).ino !== this.#own) return;
     await this.#pins.unpin(path);
     throw new GantryError('WRONG_STATE', `container ${id}: its process ${pid} is in the host's network namespace`, {
       details: { id, pid },

@@ -17,9 +17,9 @@ import { FileAttachments } from '../file-attachments.js';
 import type { RuntimeConf } from '../runtime-conf.js';
 import { CurrentConfigurations } from './configurations.js';
 import { ContainerFolders } from './container-folder.js';
+import { detach } from './detach.js';
 import { fileMounts, LocalHosts, writeNameService } from './files.js';
-import { collectGarbage, noteNetworks } from './garbage.js';
-import { sweepLeases } from './host-local.js';
+import { collectGarbage } from './garbage.js';
 import { readInterfaceUsage } from './interface-usage.js';
 import { dnsOf, hostDns, hostsText, resolvText } from './name-service.js';
 import { PinnedNamespaces } from './namespaces.js';
@@ -29,6 +29,7 @@ import { PortLeases, type TakenPorts } from './ports.js';
 import { name } from './refusal.js';
 import { type JoinedNetwork, statusOf } from './status.js';
 import { endStrays } from './strays.js';
+import { UsedNetworks } from './used-networks.js';
 import { verify } from './verify.js';
 
 export interface NetworkCniOptions {
@@ -62,6 +63,8 @@ interface Prepared {
   /** Settles when the records are on the disk. */
   readonly saved: Promise<unknown>;
   status?: IsolatorStatus;
+  /** Whether an attachment could not be deleted. */
+  hasFailed?: boolean;
 }
 
 /** `network/cni`: networks by CNI, ports of the host, and the files by which a container finds others. */
@@ -81,6 +84,8 @@ class NetworkCni implements Isolator {
   readonly #localHosts: LocalHosts;
   readonly #options: NetworkCniOptions;
   readonly #prepared = new Map<ContainerId, Prepared>();
+  readonly #plans = new WeakMap<PrepareContext, readonly PlannedAttachment[]>();
+  readonly #used: UsedNetworks;
 
   constructor(options: NetworkCniOptions) {
     const { stateFolder, namespaceFolder, pins, configFolder = '/etc/cni/net.d' } = options;
@@ -91,6 +96,7 @@ class NetworkCni implements Isolator {
     this.#configurations = new CurrentConfigurations(configFolder);
     this.#attachments = new FileAttachments(stateFolder);
     this.#localHosts = new LocalHosts(stateFolder);
+    this.#used = new UsedNetworks(stateFolder);
     this.#leases = new PortLeases(join(stateFolder, '.ports'), (id) => this.#folders.has(id));
     this.#cni = new CNI({
       pluginFolders,
@@ -122,18 +128,18 @@ class NetworkCni implements Isolator {
     if (usesLocalHosts(context)) this.#localHosts.write();
     if (ownerOf(context, 'network').spec !== spec || !hasFiles(spec)) return;
     this.#folders.make(id);
-    this.#writeFiles(context, []);
+    writeNameService(this.#folders.of(id), 'hostname', `${hostnameOf(context)}\n`);
+    this.#writeFiles(context, spec.networks?.length ? undefined : []);
     const planned = await Promise.all(
       this.#plan(context).map(async (one) => ({ ...one, list: await this.#cni.agreeOnVersion(one.list) })),
     );
     if (planned.length === 0) return;
     const taken = await this.#leases.take(id, spec.ports ?? []);
     const attachments = planned.map((one) => ({ ...one, conf: this.#confOf(id, one, taken.ports) }));
-    this.#folders.write(id, { interfaces: attachments.map(({ ifName }) => ifName), ports: taken.ports });
-    noteNetworks(
-      this.#options.stateFolder,
-      attachments.map(({ list }) => list),
-    );
+    // Else there is nothing to be known but the attachment itself.
+    const isPlain = attachments.length === 1 && taken.ports.length === 0;
+    if (!isPlain) this.#folders.write(id, { interfaces: attachments.map(({ ifName }) => ifName), ports: taken.ports });
+    for (const { list } of attachments) this.#used.note(list);
     const saved = Promise.all(attachments.map(({ list, conf }) => this.#attachments.save({ list, conf })));
     // Told when the process waits for them.
     saved.catch(() => undefined);
@@ -191,16 +197,15 @@ class NetworkCni implements Isolator {
       (a, b) => interfaces.indexOf(b.conf.ifName) - interfaces.indexOf(a.conf.ifName),
     );
     const errors: unknown[] = [];
-    for (const { list, conf, result } of attachments) {
-      try {
-        await this.#cni.delNetworkList(list, { ...conf, netNS: this.#namespaces.find(id) });
-        // An ADD that did not come to its end may have been killed in the middle of taking an address.
-        if (!result) await sweepLeases(list, () => false);
-      } catch (error) {
-        errors.push(error);
-      }
+    const isFirst = prepared !== undefined && !prepared.hasFailed;
+    for (const attachment of attachments) {
+      const gone = detach(this.#cni, attachment, { netNS: this.#namespaces.find(id), isFirst });
+      await gone.catch((error: unknown) => errors.push(error));
     }
-    if (errors.length > 0) throw allOf(id, errors);
+    if (errors.length > 0) {
+      if (prepared) prepared.hasFailed = true;
+      throw allOf(id, errors);
+    }
     await this.#namespaces.unpin(id);
     this.#leases.release(id, ports);
     this.#folders.remove(id);
@@ -212,16 +217,20 @@ class NetworkCni implements Isolator {
   }
 
   async recover(options: CallOptions = {}): Promise<void> {
-    const { stateFolder, collectGarbage: all = false } = this.#options;
-    await collectGarbage(stateFolder, { cni: this.#cni, attachments: this.#attachments, all }, options);
+    const { collectGarbage: all = false } = this.#options;
+    await collectGarbage(this.#used.list(), { cni: this.#cni, attachments: this.#attachments, all }, options);
   }
 
   async #withLocalHosts(context: PrepareContext): Promise<IsolatorEdits> {
     return usesLocalHosts(context) ? { mounts: await this.#localHosts.mounts(context) } : {};
   }
 
+  /** Made once a launch. */
   #plan(context: PrepareContext): readonly PlannedAttachment[] {
-    return planAttachments(context, this.#configurations.get(), this.#configurations.folder);
+    const made =
+      this.#plans.get(context) ?? planAttachments(context, this.#configurations.get(), this.#configurations.folder);
+    this.#plans.set(context, made);
+    return made;
   }
 
   #confOf(
@@ -242,16 +251,16 @@ class NetworkCni implements Isolator {
     };
   }
 
-  #writeFiles(context: PrepareContext, joined: readonly JoinedNetwork[]): void {
+  /** Empty ones, for the process to mount, as long as it is not known what the networks are. */
+  #writeFiles(context: PrepareContext, joined: readonly JoinedNetwork[] | undefined): void {
     const folder = this.#folders.of(context.id);
-    const results = joined.map(({ result }) => result);
     const { spec } = context;
-    const hostname = hostnameOf(context);
-    writeNameService(folder, 'hosts', hostsText(hostname, results, spec.extraHosts));
-    writeNameService(folder, 'hostname', `${hostname}\n`);
+    const results = joined?.map(({ result }) => result);
     // Without a network there is nobody to ask but those that the spec names.
     const host = () => (spec.networks?.length ? hostDns() : {});
-    writeNameService(folder, 'resolv.conf', resolvText(dnsOf(spec, results, host)));
+    const hosts = results ? hostsText(hostnameOf(context), results, spec.extraHosts) : '';
+    writeNameService(folder, 'hosts', hosts);
+    writeNameService(folder, 'resolv.conf', results ? resolvText(dnsOf(spec, results, host)) : '');
   }
 }
 
