@@ -102,9 +102,9 @@ ${all.map(([name, step]) => encodeCase(name, step, 'step')).join('')}  }
 function encodeSteps(writer: FieldWriter, steps: readonly Step[]): void {
   writer.u32(steps.length, 'steps');
   for (const step of steps) {
-    const body = new FieldWriter();
-    encodeStep(body, step);
-    writer.block(body.bytes());
+    const start = writer.begin();
+    encodeStep(writer, step);
+    writer.end(start);
   }
 }
 
@@ -114,19 +114,18 @@ function encodeSteps(writer: FieldWriter, steps: readonly Step[]): void {
  */
 export function encodeFrame(message: HostMessage): Uint8Array {
   const writer = new FieldWriter();
+  const start = writer.begin();
   switch (message.op) {
 ${host.map(([name, message]) => encodeCase(name, message, 'message')).join('')}  }
-  const body = writer.bytes();
-  if (body.length > maxFrame) {
+  const bytes = writer.end(start);
+  if (bytes > maxFrame) {
     throw new GantryError(
       'LIMIT_EXCEEDED',
-      \`the \${message.op} message has \${body.length} bytes, the shim takes \${maxFrame}: shorten the arguments, environment or mounts\`,
-      { details: { bytes: body.length, limit: maxFrame } },
+      \`the \${message.op} message has \${bytes} bytes, the shim takes \${maxFrame}: shorten the arguments, environment or mounts\`,
+      { details: { bytes, limit: maxFrame } },
     );
   }
-  const frame = new FieldWriter();
-  frame.block(body);
-  return frame.bytes();
+  return writer.bytes();
 }
 
 function decodeBody(body: Uint8Array): ShimMessage {
@@ -147,7 +146,7 @@ ${frameDecoder}`;
 
 const runtime = `
 class FieldWriter {
-  #buffer = Buffer.allocUnsafe(256);
+  #buffer = Buffer.allocUnsafe(2048);
   #length = 0;
 
   u8(value: number, field = 'code'): void {
@@ -167,8 +166,9 @@ class FieldWriter {
 
   u64(value: number, field: string): void {
     if (value !== maxU64) this.#check(value, 0, Number.MAX_SAFE_INTEGER, field);
-    const bits = value === maxU64 ? 0xffffffffffffffffn : BigInt(value);
-    this.#length = this.#room(8).writeBigUInt64LE(bits, this.#length);
+    const buffer = this.#room(8);
+    const [low, high] = value === maxU64 ? [0xffffffff, 0xffffffff] : [value % 2 ** 32, Math.floor(value / 2 ** 32)];
+    this.#length = buffer.writeUInt32LE(high, buffer.writeUInt32LE(low, this.#length));
   }
 
   str(value: string, field: string): void {
@@ -191,8 +191,16 @@ class FieldWriter {
     this.#length += bytes.length;
   }
 
-  block(bytes: Uint8Array): void {
-    this.blob(bytes, 'length');
+  /** Leaves room for a length; gives the place of what it is to count. */
+  begin(): number {
+    this.u32(0, 'length');
+    return this.#length;
+  }
+
+  /** Puts the length of what was written since in its place, and gives it. */
+  end(start: number): number {
+    this.#buffer.writeUInt32LE(this.#length - start, start - 4);
+    return this.#length - start;
   }
 
   bytes(): Uint8Array {

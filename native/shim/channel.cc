@@ -22,4 +22,13 @@ Frame Packet::Failed() const {
   return failed;
 }
 
+int Packet::Errno() const {
+  FieldReader fields(frame + sizeof(uint32_t), static_cast<size_t>(size - 1) - sizeof(uint32_t));
+  uint8_t code;
+  uint32_t step;
+  Text name;
+  int32_t error;
+  return fields.Read(&code) && fields.Read(&step) && fields.Read(&name) && fields.Read(&error) ? error : EBADMSG;
+}
+
 }  // namespace gantry

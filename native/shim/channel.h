@@ -31,8 +31,9 @@ struct Packet {
 
   // Receives without waiting; `size` is as recv(2) says.
   void Receive(int channel);
-  // Of kFailed.
+  // Of kFailed: the frame, and the errno in it.
   Frame Failed() const;
+  int Errno() const;
 };
 
 }  // namespace gantry

@@ -12,6 +12,11 @@ namespace {
 
 constexpr char kTemporaryFile[] = "exit.new";
 
+const char* NameOf(Ending ending) {
+  if (ending == Ending::kFailed) return "failed";
+  return ending == Ending::kSignaled ? "signaled" : "exited";
+}
+
 Result WriteWhole(const char* text, size_t size) {
   Fd file(open(kTemporaryFile, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file.valid()) return CallFailure("open", kTemporaryFile);
@@ -25,7 +30,7 @@ Result WriteWhole(const char* text, size_t size) {
 
 Result WriteExitRecord(const ExitRecord& record) {
   TextBuffer<160> text;
-  text.Add(record.signaled ? "signaled " : "exited ").AddSigned(record.value);
+  text.Add(NameOf(record.ending)).Add(" ").AddSigned(record.value);
   text.Add("\nat ").AddNumber(record.at);
   text.Add("\nprocess ").AddSigned(record.pid).Add(" ").AddNumber(record.startTime).Add("\n");
   Result result = WriteWhole(text.c_str(), text.size());

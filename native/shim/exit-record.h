@@ -1,4 +1,4 @@
-// How the first process ended, on disk for a host program that is not there to be told.
+// How the first process ended, or that its program could not be started, on disk for a host program that is not there to be told.
 #pragma once
 
 #include <stdint.h>
@@ -8,9 +8,11 @@
 
 namespace gantry {
 
+enum class Ending { kExited, kSignaled, kFailed };
+
 struct ExitRecord {
-  bool signaled = false;
-  int value = 0;     // exit code or signal
+  Ending ending = Ending::kExited;
+  int value = 0;     // exit code, signal, or the errno for which the program was not started
   uint64_t at = 0;   // milliseconds since the epoch
   pid_t pid = 0;
   uint64_t startTime = 0;  // field 22 of /proc/<pid>/stat

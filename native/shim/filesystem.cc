@@ -124,6 +124,12 @@ Result CloneDevice(const DeviceStep& step, Fd* mount) {
   return result;
 }
 
+Result MakePrivate(int mount) {
+  mount_attr change{};
+  change.propagation = MS_PRIVATE;
+  return MountSetAttributes(mount, AT_EMPTY_PATH | AT_RECURSIVE, &change) == 0 ? kOk : CallFailure("mount_setattr");
+}
+
 Result Attach(int mount, int target, const char* path) {
   return MoveMount(mount, target) == 0 ? kOk : CallFailure("move_mount", path);
 }

@@ -14,6 +14,9 @@ Result NewFilesystem(const char* type, const char* source, Text options, uint64_
 // A clone of the mount at an O_PATH descriptor, with what is mounted below it if `recursive`.
 Result CloneTree(int source, bool recursive, Fd* mount);
 
+// Has a detached tree have no part in what is mounted and unmounted elsewhere.
+Result MakePrivate(int mount);
+
 // Sets MOUNT_ATTR_* on a mount, and on those below it if `recursive`.
 Result SetAttributes(int mount, uint64_t attributes, bool recursive);
 

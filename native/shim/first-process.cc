@@ -56,12 +56,16 @@ Result OpenRoot(Fd* out) {
   return out->valid() ? kOk : CallFailure("open", "/");
 }
 
+Result OpenHost(FirstProcess& process) {
+  if (Result result = OpenRoot(&process.root); !result.ok()) return result;
+  return OpenProcfs(&process.procfs);
+}
+
 // A mount namespace is a copy of what is mounted at its making, so it is made no sooner than now.
 Result MakeNamespaces(FirstProcess& process, uint64_t namespaces) {
   if ((namespaces & ~uint64_t{CLONE_NEWNS}) != 0) return Failure(EINVAL, "unshare");
   if (namespaces != 0 && unshare(static_cast<int>(namespaces)) != 0) return CallFailure("unshare");
-  if (Result result = OpenRoot(&process.root); !result.ok()) return result;
-  return OpenProcfs(&process.procfs);
+  return process.stage.made() ? kOk : OpenHost(process);
 }
 
 // Waits for the launch frame, which the shim has checked, and for the input.
@@ -84,7 +88,8 @@ Result AwaitLaunch(FirstProcess& process, const FrameMemory& frame, LaunchMessag
   return fields.Read(&code) && Read(fields, out) ? kOk : Failure(EBADMSG, "fields of the launch message");
 }
 
-void PerformAll(FirstProcess& process, const StepList& list) {
+// `first` is the number of the first of them in the plan.
+void PerformAll(FirstProcess& process, const StepList& list, uint32_t first = 0) {
   FieldReader steps(list);
   for (uint32_t index = 0; index < list.count; index++) {
     FieldReader fields = steps.Block();
@@ -94,7 +99,7 @@ void PerformAll(FirstProcess& process, const StepList& list) {
     bool known =
         VisitStep(StepCode{code}, fields, [&](const auto& step) { result = Perform(process, step); });
     if (!known) result = Failure(EBADMSG, "fields");
-    if (!result.ok()) ReportAndExit(process, index, StepName(StepCode{code}), result);
+    if (!result.ok()) ReportAndExit(process, first + index, StepName(StepCode{code}), result);
   }
 }
 
@@ -138,12 +143,18 @@ void RunFirstProcess(FirstProcessSetup setup) {
   LaunchMessage launch;
   Result result = Detach(setup.streams);
   if (result.ok() && process.users == UserNamespace::kOwn) result = AwaitIds(process);
+  if (result.ok() && setup.steps.count > 0) {
+    result = OpenHost(process);
+    if (!result.ok()) ReportAndExit(process, kNoStep, "shim", result);
+    PerformAll(process, setup.steps);
+    result = process.stage.Leave();
+  }
   if (result.ok()) result = AwaitLaunch(process, setup.launch, &launch);
   if (result.ok()) result = MakeNamespaces(process, launch.unshare);
   if (!result.ok()) ReportAndExit(process, kNoStep, "shim", result);
   process.released = launch.release != 0;
   process.outside = launch.outside != 0;
-  PerformAll(process, launch.steps);
+  PerformAll(process, launch.steps, setup.steps.count);
   ReportAndExit(process, kNoStep, "shim", Failure(EPROTO, "the plan has no exec"));
 }
 

@@ -7,6 +7,7 @@
 #include "frame.h"
 #include "protocol.generated.h"
 #include "result.h"
+#include "stage.h"
 
 namespace gantry {
 
@@ -20,6 +21,8 @@ struct FirstProcess {
   Fd procfs;
   // The container's root, O_PATH; the host's until a step makes one.
   Fd root;
+  // Of a process that was staged: see stage.h.
+  Stage stage;
   // The tmpfs that masks folders, once there is one.
   Fd emptyFolder;
   // The container's /dev/null, once a mask has verified it.
@@ -53,14 +56,16 @@ struct FirstProcess {
 
 // What the shim gives its clone.
 struct FirstProcessSetup {
-  // Where the launch frame with the steps will lie.
+  // What it performs at once.
+  const StepList& steps;
+  // Where the launch frame with the other steps will lie.
   const FrameMemory& launch;
   Fd channel;
   Streams streams;
   UserNamespace users = UserNamespace::kNone;
 };
 
-// Waits for the launch frame and performs its steps; never returns. A step that fails is reported, then the process exits.
+// Performs the steps of the setup, waits for the launch frame and performs those of that; never returns. A step that fails is reported, then the process exits.
 [[noreturn]] void RunFirstProcess(FirstProcessSetup setup);
 
 // As `RunFirstProcess`, of a process that is in its namespaces already. `process` has its channel and procfs.
@@ -89,6 +94,8 @@ Result BeginRunning(FirstProcess& process);
 Result Perform(FirstProcess& process, const JoinCgroupStep& step);
 Result Perform(FirstProcess& process, const CgroupNamespaceStep& step);
 Result Perform(FirstProcess& process, const SetPropagationStep& step);
+Result Perform(FirstProcess& process, const StageStep& step);
+Result Perform(FirstProcess& process, const BringStep& step);
 Result Perform(FirstProcess& process, const RootOverlayStep& step);
 Result Perform(FirstProcess& process, const RootBindStep& step);
 Result Perform(FirstProcess& process, const MountStep& step);

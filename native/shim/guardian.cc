@@ -179,10 +179,16 @@ bool Guardian::ReadChannel() {
   if (packet.kind == ChannelPacket::kExecuting) executing_ = true;
   if (packet.kind == ChannelPacket::kConsole) AdoptTerminal(static_cast<Fd&&>(packet.descriptor));
   if (packet.kind == ChannelPacket::kFailed) {
+    // The host that released it may be gone, and would else be thought to have missed its end.
+    if (phase_ == Phase::kReleased) RecordFailure(packet.Errno());
     Frame failed = packet.Failed();
     Abandon(&failed);
   }
   return true;
+}
+
+void Guardian::RecordFailure(int error) {
+  (void)WriteExitRecord({Ending::kFailed, error, Milliseconds(Now()), container_.pid, container_.startTime}).ok();
 }
 
 void Guardian::AdoptTerminal(Fd master) {
@@ -457,7 +463,8 @@ void Guardian::Conclude(int status) {
 
   ExitedMessage exited = Exited(status);
   // If the disk does not take the record, the hosts that are connected are still told; others will find none.
-  (void)WriteExitRecord({exited.type == 1, exited.value, exited.at, container_.pid, container_.startTime}).ok();
+  Ending ending = exited.type == 1 ? Ending::kSignaled : Ending::kExited;
+  (void)WriteExitRecord({ending, exited.value, exited.at, container_.pid, container_.startTime}).ok();
 
   // Whoever connected until now is told; whoever comes later finds the record.
   clients_.Remove();

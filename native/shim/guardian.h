@@ -27,6 +27,8 @@ class Guardian {
   [[noreturn]] void Watch();
 
   bool ReadChannel();
+  // Leaves word that the program could not be started.
+  void RecordFailure(int error);
   void OnReady();
   void OnChannelEnd();
   void OnChildren();

@@ -5,7 +5,7 @@
 
 namespace gantry {
 
-constexpr uint32_t kProtocolVersion = 4;
+constexpr uint32_t kProtocolVersion = 5;
 constexpr uint32_t kMaxFrame = 1048576;
 constexpr uint32_t kNoStep = 4294967295u;
 
@@ -17,8 +17,9 @@ constexpr char kLogFile[] = "log";
 constexpr char kOutputFile[] = "stdout";
 // Of the plain format, the bytes of that stream; rotated as `log`.
 constexpr char kErrorsFile[] = "stderr";
-// Written whole before exited is sent, only if the exec succeeded; three lines: `exited CODE` or `signaled SIGNAL`;
-// `at MILLISECONDS` since the epoch; `process PID STARTTIME` as in hello.
+// Written whole before exited is sent; three lines: `exited CODE`, `signaled SIGNAL`, or `failed ERRNO` if the
+// program could not be started after its release; `at MILLISECONDS` since the epoch; `process PID STARTTIME` as in
+// hello.
 constexpr char kExitRecordFile[] = "exit";
 
 enum class HostMessage : uint8_t {
@@ -46,6 +47,8 @@ enum class StepCode : uint8_t {
   kJoinCgroup = 1,
   kCgroupNamespace = 27,
   kSetPropagation = 2,
+  kStage = 40,
+  kBring = 41,
   kRootOverlay = 3,
   kRootBind = 4,
   kMount = 5,
@@ -94,6 +97,10 @@ inline const char* StepName(StepCode code) {
       return "cgroupNamespace";
     case StepCode::kSetPropagation:
       return "setPropagation";
+    case StepCode::kStage:
+      return "stage";
+    case StepCode::kBring:
+      return "bring";
     case StepCode::kRootOverlay:
       return "rootOverlay";
     case StepCode::kRootBind:
@@ -175,9 +182,10 @@ inline const char* StepName(StepCode code) {
 }
 
 // The first frame on the socket that the shim inherits, its version the first field in every version: make the
-// first process, which waits for the second; `cgroup` is the v2 folder to clone it into, or empty; unless it is 0,
-// `parent`, which started at `parentStartTime`, is the process in whose `parentNamespaces` (CLONE_NEWPID,
-// CLONE_NEWUSER) it is made. With a user namespace of its own it is answered by cloned.
+// first process, which performs `steps`, those that need nothing of the host, and waits for the second; `cgroup` is
+// the v2 folder to clone it into, or empty; unless it is 0, `parent`, which started at `parentStartTime`, is the
+// process in whose `parentNamespaces` (CLONE_NEWPID, CLONE_NEWUSER) it is made. With a user namespace of its own it
+// is answered by cloned.
 struct CloneMessage {
   uint32_t version{};
   uint64_t cloneFlags{};
@@ -185,14 +193,15 @@ struct CloneMessage {
   int32_t parent{};
   uint64_t parentStartTime{};
   uint64_t parentNamespaces{};
+  StepList steps{};
 };
 
 // The second frame: whose the shim is, where the container's files are, the namespaces (CLONE_NEW*) that the first
-// process makes of what the host has now, and its steps; with `release` it does not wait at `ready`; with `input`
-// its standard input is a pipe for those who attach; `logFormat` 0 cri, 1 json, 2 plain. In a user namespace:
-// unless empty, `uidMap` and `gidMap` are written first, after `deny` to setgroups without `setgroups`; with
-// `outside` the shim does for the first process what needs the host's privileges, makes the mounts of host paths
-// for it, those of the root idmapped, and gives the streams to `rootUid` and `rootGid`.
+// process makes of what the host has now, and its further steps; with `release` it does not wait at `ready`; with
+// `input` its standard input is a pipe for those who attach; `logFormat` 0 cri, 1 json, 2 plain. In a user
+// namespace: unless empty, `uidMap` and `gidMap` are written first, after `deny` to setgroups without `setgroups`;
+// with `outside` the shim does for the first process what needs the host's privileges, makes the mounts of host
+// paths for it, those of the root idmapped, and gives the streams to `rootUid` and `rootGid`.
 struct LaunchMessage {
   Text id{};
   Text stateDir{};
@@ -262,6 +271,7 @@ inline bool Read(FieldReader& in, CloneMessage* out) {
          in.Read(&out->parent) &&
          in.Read(&out->parentStartTime) &&
          in.Read(&out->parentNamespaces) &&
+         in.Read(&out->steps) &&
          in.AtEnd();
 }
 
@@ -418,6 +428,18 @@ struct SetPropagationStep {
   uint64_t flags{};
 };
 
+// Of the frame `clone` alone: make a mount namespace with nothing in it but an empty root, in which the further
+// steps of that frame are performed; the caller then goes back to the host's mounts, until `rootOverlay` or
+// `rootBind` takes it and the container's root to its own.
+struct StageStep {};
+
+// Move what was mounted at `path` before the container's root was, with all that is mounted in it, to that path of
+// the root, which is created (folder) if absent; unless `links`, no part of it may be one.
+struct BringStep {
+  Text path{};
+  uint8_t links{};
+};
+
 // Mount an overlay at `target`, volatile and nodev; `lower` lowest first, at most 500; `userxattr` where the mount
 // belongs to a user namespace.
 struct RootOverlayStep {
@@ -542,7 +564,8 @@ struct ReadonlyPathStep {
   Text path{};
 };
 
-// Pivot_root to `path`, detach the old root, chdir /; paths of later steps are the container's own.
+// Pivot_root to `path`, detach the old root, chdir /; after `stage`, chroot to the root, below which there is
+// nothing; paths of later steps are the container's own.
 struct PivotRootStep {
   Text path{};
 };
@@ -685,6 +708,16 @@ inline bool Read(FieldReader& in, CgroupNamespaceStep*) {
 
 inline bool Read(FieldReader& in, SetPropagationStep* out) {
   return in.Read(&out->flags) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, StageStep*) {
+  return in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, BringStep* out) {
+  return in.Read(&out->path) &&
+         in.Read(&out->links) &&
          in.AtEnd();
 }
 
@@ -948,6 +981,10 @@ bool VisitStep(StepCode code, FieldReader& in, Perform&& perform) {
       return visit(CgroupNamespaceStep{});
     case StepCode::kSetPropagation:
       return visit(SetPropagationStep{});
+    case StepCode::kStage:
+      return visit(StageStep{});
+    case StepCode::kBring:
+      return visit(BringStep{});
     case StepCode::kRootOverlay:
       return visit(RootOverlayStep{});
     case StepCode::kRootBind:

@@ -1,4 +1,5 @@
 // Steps that show a file or folder of the host inside the root.
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "filesystem.h"
@@ -38,7 +39,12 @@ Result Perform(FirstProcess& process, const OpenTreeStep& step) {
 
 Result Perform(FirstProcess& process, const BindStep& step) {
   Fd mount;
-  Result result = step.source.empty() ? Take(process, &mount) : Clone(process, TreeOf(step, 0), &mount);
+  // What a staged process takes from the host is cloned among the host's mounts, whose peer it is not to be.
+  bool staged = process.stage.made();
+  if (Result left = process.stage.Leave(); !left.ok()) return left;
+  Result result = step.source.empty() ? Take(process, &mount)
+                                      : Clone(process, TreeOf(step, staged ? MS_PRIVATE : 0), &mount);
+  if (Result entered = process.stage.Enter(); !entered.ok()) return entered;
   struct stat info;
   if (result.ok() && fstat(mount.get(), &info) != 0) result = CallFailure("fstat", step.source.data);
   if (!result.ok()) return result;

@@ -28,6 +28,12 @@ Result OpenProtected(const FirstProcess& process, Text path, Fd* out) {
   return info.f_type == PROC_SUPER_MAGIC ? kOk : Failure(EXDEV, "not on procfs", path.data);
 }
 
+// Where to mount. Without `links` no part of the path may be one.
+Result OpenMountPoint(const FirstProcess& process, const char* path, bool links, Fd* out) {
+  Result found = links ? Failure(ENOENT, "") : OpenInRoot(process.root.get(), path, RESOLVE_NO_SYMLINKS, out);
+  return found.error == ENOENT ? OpenOrCreateInRoot(process.root.get(), path, Kind::kFolder, out) : found;
+}
+
 Result OpenNullDevice(FirstProcess& process) {
   if (process.nullDevice.valid()) return kOk;
   Fd null;
@@ -65,14 +71,19 @@ Result MaskFolder(FirstProcess& process, int target, const char* path) {
 
 }  // namespace
 
+Result Perform(FirstProcess& process, const BringStep& step) {
+  Fd mount;
+  if (Result result = OpenInRoot(process.stage.root(), step.path.data, RESOLVE_NO_SYMLINKS, &mount); !result.ok()) return result;
+  Fd target;
+  if (Result result = OpenMountPoint(process, step.path.data, step.links != 0, &target); !result.ok()) return result;
+  return Attach(mount.get(), target.get(), step.path.data);
+}
+
 Result Perform(FirstProcess& process, const MountStep& step) {
   Fd target;
   // A link in the way of /proc or /sys would leave the masks that rely on them elsewhere.
-  Result found = IsKernelFilesystem(step.type.data)
-                     ? OpenInRoot(process.root.get(), step.target.data, RESOLVE_NO_SYMLINKS, &target)
-                     : Failure(ENOENT, "");
-  if (found.error == ENOENT) found = OpenOrCreateInRoot(process.root.get(), step.target.data, Kind::kFolder, &target);
-  if (!found.ok()) return found;
+  bool links = !IsKernelFilesystem(step.type.data);
+  if (Result found = OpenMountPoint(process, step.target.data, links, &target); !found.ok()) return found;
   Fd mount;
   Result result = NewFilesystem(step.type.data, step.source.data, step.data, step.flags, &mount);
   result.path = step.target.data;

@@ -19,6 +19,12 @@ namespace {
 constexpr uint64_t kRootAttributes = MOUNT_ATTR_NODEV;
 
 Result AttachRoot(FirstProcess& process, Fd mount, Text target) {
+  if (process.stage.made()) {
+    if (Result result = SetAttributes(mount.get(), kRootAttributes, false); !result.ok()) return result;
+    if (Result result = process.stage.EnterWith(mount.get()); !result.ok()) return result;
+    process.root = static_cast<Fd&&>(mount);
+    return kOk;
+  }
   // Over the host's root, if that is the only folder that it is sure to reach.
   if (process.outside) target = {"/", 1};
   Fd folder(open(target.data, O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -38,6 +44,14 @@ void ReopenStandardInput() {
   }
 }
 
+Result EnterRoot(FirstProcess& process) {
+  if (chdir("/") != 0) return CallFailure("chdir", "/");
+  process.root = Fd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!process.root.valid()) return CallFailure("open", "/");
+  if (!process.hasInput) ReopenStandardInput();
+  return kOk;
+}
+
 }  // namespace
 
 Result Perform(FirstProcess&, const SetPropagationStep& step) {
@@ -52,6 +66,7 @@ Result Perform(FirstProcess& process, const RootOverlayStep& step) {
   }
   OverlayParts parts{step.lower, step.upper, step.work, step.userxattr != 0, step.target.data};
   if (!AppendsLayers()) {
+    if (process.stage.made()) return Failure(ENOSYS, "staged", step.target.data);
     Result result = MountClassicOverlay(parts, process.procfs, step.target.data, MS_NODEV);
     if (!result.ok()) return result;
     process.root = Fd(open(step.target.data, O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -72,11 +87,16 @@ Result Perform(FirstProcess& process, const RootBindStep& step) {
   if (!source.valid()) return CallFailure("open", step.source.data);
   Fd mount;
   Result result = CloneTree(source.get(), true, &mount);
+  if (result.ok() && process.stage.made()) result = MakePrivate(mount.get());
   result.path = step.source.data;
   return result.ok() ? AttachRoot(process, static_cast<Fd&&>(mount), step.target) : result;
 }
 
 Result Perform(FirstProcess& process, const PivotRootStep& step) {
+  if (process.stage.made()) {
+    if (Result result = process.stage.BecomeRoot(process.root.get()); !result.ok()) return result;
+    return EnterRoot(process);
+  }
   Fd root;
   if (!process.outside) root = Fd(open(step.path.data, O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (fchdir(root.valid() ? root.get() : process.root.get()) != 0) return CallFailure("open", step.path.data);
@@ -88,11 +108,7 @@ Result Perform(FirstProcess& process, const PivotRootStep& step) {
   if (fchdir(old.get()) != 0) return CallFailure("fchdir", "/");
   if (mount(nullptr, ".", nullptr, MS_SLAVE | MS_REC, nullptr) != 0) return CallFailure("mount", step.path.data);
   if (umount2(".", MNT_DETACH) != 0) return CallFailure("umount2", step.path.data);
-  if (chdir("/") != 0) return CallFailure("chdir", "/");
-  process.root = Fd(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!process.root.valid()) return CallFailure("open", "/");
-  if (!process.hasInput) ReopenStandardInput();
-  return kOk;
+  return EnterRoot(process);
 }
 
 Result Perform(FirstProcess& process, const ReadonlyRootStep&) {

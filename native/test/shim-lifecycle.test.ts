@@ -4,7 +4,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import { noStep, protocolVersion, type Step } from '../../packages/launcher/src/protocol.generated.js';
+import { noStep, protocolVersion, type Step, stateFiles } from '../../packages/launcher/src/protocol.generated.js';
 import { addon } from '../src/addon.js';
 import { processesCalled, processGone } from './support/process.js';
 import { exec, fail, logEntries, run, shell, start } from './support/run.js';
@@ -108,14 +108,15 @@ describe('an exec that cannot be', () => {
     expect(await fail(exec(program))).toMatchObject({ errno: ENOEXEC, path: program });
   });
 
-  it('leaves nothing', async () => {
+  it('leaves nothing but word of it for a host that is not there any more', async () => {
     const { shim, folder } = await launch(exec('/no/such/program'));
     const hello = await shim.expect('hello');
     shim.send({ op: 'release' });
     await shim.expect('failed');
     await shim.closed();
     await processGone(hello.pid);
-    expect(readdirSync(folder)).toEqual([]);
+    expect(readdirSync(folder)).toEqual([stateFiles.exitRecord]);
+    expect(readFileSync(join(folder, stateFiles.exitRecord), 'utf8')).toMatch(/^failed 2\nat \d+\nprocess \d+ \d+\n$/);
   });
 });
 

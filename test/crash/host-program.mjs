@@ -78,6 +78,9 @@ if (point.type === 'step') {
 }
 await attempt('host program', '', async () => {
   const containerizer = await createContainerizer({ root: order.root, stateRoot: order.stateRoot });
+  containerizer.on('state', ({ id, to }) => {
+    if (to === 'DESTROYING') say({ type: 'noticed', id, at: Date.now() });
+  });
   containerizer.on('terminated', (termination) => say({ type: 'terminated', termination }));
   await attempt('recover', '', async () => void (await containerizer.recover()));
   await carryOut(order, containerizer);

@@ -15,6 +15,7 @@ import { fileURLToPath } from 'node:url';
  *   | { type: 'running', id: string, pid: number, shimPid: number }
  *   | { type: 'ending', op: string, id: string }
  *   | { type: 'removed', id: string }
+ *   | { type: 'noticed', id: string, at: number }
  *   | { type: 'terminated', termination: ContainerTermination }
  *   | { type: 'failed', op: string, id: string, code: string, message: string }
  *   | { type: 'untyped', op: string, id: string, message: string }} Report

@@ -65,7 +65,10 @@ function judgeLife(trial, id, host, strike) {
   const reports = reportsOf(host, id);
   const wasAsked = told(reports, 'ending').length > 0;
   for (const { op, code, message } of told(reports, 'failed')) {
-    if (certain && op === 'launch' && kind !== 'absent' && !wasAsked) faults.push(`launch ${id}: ${code}: ${message}`);
+    // One that ran and has ended by itself is not launched again.
+    const isAgain = code === 'ALREADY_EXISTS' && told(reports, 'running').length > 0;
+    if (certain && op === 'launch' && kind !== 'absent' && !wasAsked && !isAgain)
+      faults.push(`launch ${id}: ${code}: ${message}`);
   }
   const endings = told(reports, 'terminated').map(({ termination }) => termination);
   // An end that could not be written, because writing failed, the next host program tells anew.
@@ -73,9 +76,13 @@ function judgeLife(trial, id, host, strike) {
     faults.push(`${id}: terminated ${endings.length} times`);
   for (const termination of endings) {
     if (termination.exit?.type !== 'unknown') continue;
-    if (certain) faults.push(`${id}: its end is not known: ${JSON.stringify(termination)}`);
-    if (termination.at - shimsKilledAt > noticeMs)
-      faults.push(`${id}: the end of its shim was noticed after ${termination.at - shimsKilledAt} ms`);
+    // What could not be started has no other end.
+    if (certain && kind !== 'absent') faults.push(`${id}: its end is not known: ${JSON.stringify(termination)}`);
+  }
+  const isLost = endings.some(({ exit }) => exit?.type === 'unknown');
+  for (const { at } of isLost ? told(reports, 'noticed') : []) {
+    if (at - shimsKilledAt > noticeMs)
+      faults.push(`${id}: the end of its shim was noticed after ${at - shimsKilledAt} ms`);
   }
   return faults;
 }

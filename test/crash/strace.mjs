@@ -32,7 +32,7 @@ export class Strace {
    * @param {string} output A file for what is traced.
    */
   static async attach(pid, point, output) {
-    const when = point.type === 'error' && point.onwards ? `${point.nth}+` : String(point.nth);
+    const when = point.type === 'error' && point.onwards ? onwards(point) : String(point.nth);
     const what = point.type === 'error' ? `error=${point.error}` : 'signal=SIGKILL';
     const options = ['-f', '-qq', '-o', output, '-e', `trace=${point.call}`, '-e', 'signal=none'];
     const child = spawn('strace', [...options, '-e', `inject=${point.call}:${what}:when=${when}`, '-p', String(pid)], {
@@ -60,6 +60,9 @@ export class Strace {
     return /\(INJECTED\)$|= \?$/m.test(readFileSync(this.#output, 'utf8'));
   }
 }
+
+/** A control group that is busy is tried for ten seconds, each of four: for a while will do. @param {{ call: string, nth: number }} point */
+const onwards = ({ call, nth }) => (call === 'rmdir' ? `${nth}..${nth + 20}` : `${nth}+`);
 
 /** Whether every thread of a process is traced. @param {number} pid */
 function isTraced(pid) {

@@ -102,7 +102,10 @@ export function removeStateDirs(): void {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 }
 
-export type LaunchOptions = Partial<Omit<CloneMessage, 'op'> & Omit<LaunchMessage, 'op' | 'steps'>>;
+/** `ahead` are the steps of the first message. */
+export type LaunchOptions = Partial<Omit<CloneMessage, 'op' | 'steps'> & Omit<LaunchMessage, 'op' | 'steps'>> & {
+  readonly ahead?: readonly Step[];
+};
 
 /** The first message of a launch. */
 export function cloneMessage(message: Partial<Omit<CloneMessage, 'op'>> = {}): CloneMessage {
@@ -114,6 +117,7 @@ export function cloneMessage(message: Partial<Omit<CloneMessage, 'op'>> = {}): C
     parent: 0,
     parentStartTime: 0,
     parentNamespaces: 0,
+    steps: [],
     ...message,
   };
 }
@@ -134,9 +138,9 @@ export async function launch(
 ): Promise<{ shim: ShimSocket; folder: string }> {
   const folder = options.stateDir ?? stateDir();
   const shim = await startShim();
-  const { version = protocolVersion, cloneFlags = 0, cgroup = '', ...within } = options;
+  const { ahead = [], version = protocolVersion, cloneFlags = 0, cgroup = '', ...within } = options;
   const { parent = 0, parentStartTime = 0, parentNamespaces = 0, ...rest } = within;
-  shim.send(cloneMessage({ version, cloneFlags, cgroup, parent, parentStartTime, parentNamespaces }));
+  shim.send(cloneMessage({ version, cloneFlags, cgroup, parent, parentStartTime, parentNamespaces, steps: ahead }));
   shim.send(launchMessage({ ...rest, stateDir: folder, steps }));
   return { shim, folder };
 }

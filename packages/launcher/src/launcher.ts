@@ -5,6 +5,7 @@ import { connectContainer } from './shim/connect.js';
 import { readExitRecord } from './shim/exit-record.js';
 import { type LogLimits, ShimLaunch } from './shim/launch.js';
 import { killProcess } from './shim/process-identity.js';
+import { canStage } from './shim/stages.js';
 import { ShimSupply } from './shim/supply.js';
 
 /** How a launcher keeps the logs of its containers. */
@@ -31,7 +32,7 @@ export function createLauncher(options: LauncherOptions = {}): Launcher {
   };
   const supply = new ShimSupply(options.spareShim ?? true);
   return {
-    compile: (request) => compilePlan(request),
+    compile: (request) => compilePlan(request, { secrets: 'masked', stages: canStage() }),
     begin: (id) => new ShimLaunch(id, log, supply),
     async launch(request, call = {}) {
       // Begun with its launch, it has nothing to gain from what can be done ahead.

@@ -2,7 +2,7 @@
 import { GantryError } from '@gantry/interface';
 
 /** The version that host and shim must share. */
-export const protocolVersion = 4;
+export const protocolVersion = 5;
 
 /** The most bytes that may follow a frame's length. */
 export const maxFrame = 1048576;
@@ -20,7 +20,7 @@ export const stateFiles = {
   output: 'stdout',
   /** Of the plain format, the bytes of that stream; rotated as `log`. */
   errors: 'stderr',
-  /** Written whole before exited is sent, only if the exec succeeded; three lines: `exited CODE` or `signaled SIGNAL`; `at MILLISECONDS` since the epoch; `process PID STARTTIME` as in hello. */
+  /** Written whole before exited is sent; three lines: `exited CODE`, `signaled SIGNAL`, or `failed ERRNO` if the program could not be started after its release; `at MILLISECONDS` since the epoch; `process PID STARTTIME` as in hello. */
   exitRecord: 'exit',
 } as const;
 
@@ -45,6 +45,18 @@ export type CgroupNamespaceStep = {
 export type SetPropagationStep = {
   readonly op: 'setPropagation';
   readonly flags: number;
+};
+
+/** Of the frame `clone` alone: make a mount namespace with nothing in it but an empty root, in which the further steps of that frame are performed; the caller then goes back to the host's mounts, until `rootOverlay` or `rootBind` takes it and the container's root to its own. */
+export type StageStep = {
+  readonly op: 'stage';
+};
+
+/** Move what was mounted at `path` before the container's root was, with all that is mounted in it, to that path of the root, which is created (folder) if absent; unless `links`, no part of it may be one. */
+export type BringStep = {
+  readonly op: 'bring';
+  readonly path: string;
+  readonly links: number;
 };
 
 /** Mount an overlay at `target`, volatile and nodev; `lower` lowest first, at most 500; `userxattr` where the mount belongs to a user namespace. */
@@ -174,7 +186,7 @@ export type ReadonlyPathStep = {
   readonly path: string;
 };
 
-/** Pivot_root to `path`, detach the old root, chdir /; paths of later steps are the container's own. */
+/** Pivot_root to `path`, detach the old root, chdir /; after `stage`, chroot to the root, below which there is nothing; paths of later steps are the container's own. */
 export type PivotRootStep = {
   readonly op: 'pivotRoot';
   readonly path: string;
@@ -335,6 +347,8 @@ export type Step =
   | JoinCgroupStep
   | CgroupNamespaceStep
   | SetPropagationStep
+  | StageStep
+  | BringStep
   | RootOverlayStep
   | RootBindStep
   | MountStep
@@ -374,7 +388,7 @@ export type Step =
   | ConnectStep
   | ExecStep;
 
-/** The first frame on the socket that the shim inherits, its version the first field in every version: make the first process, which waits for the second; `cgroup` is the v2 folder to clone it into, or empty; unless it is 0, `parent`, which started at `parentStartTime`, is the process in whose `parentNamespaces` (CLONE_NEWPID, CLONE_NEWUSER) it is made. With a user namespace of its own it is answered by cloned. */
+/** The first frame on the socket that the shim inherits, its version the first field in every version: make the first process, which performs `steps`, those that need nothing of the host, and waits for the second; `cgroup` is the v2 folder to clone it into, or empty; unless it is 0, `parent`, which started at `parentStartTime`, is the process in whose `parentNamespaces` (CLONE_NEWPID, CLONE_NEWUSER) it is made. With a user namespace of its own it is answered by cloned. */
 export type CloneMessage = {
   readonly op: 'clone';
   readonly version: number;
@@ -383,9 +397,10 @@ export type CloneMessage = {
   readonly parent: number;
   readonly parentStartTime: number;
   readonly parentNamespaces: number;
+  readonly steps: readonly Step[];
 };
 
-/** The second frame: whose the shim is, where the container's files are, the namespaces (CLONE_NEW*) that the first process makes of what the host has now, and its steps; with `release` it does not wait at `ready`; with `input` its standard input is a pipe for those who attach; `logFormat` 0 cri, 1 json, 2 plain. In a user namespace: unless empty, `uidMap` and `gidMap` are written first, after `deny` to setgroups without `setgroups`; with `outside` the shim does for the first process what needs the host's privileges, makes the mounts of host paths for it, those of the root idmapped, and gives the streams to `rootUid` and `rootGid`. */
+/** The second frame: whose the shim is, where the container's files are, the namespaces (CLONE_NEW*) that the first process makes of what the host has now, and its further steps; with `release` it does not wait at `ready`; with `input` its standard input is a pipe for those who attach; `logFormat` 0 cri, 1 json, 2 plain. In a user namespace: unless empty, `uidMap` and `gidMap` are written first, after `deny` to setgroups without `setgroups`; with `outside` the shim does for the first process what needs the host's privileges, makes the mounts of host paths for it, those of the root idmapped, and gives the streams to `rootUid` and `rootGid`. */
 export type LaunchMessage = {
   readonly op: 'launch';
   readonly id: string;
@@ -514,7 +529,7 @@ export type DoneMessage = {
 export type ShimMessage = HelloMessage | ClonedMessage | FailedMessage | StartedMessage | ExitedMessage | DoneMessage;
 
 class FieldWriter {
-  #buffer = Buffer.allocUnsafe(256);
+  #buffer = Buffer.allocUnsafe(2048);
   #length = 0;
 
   u8(value: number, field = 'code'): void {
@@ -534,8 +549,9 @@ class FieldWriter {
 
   u64(value: number, field: string): void {
     if (value !== maxU64) this.#check(value, 0, Number.MAX_SAFE_INTEGER, field);
-    const bits = value === maxU64 ? 0xffffffffffffffffn : BigInt(value);
-    this.#length = this.#room(8).writeBigUInt64LE(bits, this.#length);
+    const buffer = this.#room(8);
+    const [low, high] = value === maxU64 ? [0xffffffff, 0xffffffff] : [value % 2 ** 32, Math.floor(value / 2 ** 32)];
+    this.#length = buffer.writeUInt32LE(high, buffer.writeUInt32LE(low, this.#length));
   }
 
   str(value: string, field: string): void {
@@ -558,8 +574,16 @@ class FieldWriter {
     this.#length += bytes.length;
   }
 
-  block(bytes: Uint8Array): void {
-    this.blob(bytes, 'length');
+  /** Leaves room for a length; gives the place of what it is to count. */
+  begin(): number {
+    this.u32(0, 'length');
+    return this.#length;
+  }
+
+  /** Puts the length of what was written since in its place, and gives it. */
+  end(start: number): number {
+    this.#buffer.writeUInt32LE(this.#length - start, start - 4);
+    return this.#length - start;
   }
 
   bytes(): Uint8Array {
@@ -646,6 +670,14 @@ function encodeStep(writer: FieldWriter, step: Step): void {
     case 'setPropagation':
       writer.u8(2);
       writer.u64(step.flags, 'setPropagation.flags');
+      break;
+    case 'stage':
+      writer.u8(40);
+      break;
+    case 'bring':
+      writer.u8(41);
+      writer.str(step.path, 'bring.path');
+      writer.u8(step.links, 'bring.links');
       break;
     case 'rootOverlay':
       writer.u8(3);
@@ -860,9 +892,9 @@ function encodeStep(writer: FieldWriter, step: Step): void {
 function encodeSteps(writer: FieldWriter, steps: readonly Step[]): void {
   writer.u32(steps.length, 'steps');
   for (const step of steps) {
-    const body = new FieldWriter();
-    encodeStep(body, step);
-    writer.block(body.bytes());
+    const start = writer.begin();
+    encodeStep(writer, step);
+    writer.end(start);
   }
 }
 
@@ -872,6 +904,7 @@ function encodeSteps(writer: FieldWriter, steps: readonly Step[]): void {
  */
 export function encodeFrame(message: HostMessage): Uint8Array {
   const writer = new FieldWriter();
+  const start = writer.begin();
   switch (message.op) {
     case 'clone':
       writer.u8(1);
@@ -881,6 +914,7 @@ export function encodeFrame(message: HostMessage): Uint8Array {
       writer.i32(message.parent, 'clone.parent');
       writer.u64(message.parentStartTime, 'clone.parentStartTime');
       writer.u64(message.parentNamespaces, 'clone.parentNamespaces');
+      encodeSteps(writer, message.steps);
       break;
     case 'launch':
       writer.u8(5);
@@ -934,17 +968,15 @@ export function encodeFrame(message: HostMessage): Uint8Array {
       writer.u32(message.request, 'status.request');
       break;
   }
-  const body = writer.bytes();
-  if (body.length > maxFrame) {
+  const bytes = writer.end(start);
+  if (bytes > maxFrame) {
     throw new GantryError(
       'LIMIT_EXCEEDED',
-      `the ${message.op} message has ${body.length} bytes, the shim takes ${maxFrame}: shorten the arguments, environment or mounts`,
-      { details: { bytes: body.length, limit: maxFrame } },
+      `the ${message.op} message has ${bytes} bytes, the shim takes ${maxFrame}: shorten the arguments, environment or mounts`,
+      { details: { bytes, limit: maxFrame } },
     );
   }
-  const frame = new FieldWriter();
-  frame.block(body);
-  return frame.bytes();
+  return writer.bytes();
 }
 
 function decodeBody(body: Uint8Array): ShimMessage {

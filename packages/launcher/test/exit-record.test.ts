@@ -19,6 +19,10 @@ describe('the exit record', () => {
     ['exited 7\nat 1700000000123\nprocess 42 9000\n', { type: 'exited', code: 7, at: 1700000000123 }],
     ['signaled 9\nat 1700000000123\nprocess 42 9000\n', { type: 'signaled', signal: 'SIGKILL', at: 1700000000123 }],
     ['signaled 35\nat 1\nprocess 42 9000\n', { type: 'signaled', signal: 'SIGRTMIN+1', at: 1 }],
+    [
+      'failed 2\nat 1\nprocess 42 9000\n',
+      { type: 'unknown', reason: 'its program could not be started: ENOENT, no such file or directory', at: 1 },
+    ],
     [undefined, undefined],
   ])('%j says %j', async (text, status) => {
     expect(await read(text)).toEqual(status);

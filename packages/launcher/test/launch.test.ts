@@ -94,6 +94,24 @@ describe.skipIf(skipReason !== '')(`a launched container${skipNote}`, () => {
     expect(spares()).toEqual([]);
   });
 
+  it('does without its spare if that is ended just as it is to be used', async () => {
+    const launcher = createLauncher();
+    for (let turn = 0; turn < 4; turn++) {
+      await launchAhead(launcher);
+      await expect.poll(() => spares().length).toBe(2);
+      const [one = 0, other = 0] = spares();
+      const request = host.request(shell('echo once'));
+      const pending = launcher.begin(request.id);
+      await pending.announce(request);
+      process.kill(turn % 2 === 0 ? one : other, 'SIGKILL');
+      process.kill(turn % 2 === 0 ? other : one, 'SIGKILL');
+      await using container = await pending.launch(request, { release: true });
+      expect(await container.exit).toMatchObject({ type: 'exited', code: 0 });
+      expect((await host.output(request.stateDir)).stdout).toBe('once\n');
+    }
+    await launcher.close?.();
+  });
+
   it.each(['close', 'leave'])('does not keep a program alive by its spare, which ends with it: %s', async (how) => {
     const request = host.request(['true']);
     const script = `

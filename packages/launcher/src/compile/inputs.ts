@@ -8,6 +8,8 @@ export interface CompileInputs {
   readonly secrets: CompileSecrets;
   /** See `LaunchOptions.pins`. */
   readonly pins?: Readonly<Record<string, string>>;
+  /** Whether the process can have a mount namespace before its root is known: from Linux 6.8 on. Default false. */
+  readonly stages?: boolean;
 }
 
 /** For a plan to be shown. */

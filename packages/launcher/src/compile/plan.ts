@@ -1,15 +1,14 @@
 import type { LaunchPlan, LaunchRequest } from '@gantry/interface';
 import { protocolVersion, type Step } from '../protocol.generated.js';
+import { compileAlike, ownSteps } from './alike.js';
 import { compileGroups } from './cgroups.js';
-import { compileDevices } from './devices.js';
 import { type CompileInputs, forShow } from './inputs.js';
 import { refuseUnknownFields } from './known-fields.js';
 import { compileMounts } from './mounts.js';
-import { type CompiledNamespaces, compileNamespaces } from './namespaces.js';
+import type { CompiledNamespaces } from './namespaces.js';
 import { compileConsole, compileProcess } from './process.js';
 import { absolutePath, integer, invalid, unsupported } from './refusal.js';
 import { remarksOn } from './seccomp/step.js';
-import { compileSysctls } from './sysctls.js';
 import { compileTime } from './time.js';
 import { type CompiledUsers, compileUsers } from './users.js';
 
@@ -26,6 +25,8 @@ export interface ShimPlan extends LaunchPlan {
   /** The ids of its user namespace, if it is in one. */
   readonly users?: CompiledUsers;
   readonly steps: readonly Step[];
+  /** The first of them, which need nothing of the host and are the same for most containers; the same array for the same steps, as a rule. */
+  readonly ahead: readonly Step[];
 }
 
 /**
@@ -34,6 +35,7 @@ export interface ShimPlan extends LaunchPlan {
  *
  * The order is forced by the kernel: what needs the host's paths comes before `pivotRoot`; sysctls are written before
  * /proc/sys turns read-only, and everything is created before the root does; `exec` follows the barrier `ready` alone.
+ * With `stages` what is the same for most containers comes first, and `stage` before it.
  *
  * Without `inputs` the plan is one to show.
  */
@@ -43,35 +45,36 @@ export function compilePlan(request: LaunchRequest, inputs: CompileInputs = forS
     throw unsupported('ociVersion', `${config.ociVersion} is not a version 1 of the runtime specification`);
   }
   refuseUnknownFields(config);
-  const namespaces = compileNamespaces(config.linux.namespaces, request.parent);
+  const { early, propagation, steps: mounts } = compileMounts(request, inputs);
+  const alike = compileAlike(request, { early, propagation, steps: mounts }, inputs.stages ?? false);
+  const { namespaces, ofNamespaces, stage, ahead, later } = alike;
   const users = compileUsers(request, namespaces);
-  const mounts = compileMounts(request, inputs);
   const root = absolutePath(config.root.path, 'root.path');
   const steps: Step[] = [
-    ...mounts.early,
-    mounts.propagation,
-    ...namespaces.joins,
+    ...ahead,
+    ...early,
+    ...(stage ? [] : [propagation, ...namespaces.joins]),
     ...compileHostname(config.hostname, namespaces),
-    ...(namespaces.types.has('network') ? [{ op: 'loopbackUp' } as const] : []),
-    ...compileSysctls(config.linux.sysctl ?? {}, namespaces),
+    ...(stage ? [] : ofNamespaces),
     ...joinCgroups(request, namespaces),
     ...compileTime(config.linux.timeOffsets, namespaces),
     ...compileOomScore(config.process.oomScoreAdj),
     ...compileRoot(request.rootfs, root),
-    ...mounts.steps,
-    ...compileDevices(config, users !== undefined),
+    ...(stage?.bring ?? []),
+    ...later.mounts,
+    ...later.devices,
     { op: 'makeFolder', path: absolutePath(config.process.cwd, 'process.cwd') },
     { op: 'pivotRoot', path: root },
     ...compileConsole(config.process, true),
-    ...paths('readonlyPath', config.linux.readonlyPaths, 'linux.readonlyPaths'),
-    ...paths('mask', config.linux.maskedPaths, 'linux.maskedPaths'),
+    ...later.protections,
     ...(config.root.readonly ? [{ op: 'readonlyRoot' } as const] : []),
-    ...compileProcess(request, inputs.secrets, request.first),
+    ...compileProcess(request, inputs.secrets, request.first).filter(({ op }) => !stage || !ownSteps.has(op)),
   ];
-  const { cloneFlags, unshareFlags, within } = namespaces;
+  const { cloneFlags, within } = namespaces;
+  const unshareFlags = stage ? 0 : namespaces.unshareFlags;
   const clone = { cloneFlags, unshareFlags, cgroup: compileGroups(request).clone, ...(within ? { within } : {}) };
   const remarks = remarksOn(config.linux.seccomp);
-  return { version: protocolVersion, ...clone, ...(users ? { users } : {}), steps, remarks };
+  return { version: protocolVersion, ...clone, ...(users ? { users } : {}), steps, ahead, remarks };
 }
 
 /** A read-only folder is so from the first: what later steps would create in it belongs to others. */
@@ -107,8 +110,4 @@ function compileHostname(name: string | undefined, namespaces: CompiledNamespace
   }
   if (Buffer.byteLength(name) > 64) throw invalid('hostname', `${name} is longer than 64 bytes`);
   return [{ op: 'hostname', name }];
-}
-
-function paths(op: 'mask' | 'readonlyPath', list: readonly string[] | undefined, field: string): Step[] {
-  return (list ?? []).map((path, index) => ({ op, path: absolutePath(path, `${field}[${index}]`) }));
 }

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ExitStatus, errnoOf, GantryError, toGantryError } from '@gantry/interface';
 import { type ExitedMessage, stateFiles } from '../protocol.generated.js';
+import { errnoName, errnoText } from './errno.js';
 import { signalName } from './signal-name.js';
 
 /** The exit record in a state folder, or undefined if there is none. `CORRUPT_STATE` for one that is torn. */
@@ -17,7 +18,7 @@ export async function readExitRecord(stateDir: string): Promise<ExitStatus | und
 
 /** Parses the text of an exit record; `path` is for the message of `CORRUPT_STATE`. */
 export function parseExitRecord(text: string, path: string): ExitStatus {
-  const [, type, value, at] = /^(exited|signaled) (\d{1,3})\nat (\d{1,15})\nprocess \d+ \d+\n$/.exec(text) ?? [];
+  const [, type, value, at] = /^(exited|signaled|failed) (\d{1,3})\nat (\d{1,15})\nprocess \d+ \d+\n$/.exec(text) ?? [];
   if (type === undefined) {
     throw new GantryError(
       'CORRUPT_STATE',
@@ -27,7 +28,10 @@ export function parseExitRecord(text: string, path: string): ExitStatus {
       },
     );
   }
-  return exitStatus(type === 'exited', Number(value), Number(at));
+  if (type !== 'failed') return exitStatus(type === 'exited', Number(value), Number(at));
+  const errno = Number(value);
+  const reason = `its program could not be started: ${errnoName(errno)}, ${errnoText(errno)}`;
+  return { type: 'unknown', reason, at: Number(at) };
 }
 
 /** What an `exited` frame says. */

@@ -16,7 +16,8 @@ import { encodeFrame } from '../protocol.generated.js';
 import { ShimContainer } from './container.js';
 import { hangUp } from './hang-up.js';
 import { cloneFrame, startShim } from './spawn.js';
-import type { BegunShim, ShimSupply } from './supply.js';
+import { canStage } from './stages.js';
+import { type BegunShim, type ShimSupply, sameFrame } from './supply.js';
 import { checkVersion } from './version.js';
 
 /** How the shim keeps the log of a container. */
@@ -61,7 +62,7 @@ export class ShimLaunch implements PendingLaunch {
     const what = `launching container ${id}`;
     throwIfAborted(signal, what);
     const { plan, cloned } = this.#planOf(request);
-    const inputs = { secrets: secrets ?? noSecrets, ...(pins ? { pins } : {}) };
+    const inputs = { secrets: secrets ?? noSecrets, ...(pins ? { pins } : {}), stages: canStage() };
     const steps = needsInputs(request, pins) ? compilePlan(request, inputs).steps : plan.steps;
     const frame = launchFrame(request, { ...plan, steps }, this.#log, release);
     this.#launched = true;
@@ -71,6 +72,25 @@ export class ShimLaunch implements PendingLaunch {
       await this.#end();
       throw error;
     }
+    const first = this.#begun;
+    try {
+      return await this.#send(frame, request, { release, ...(signal ? { signal } : {}) });
+    } catch (error) {
+      const { session } = await first.shim;
+      if (!first.isSpare || !session.leftUnread || signal?.aborted) throw error;
+      // A spare that somebody ended just now: it has done nothing of the plan.
+      this.#begun = { ...first, shim: startShim(id, id, first.clone), isSpare: false };
+      return await this.#send(frame, request, { release, ...(signal ? { signal } : {}) });
+    }
+  }
+
+  async #send(
+    frame: Uint8Array,
+    request: LaunchRequest,
+    { signal, release = false }: LaunchOptions,
+  ): Promise<LaunchedContainer> {
+    const id = this.#id;
+    const what = `launching container ${id}`;
     const { session, started } = await this.#begun.shim;
     // A shim that is to release by itself does not take the end of its launcher for the end of the container.
     const abort = () => (release ? session.kill() : session.end());
@@ -83,7 +103,7 @@ export class ShimLaunch implements PendingLaunch {
       throwIfAborted(signal, what);
       checkVersion(hello, id);
       // One that shares another's namespaces says nothing of the next.
-      if (!request.parent) this.#supply.learn(request.cgroupVersion === 'v1' ? plan.cloneFlags : undefined);
+      if (!request.parent) this.#supply.learn(request.cgroupVersion === 'v1' ? this.#begun.clone : undefined);
       return new ShimContainer({ id, stateDir: request.stateDir, launcher: true }, session, hello, release);
     } catch (error) {
       if (release) session.kill();
@@ -114,14 +134,16 @@ export class ShimLaunch implements PendingLaunch {
 
   /** Sees to a first process that is cloned as the plan wants it. */
   async #clone(plan: ShimPlan): Promise<void> {
-    const { cloneFlags } = this.#begun;
-    if (cloneFlags === plan.cloneFlags && plan.cgroup === '' && !plan.within) return this.#giveIds(plan);
-    if (cloneFlags !== undefined) {
+    const clone = cloneFrame(plan);
+    if (sameFrame(clone, this.#begun.clone)) return this.#giveIds(plan);
+    if (this.#begun.clone) {
       await this.#end();
-      this.#begun = { shim: startShim(this.#id, this.#id), cloneFlags: undefined };
+      this.#begun = { shim: startShim(this.#id, this.#id), clone: undefined, isSpare: false };
     }
-    const shim = await this.#begun.shim.catch(() => undefined);
-    shim?.session.write(cloneFrame(plan));
+    const { shim } = this.#begun;
+    this.#begun = { shim, clone, isSpare: false };
+    const started = await shim.catch(() => undefined);
+    started?.session.write(clone);
     await this.#giveIds(plan);
   }
 
@@ -145,7 +167,7 @@ export class ShimLaunch implements PendingLaunch {
     if (!stateDir.startsWith('/')) {
       throw invalidRequest('stateDir', `${JSON.stringify(stateDir)} is not an absolute path`);
     }
-    return compilePlan(request);
+    return compilePlan(request, { secrets: 'masked', stages: canStage() });
   }
 }
 
@@ -166,7 +188,7 @@ const logFormats: readonly LogFormat[] = ['cri', 'json', 'plain'];
 
 function launchFrame(
   { id, stateDir, stdin, log }: LaunchRequest,
-  { steps, unshareFlags, users }: ShimPlan,
+  { steps, ahead, unshareFlags, users }: ShimPlan,
   limits: LogLimits,
   release: boolean,
 ): Uint8Array {
@@ -186,7 +208,7 @@ function launchFrame(
     outside: users?.outside ? 1 : 0,
     rootUid: users?.outside?.uid ?? 0,
     rootGid: users?.outside?.gid ?? 0,
-    steps,
+    steps: steps.slice(ahead.length),
   });
 }
 

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { constants } from 'node:os';
-import { type ContainerId, GantryError, toGantryError } from '@gantry/interface';
+import { type ContainerId, errnoOf, GantryError, toGantryError } from '@gantry/interface';
 import {
   type ExitedMessage,
   encodeFrame,
@@ -31,12 +31,14 @@ export class ShimSession {
   #lastRequest = 0;
   #failure: GantryError | undefined;
   #ended = false;
+  #unread = false;
 
   constructor(id: ContainerId, socket: Socket) {
     this.#id = id;
     this.#socket = socket;
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('error', (error) => {
+      this.#unread ||= ['ECONNRESET', 'EPIPE'].includes(errnoOf(error) ?? '');
       this.#failure ??= this.#lost(error);
     });
     socket.once('close', () => this.#finish());
@@ -98,6 +100,12 @@ export class ShimSession {
   /** Sends a frame that is already encoded. */
   write(frame: Uint8Array): void {
     if (this.#socket.writable) this.#socket.write(frame);
+    else this.#unread = true;
+  }
+
+  /** Whether the shim is gone without having read all that was sent. */
+  get leftUnread(): boolean {
+    return this.hasClosed && this.#unread;
   }
 
   /** The number of the first request of a session. */

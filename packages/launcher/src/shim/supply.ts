@@ -13,19 +13,21 @@ const spareTitle = `spare of ${process.pid}`.padEnd(64);
 /** A shim, begun for a launch. */
 export interface BegunShim {
   readonly shim: Promise<StartedShim>;
-  /** How its first process was cloned on cgroup v1; undefined while there is none. */
-  readonly cloneFlags: number | undefined;
+  /** The frame by which its first process was cloned on cgroup v1; undefined while there is none. */
+  readonly clone: Uint8Array | undefined;
+  /** Whether it was there before. */
+  readonly isSpare: boolean;
 }
 
 /**
- * Shims for launches, made ahead of what is known of these: containers of one host program have the same namespaces, as a rule. A
- * launch gets a shim with a first process of the last one's kind, which it need not take. If there was a launch lately that
- * shim has even been there before: a spare, one at most, that ends with the host program, and after 10 s.
+ * Shims for launches, made ahead of what is known of these: containers of one host program have the same namespaces, and the same
+ * in /proc, /dev and /sys, as a rule. A launch gets a shim with a first process of the last one's kind, which it need not take. If
+ * there was a launch lately that shim has even been there before: a spare, one at most, that ends with the host program, and after 10 s.
  */
 export class ShimSupply {
   readonly #keepsSpare: boolean;
   /** Of the last launch; undefined before the first, and where a process cannot be cloned ahead. */
-  #cloneFlags: number | undefined;
+  #clone: Uint8Array | undefined;
   #spare: Spare | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** Settles when the spares that were not wanted are gone. */
@@ -36,17 +38,18 @@ export class ShimSupply {
   }
 
   begin(id: ContainerId): BegunShim {
-    const cloneFlags = this.#cloneFlags;
-    const shim = this.#takeSpare(id) ?? startShim(id, id, cloneOptions(cloneFlags));
+    const clone = this.#clone;
+    const spare = this.#takeSpare(id);
+    const shim = spare ?? startShim(id, id, clone);
     // Told by the launch; one that comes to nothing wants to know nothing.
     shim.catch(() => undefined);
-    return { shim, cloneFlags };
+    return { shim, clone, isSpare: spare !== undefined };
   }
 
   /** How a launch that goes well has its process cloned, which the next one's will be, too; undefined if that has to wait for it. */
-  learn(cloneFlags: number | undefined): void {
-    if (cloneFlags !== this.#cloneFlags) void this.#drop();
-    this.#cloneFlags = cloneFlags;
+  learn(clone: Uint8Array | undefined): void {
+    if (!sameFrame(clone, this.#clone)) void this.#drop();
+    this.#clone = clone;
     if (!this.#keepsSpare || this.#spare) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#makeSpare(), spareDelay).unref();
@@ -59,7 +62,7 @@ export class ShimSupply {
   }
 
   #makeSpare(): void {
-    const shim = startShim('spare', spareTitle, cloneOptions(this.#cloneFlags)).then((started) => {
+    const shim = startShim('spare', spareTitle, this.#clone).then((started) => {
       started.session.unref();
       return started;
     });
@@ -79,7 +82,7 @@ export class ShimSupply {
     clearTimeout(this.#timer);
     this.#spare = undefined;
     return spare.shim.then(async ({ session, started }) => {
-      if (session.hasClosed) return startShim(id, id, cloneOptions(this.#cloneFlags));
+      if (session.hasClosed) return startShim(id, id, this.#clone);
       session.ref();
       session.adopt(id);
       return { session, started };
@@ -111,6 +114,7 @@ function userOf(): string {
   return [process.geteuid?.(), process.getegid?.(), ...(process.getgroups?.() ?? [])].join();
 }
 
-function cloneOptions(cloneFlags: number | undefined) {
-  return cloneFlags === undefined ? undefined : { cloneFlags, cgroup: '' };
+/** Whether two frames say the same, or neither is there. */
+export function sameFrame(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
+  return one === other || (one !== undefined && other !== undefined && Buffer.compare(one, other) === 0);
 }
