@@ -60,7 +60,7 @@ describe.skipIf(skipReason !== '')(`a launch that does not come to its exec${ski
       type: 'unknown',
       reason: expect.stringContaining('could not be started') as string,
     });
-    expect(readdirSync(request.stateDir)).toEqual([]);
+    expect(readdirSync(request.stateDir)).toEqual(['exit']);
   });
 
   it('refuses what it cannot send before anything is started', async () => {
