@@ -23,9 +23,11 @@
         "addon/inflate.cc",
         "addon/mount.cc",
         "addon/process.cc",
+        "addon/project-quota.cc",
         "addon/tree-copier.cc",
         "addon/tree-copy.cc",
-        "addon/tree-read.cc"
+        "addon/tree-read.cc",
+        "addon/tree-usage.cc"
       ],
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include_dir\")"],
       "defines": [

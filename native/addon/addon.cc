@@ -28,8 +28,10 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   gantry::InitFilesystem(env, exports);
   gantry::InitMount(env, exports);
   gantry::InitProcess(env, exports);
+  gantry::InitProjectQuota(env, exports);
   gantry::InitTreeCopy(env, exports);
   gantry::InitTreeRead(env, exports);
+  gantry::InitTreeUsage(env, exports);
   return exports;
 }
 

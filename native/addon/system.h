@@ -42,7 +42,9 @@ void InitBlob(Napi::Env env, Napi::Object exports);
 void InitFilesystem(Napi::Env env, Napi::Object exports);
 void InitMount(Napi::Env env, Napi::Object exports);
 void InitProcess(Napi::Env env, Napi::Object exports);
+void InitProjectQuota(Napi::Env env, Napi::Object exports);
 void InitTreeCopy(Napi::Env env, Napi::Object exports);
 void InitTreeRead(Napi::Env env, Napi::Object exports);
+void InitTreeUsage(Napi::Env env, Napi::Object exports);
 
 }  // namespace gantry

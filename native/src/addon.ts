@@ -6,6 +6,7 @@ import type { BlobAddon } from './blob.js';
 import type { ControlGroupAddon } from './control-group.js';
 import type { CopyAddon } from './copy.js';
 import type { DescriptorAddon } from './descriptors.js';
+import type { DiskAddon } from './disk.js';
 import type { FilesystemAddon } from './filesystem.js';
 import type { MountAddon } from './mount.js';
 import type { ProcessAddon } from './process.js';
@@ -16,6 +17,7 @@ export type Addon = BlobAddon &
   ControlGroupAddon &
   CopyAddon &
   DescriptorAddon &
+  DiskAddon &
   FilesystemAddon &
   MountAddon &
   ProcessAddon &

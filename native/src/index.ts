@@ -4,6 +4,7 @@ export type * from './blob.js';
 export type * from './control-group.js';
 export type * from './copy.js';
 export type * from './descriptors.js';
+export type * from './disk.js';
 export type * from './filesystem.js';
 export type * from './mount.js';
 export type * from './process.js';

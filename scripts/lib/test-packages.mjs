@@ -10,17 +10,20 @@ const testPackages = new Map([
   ['cpio', "packs the virtual machine's first file system"],
   ['crun', 'carries out the same OCI documents, for comparison'],
   ['docker-registry', 'a real registry to pull from and push to'],
+  ['e2fsprogs', 'makes ext4 file systems with project quotas'],
   ['golang-github-opencontainers-image-spec-dev', 'the JSON schemas of OCI, which judge what the parsers take'],
   ['iproute2', 'makes and shows networks of the host'],
   ['iptables', 'what plugins map ports with'],
   ['kmod', "finds the kernel modules of the virtual machine's kernel"],
   ['mmdebstrap', 'makes the root file systems of images in the shape of those on Docker Hub'],
+  ['nftables', 'the rules of egress, and what the kernel holds of them'],
   ['qemu-system-x86', 'the virtual machine with a pure cgroup v2 tree'],
   ['runc', 'carries out the same OCI documents, for comparison'],
   ['skopeo', 'reads the image layout that the store writes, and fills registries'],
   ['strace', 'makes system calls fail'],
   ['uidmap', 'buildah and skopeo want it to be there'],
   ['umoci', 'makes and unpacks image layouts with another hand than ours'],
+  ['xfsprogs', 'makes XFS file systems with project quotas'],
 ]);
 
 /** Installs what is missing, where that is possible: on Debian, as root. Never fails; says what tests will have to do without. */

@@ -25,12 +25,13 @@ export interface RunResult {
   readonly stderr: string;
 }
 
-export async function startHost(
-  options: Pick<ContainerizerOptions, 'isolators' | 'networks' | 'cgroups' | 'cgroupParent'> = {},
-): Promise<TestHost> {
+/** `root` in place of a folder of the host's own. */
+export type HostOptions = Pick<ContainerizerOptions, 'isolators' | 'networks' | 'cgroups' | 'cgroupParent' | 'disk' | 'ports' | 'root'>;
+
+export async function startHost(options: HostOptions = {}): Promise<TestHost> {
   const folder: TemporaryFolder = await temporaryFolder();
   const registry = await startRegistry();
-  const root = join(folder.path, 'root');
+  const root = options.root ?? join(folder.path, 'root');
   const stateRoot = join(folder.path, 'state');
   const image = `${registry.address}/busybox:latest`;
   await pushImage(await busyboxImage(), createRegistryClient(), parseReference(image));

@@ -8,6 +8,8 @@ export interface Requirements {
   readonly commands?: readonly string[];
   /** Debian's packages that bring the commands, where their names differ. */
   readonly packages?: readonly string[];
+  /** What else is missing, in words for people. */
+  readonly reasons?: readonly string[];
 }
 
 type Suite = (name: string, tests: () => void) => void;
@@ -20,12 +22,13 @@ export function requires(requirements: Requirements): Suite {
 }
 
 /** In words for people; empty if all is there. */
-export function whatIsMissing({ root = false, commands = [], packages = [] }: Requirements): string[] {
+export function whatIsMissing({ root = false, commands = [], packages = [], reasons = [] }: Requirements): string[] {
   const absent = commands.filter((command) => !isInPath(command));
   const remedy = `apt-get install ${(packages.length > 0 ? packages : absent).join(' ')}`;
   return [
     ...(root && process.getuid?.() !== 0 ? ['needs root: run it with sudo'] : []),
     ...(absent.length > 0 ? [`needs ${absent.join(', ')}: ${remedy}`] : []),
+    ...reasons,
   ];
 }
 

@@ -14,7 +14,7 @@ import {
   type SecretResolver,
   toGantryError,
 } from '@gantry/interface';
-import { createIsolators, detectCgroups, orderIsolators, PersistentVolumes } from '@gantry/isolators';
+import { createIsolators, type DiskOptions, detectCgroups, orderIsolators, PersistentVolumes, type PortsOptions } from '@gantry/isolators';
 import { createLauncher, createNamespacePins } from '@gantry/launcher';
 import { createProvisioner } from '@gantry/provisioner';
 import { createRegistryClient } from '@gantry/registry-client';
@@ -51,6 +51,10 @@ export interface ContainerizerOptions {
   >;
   /** Who knows the secrets that specs refer to. Default: nobody, and such a spec is refused. */
   readonly secrets?: SecretResolver;
+  /** How `limits.disk` is kept. */
+  readonly disk?: Omit<DiskOptions, 'stateFolder'>;
+  /** How `listenPorts` is kept. */
+  readonly ports?: PortsOptions;
   /** Instead of Gantry's own, or made of those: `(own) => [...own, mine]`. Ordered by what each declares. */
   readonly isolators?: readonly Isolator[] | ((own: readonly Isolator[]) => readonly Isolator[]);
 }
@@ -91,7 +95,15 @@ async function wire(options: ContainerizerOptions): Promise<Containerizer> {
     options.store ??
     createImageStore({ root: join(root, 'store'), registry: options.registry ?? createRegistryClient() });
   const own = () => [
-    ...createIsolators({ cgroups, cgroupParent, volumes: folders, ...(secrets ? { secrets } : {}) }),
+    ...createIsolators({
+      cgroups,
+      cgroupParent,
+      volumes: folders,
+      ...(secrets ? { secrets } : {}),
+      stateFolder: join(stateRoot, 'isolators'),
+      ...(options.disk ? { disk: options.disk } : {}),
+      ...(options.ports ? { ports: options.ports } : {}),
+    }),
     networkCni({
       ...options.networks,
       stateFolder: join(root, 'networks', folders.place),

@@ -37,6 +37,7 @@ const check = is.object(
     network: anything,
     networks: anything,
     ports: anything,
+    egress: anything,
     dns: anything,
     extraHosts: anything,
     sysctls: anything,
@@ -54,6 +55,7 @@ const ofPod = [
   'network',
   'networks',
   'ports',
+  'egress',
   'dns',
   'extraHosts',
   'hostname',
@@ -68,8 +70,8 @@ export function checkPod(spec: PodSpec, volumes: PodVolumes): CheckedPod {
   const names = spec.volumes ?? [];
   if (new Set(names).size !== names.length) throw is.invalid('spec.volumes', 'names a volume twice');
   const { share = ['network', 'ipc', 'uts'] } = spec;
-  const { hostname, userNamespace, network, networks, ports, dns, extraHosts, sysctls, labels } = spec;
-  const ofSandbox = { hostname, userNamespace, network, networks, ports, dns, extraHosts, sysctls, labels };
+  const { hostname, userNamespace, network, networks, ports, egress, dns, extraHosts, sysctls, labels } = spec;
+  const ofSandbox = { hostname, userNamespace, network, networks, ports, egress, dns, extraHosts, sysctls, labels };
   const given = Object.entries(ofSandbox).filter(([, value]) => value !== undefined);
   const sandbox = checkSpec({
     ...(spec.id === undefined ? {} : { id: spec.id }),

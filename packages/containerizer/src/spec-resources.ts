@@ -18,6 +18,7 @@ export const resources = is.object({
     memoryHigh: bytes,
     pids: is.count,
     swap: is.integer(0, Number.MAX_SAFE_INTEGER),
+    disk: bytes,
     hugepages: is.record(is.nonEmptyString, is.integer(0, Number.MAX_SAFE_INTEGER)),
   }),
   cpuIdle: is.boolean,

@@ -5,6 +5,7 @@ import { parseSignal } from './signals.js';
 import { device } from './spec-devices.js';
 import { mount, pullPolicy, secretReference } from './spec-mounts.js';
 import { checkNetworks, networkFields } from './spec-network.js';
+import { checkPorts, portFields } from './spec-ports.js';
 import { resources } from './spec-resources.js';
 import { seccomp } from './spec-seccomp.js';
 import { timeOffsets } from './spec-time.js';
@@ -61,6 +62,7 @@ const check = is.object({
   readonlyPaths: is.list(is.absolutePath),
   resources,
   ...networkFields,
+  ...portFields,
   pid: is.oneOf('private', 'host'),
   userNamespace,
   timeOffsets,
@@ -118,6 +120,7 @@ export function checkSpec(spec: ContainerSpec, field = 'spec'): CheckedSpec {
     if (name) throw is.invalid(`${field}.${name}`, 'a sandbox runs no program');
   }
   checkNetworks(spec, field);
+  checkPorts(spec, field);
   if (spec.share && spec.parent === undefined) throw is.invalid(`${field}.share`, 'there is no parent to share with');
   checkSharedGroups(spec, field);
   if (spec.command?.length === 0)

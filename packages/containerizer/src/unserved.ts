@@ -1,25 +1,27 @@
 import { type ContainerSpec, GantryError, type Isolator } from '@gantry/interface';
 
-const networking = 'network/cni';
-const fields = ['networks', 'ports', 'dns', 'extraHosts'] as const;
+/** Fields that only one isolator sees to, and where that one comes from. */
+const served: readonly (readonly [field: keyof ContainerSpec, isolator: string, from: string])[] = [
+  ...(['networks', 'ports', 'dns', 'extraHosts'] as const).map(
+    (field) => [field, 'network/cni', '@gantry/cni makes'] as const,
+  ),
+  ['egress', 'network/egress', 'is one of @gantry/isolators'],
+  ['listenPorts', 'network/ports', 'is one of @gantry/isolators'],
+];
 
 /** What only some isolators see to: without them it is refused, not skipped. */
 export function refuseUnserved(spec: ContainerSpec, isolators: readonly Isolator[]): void {
-  refuseNetworks(spec, isolators);
+  refuseFields(spec, isolators);
   if (spec.mounts || spec.secretEnv) refuseVolumes(spec, isolators);
 }
 
-/** Fields that only one isolator sees to. */
-function refuseNetworks(spec: ContainerSpec, isolators: readonly Isolator[]): void {
-  const asked = fields.find((field) => spec[field] !== undefined);
-  if (asked === undefined || isolators.some(({ name }) => name === networking)) return;
-  throw new GantryError(
-    'REFUSED',
-    `spec.${asked}: no isolator sees to it; add ${networking}, which @gantry/cni makes`,
-    {
-      details: { field: `spec.${asked}`, isolator: networking },
-    },
-  );
+function refuseFields(spec: ContainerSpec, isolators: readonly Isolator[]): void {
+  for (const [field, isolator, from] of served) {
+    if (spec[field] === undefined || isolators.some(({ name }) => name === isolator)) continue;
+    throw new GantryError('REFUSED', `spec.${field}: no isolator sees to it; add ${isolator}, which ${from}`, {
+      details: { field: `spec.${field}`, isolator },
+    });
+  }
 }
 
 /** Mounts and secrets, by what isolators say that they serve. */

@@ -1,7 +1,9 @@
 import type { DeviceRequest } from './devices.js';
+import type { EgressPolicy } from './egress.js';
 import type { Digest } from './image.js';
 import type { ContainerMount } from './mounts.js';
 import type { DnsSettings, HostEntry, MappedPort, NetworkRequest, NetworkStatus, PortMapping } from './network.js';
+import type { PortRange } from './ports.js';
 import type { Resources } from './resources.js';
 import type { SeccompSetting } from './seccomp.js';
 import type { SecretReference } from './secrets.js';
@@ -72,6 +74,10 @@ export interface ContainerSpec {
   readonly dns?: DnsSettings;
   /** Added to the container's /etc/hosts. Not on the host's network. */
   readonly extraHosts?: readonly HostEntry[];
+  /** Where it may connect to; not on the host's network. Default: anywhere. It takes CAP_NET_RAW from the container. */
+  readonly egress?: EgressPolicy;
+  /** On the host's network: the only TCP and UDP ports on which its processes may listen. An empty list is none. Default: all. */
+  readonly listenPorts?: readonly PortRange[];
   /** `private` (default) or the host's process ids. */
   readonly pid?: 'private' | 'host';
   /** Default: `host` for a host program that is root, `private` for an ordinary user's. A nested container is in its parent's. */

@@ -14,6 +14,7 @@ export interface PodSpec {
   readonly network?: ContainerSpec['network'];
   readonly networks?: ContainerSpec['networks'];
   readonly ports?: ContainerSpec['ports'];
+  readonly egress?: ContainerSpec['egress'];
   readonly dns?: ContainerSpec['dns'];
   readonly extraHosts?: ContainerSpec['extraHosts'];
   readonly sysctls?: ContainerSpec['sysctls'];
@@ -32,6 +33,7 @@ export type PodContainer = Omit<
   | 'network'
   | 'networks'
   | 'ports'
+  | 'egress'
   | 'dns'
   | 'extraHosts'
   | 'hostname'

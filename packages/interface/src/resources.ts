@@ -31,6 +31,8 @@ export interface ResourceLimits extends ResourceAmounts {
   readonly pids?: number;
   /** Bytes of swap on top of memory. Default 0 where the kernel accounts swap. */
   readonly swap?: number;
+  /** Bytes of what the container writes outside its mounts: its writable layer. */
+  readonly disk?: number;
   /** Bytes of huge pages by page size, as the kernel writes it: `{ '2MB': 2 ** 22 }`. Whole pages. */
   readonly hugepages?: Readonly<Record<string, number>>;
 }

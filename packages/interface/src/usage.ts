@@ -16,6 +16,8 @@ export interface ContainerUsage {
   readonly hugepages?: Readonly<Record<string, HugepageUsage>>;
   /** One entry an interface, without loopback, where the container has networks of its own. */
   readonly network?: readonly InterfaceUsage[];
+  /** Bytes of the container's writable layer, where it is limited or was. */
+  readonly disk?: { readonly used: number; readonly limit?: number };
   readonly pids?: {
     /** Processes and threads, now. */
     readonly current: number;

@@ -14,6 +14,8 @@ import { cgroupsNetPrio } from './cgroups/net-prio.js';
 import { cgroupsNone } from './cgroups/none.js';
 import { cgroupsPerfEvent } from './cgroups/perf-event.js';
 import { cgroupsPids } from './cgroups/pids.js';
+import { diskIsolators } from './disk/isolators.js';
+import type { DiskOptions } from './disk/options.js';
 import { dockerRuntime } from './docker/runtime.js';
 import { filesystemLinux } from './filesystem/linux.js';
 import { linuxCapabilities } from './linux/capabilities.js';
@@ -30,6 +32,8 @@ import { namespacesTime } from './namespaces/time.js';
 import { namespacesUser } from './namespaces/user.js';
 import type { UserPolicy } from './namespaces/users.js';
 import { namespacesUts } from './namespaces/uts.js';
+import { networkEgress } from './network/egress.js';
+import { networkPorts, type PortsOptions } from './network/ports.js';
 import { posixRlimits } from './posix/rlimits.js';
 import { createVolumeIsolators, type VolumeOptions } from './volume/create.js';
 
@@ -46,16 +50,22 @@ export function createIsolators(
     readonly users?: UserPolicy;
     /** Why there are to be no control groups, and what to do about it: `cgroups/none` then stands for their isolators. */
     readonly withoutCgroups?: { readonly problem: string; readonly remedy: string };
+    /** A folder for what isolators have to know after a restart of the host program. Default `/run/gantry/isolators`. */
+    readonly stateFolder?: string;
+    readonly disk?: Omit<DiskOptions, 'stateFolder'>;
+    readonly ports?: PortsOptions;
   } & VolumeOptions,
 ): Isolator[] {
   const cgroupParent = options.cgroupParent ?? '/gantry';
   checkCgroupParent(cgroupParent);
   const { users, withoutCgroups } = options;
   const control = { cgroups: createCgroups(options.cgroups), cgroupParent };
+  const stateFolder = options.stateFolder ?? '/run/gantry/isolators';
   const devices: DeviceControl = withoutCgroups
     ? { missing: () => withoutCgroups.remedy, restrict: () => undefined }
     : control.cgroups.devices;
   const isolators = [
+    ...diskIsolators({ ...options.disk, stateFolder }),
     filesystemLinux(options),
     dockerRuntime(),
     cgroupsBlkio(control),
@@ -69,6 +79,8 @@ export function createIsolators(
     cgroupsNetPrio(control),
     cgroupsPerfEvent(control),
     cgroupsPids(control),
+    networkEgress(),
+    networkPorts({ ...control, ...options.ports, stateFolder }),
     namespacesCgroup(),
     namespacesIpc(),
     namespacesNetwork(),

@@ -2,6 +2,7 @@ import { type CapabilityChange, capabilityNames, type Isolator, type OciCapabili
 import type { DeviceControl } from '../cgroups/device-control.js';
 import { resolveUser } from '../docker/user.js';
 import { invalidField, refused } from '../errors.js';
+import { ownerOf } from '../namespaces/sharing.js';
 import { allCapabilities, rootUsers, type UserPolicy, usersOf } from '../namespaces/users.js';
 import { defaultCapabilities } from './default-capabilities.js';
 import { ownCapabilities } from './own-process.js';
@@ -27,7 +28,9 @@ export function linuxCapabilities(
       const held = users ? allCapabilities() : ownCapabilities();
       // In a user namespace it is of no use: nobody there may make devices.
       const guarded = !users && options.devices !== undefined && options.devices.missing() === undefined;
-      const bounding = boundingSet(context.spec.capabilities ?? {}, held, guarded);
+      const allowed = boundingSet(context.spec.capabilities ?? {}, held, guarded);
+      // With it, what network/egress forbids could be sent by packet sockets, which no rule sees.
+      const bounding = ownerOf(context, 'network').egress ? allowed.filter((one) => one !== 'CAP_NET_RAW') : allowed;
       const { uid } = await resolveUser(context);
       return { capabilities: capabilitySets(bounding, uid) };
     },

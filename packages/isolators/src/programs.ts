@@ -1,0 +1,86 @@
+import { spawn } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { GantryError, toGantryError } from '@gantry/interface';
+
+const outputLimit = 64 * 1024;
+
+/** What a program came to. */
+export interface ProgramResult {
+  /** Null if a signal ended it. */
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface ProgramOptions {
+  readonly input?: string;
+  /** Milliseconds after which it is killed. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The path of a program that the host program can run, also where its PATH leaves out the administrator's; undefined if there is none. */
+export function findProgram(name: string): string | undefined {
+  const folders = [
+    ...(process.env['PATH'] ?? '').split(delimiter),
+    '/usr/local/sbin',
+    '/usr/sbin',
+    '/sbin',
+    '/usr/bin',
+  ];
+  return folders.map((folder) => join(folder, name)).find((path) => path.startsWith('/') && isExecutable(path));
+}
+
+/**
+ * Runs a program to its end, with no environment but a PATH and what it writes kept up to 64 KiB. `TIMEOUT` and `ABORTED` have it
+ * killed; `SYSTEM` if it cannot be started.
+ */
+export async function runProgram(
+  path: string,
+  args: readonly string[],
+  { input = '', timeoutMs, signal }: ProgramOptions,
+): Promise<ProgramResult> {
+  const deadline = AbortSignal.timeout(timeoutMs);
+  const child = spawn(path, args, {
+    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
+    stdio: ['pipe', 'pipe', 'pipe'],
+    killSignal: 'SIGKILL',
+    signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
+  });
+  const output = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      output[name] = (output[name] + text).slice(0, outputLimit);
+    });
+  }
+  // One that ends without reading all is told by its status.
+  child.stdin.on('error', () => undefined).end(input);
+  const code = await new Promise<number | null>((resolve, reject) => {
+    let failure: unknown;
+    child.on('error', (error) => {
+      failure = error;
+      if (child.pid === undefined) reject(toGantryError(error, `starting ${path}`));
+    });
+    child.on('close', (status) => {
+      if (failure === undefined) resolve(status);
+      else reject(interrupted(path, signal, timeoutMs, failure));
+    });
+  });
+  return { code, ...output };
+}
+
+function interrupted(path: string, signal: AbortSignal | undefined, timeoutMs: number, cause: unknown): GantryError {
+  return signal?.aborted
+    ? new GantryError('ABORTED', `running ${path}: aborted`, { cause: signal.reason })
+    : new GantryError('TIMEOUT', `running ${path}: it did not end within ${timeoutMs} ms and was killed`, { cause });
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

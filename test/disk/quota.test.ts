@@ -1,0 +1,152 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { createContainerizer } from '@gantry/containerizer';
+import { addon } from '@gantry/native';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { outputMatching, readOutput, startHost, type TestHost } from '../launch/host.js';
+import { type LoopFilesystem, type LoopType, loopFilesystem, whyNoQuota } from '../support/loop-filesystem.js';
+import { requires, whatIsMissing } from '../support/requires.js';
+
+const MiB = 2 ** 20;
+const sh = (script: string) => ({ command: ['/bin/sh', '-c', script] });
+const limited = (disk: number) => ({ resources: { limits: { disk } } });
+const projects = { first: 5000, count: 3 };
+const fill = (name: string) => `dd if=/dev/zero of=/${name} bs=64k 2>&1`;
+
+const needs = { root: true, commands: ['mkfs.xfs', 'mkfs.ext4'], packages: ['xfsprogs', 'e2fsprogs'] };
+const able = whatIsMissing(needs).length === 0;
+
+for (const type of ['xfs', 'ext4'] satisfies LoopType[]) {
+  const reason = able ? whyNoQuota(type) : undefined;
+  requires({ ...needs, reasons: reason === undefined ? [] : [reason] })(
+    `a disk limit by project quota on ${type}`,
+    () => {
+      let filesystem: LoopFilesystem;
+      let host: TestHost;
+      beforeAll(async () => {
+        filesystem = loopFilesystem(type);
+        host = await startHost({ root: join(filesystem.path, 'root'), disk: { projects, intervalMs: 100 } });
+      });
+      afterAll(async () => {
+        await host[Symbol.asyncDispose]();
+        filesystem[Symbol.dispose]();
+      });
+
+      const quotas = () =>
+        Array.from({ length: projects.count }, (_, at) => addon().projectQuota(filesystem.path, projects.first + at));
+      const taken = () => {
+        const folder = join(host.stateRoot, 'isolators', 'projects');
+        return existsSync(folder) ? readdirSync(folder) : [];
+      };
+
+      it('is where writing ends, for this container and no other', async () => {
+        const { containerizer, image } = host;
+        const other = await containerizer.launch({
+          image,
+          ...limited(64 * MiB),
+          ...sh('echo ready; read x; dd if=/dev/zero of=/f bs=1M count=32 2>&1 && echo whole; sleep 1000'),
+          stdin: true,
+        });
+        const { id } = await containerizer.launch({
+          image,
+          ...limited(16 * MiB),
+          ...sh(`${fill('f')}; echo status $?; sleep 1000`),
+        });
+        await outputMatching(containerizer, id, /status 1/);
+        expect((await readOutput(containerizer, id)).stdout).toMatch(/No space left on device|Disk quota exceeded/);
+        const { disk } = await containerizer.usage(id);
+        expect(disk?.limit).toBe(16 * MiB);
+        expect(disk?.used).toBeGreaterThan(15 * MiB);
+        expect(disk?.used).toBeLessThanOrEqual(16 * MiB);
+        expect(
+          quotas()
+            .map(({ limit }) => limit)
+            .sort((a, b) => a - b),
+        ).toEqual([0, 16 * MiB, 64 * MiB]);
+
+        await using attachment = await containerizer.attach(other.id, { stdin: true });
+        attachment.stdin?.write('\n');
+        await outputMatching(containerizer, other.id, /whole/);
+
+        expect(await containerizer.destroy(id)).toMatchObject({
+          limitation: { isolator: 'disk/xfs', resource: 'disk' },
+        });
+        expect((await containerizer.destroy(other.id)).limitation).toBeUndefined();
+        expect(quotas()).toEqual([
+          { used: 0, files: 0, limit: 0 },
+          { used: 0, files: 0, limit: 0 },
+          { used: 0, files: 0, limit: 0 },
+        ]);
+        expect(taken()).toEqual([]);
+        await containerizer.remove(id);
+        await containerizer.remove(other.id);
+      });
+
+      it('is raised and lowered by update, and no project is given to two', async () => {
+        const { containerizer, image } = host;
+        const script = `${fill('a')}; echo full; read x; ${fill('b')}; echo fuller; read x; rm /b; echo x > /c || echo refused; sleep 1000`;
+        const { id } = await containerizer.launch({ image, ...limited(8 * MiB), ...sh(script), stdin: true });
+        const others = [];
+        for (let n = 0; n < 2; n++)
+          others.push(await containerizer.launch({ image, ...limited(MiB), command: ['/bin/sleep', '1000'] }));
+        expect(new Set(taken()).size).toBe(3);
+        await expect(containerizer.launch({ image, ...limited(MiB), command: ['/bin/true'] })).rejects.toThrow(
+          /project ids from 5000 to 5002/,
+        );
+
+        await outputMatching(containerizer, id, /full/);
+        await containerizer.update(id, { limits: { disk: 24 * MiB } });
+        await using attachment = await containerizer.attach(id, { stdin: true });
+        attachment.stdin?.write('\n');
+        await outputMatching(containerizer, id, /fuller/);
+        expect((await containerizer.usage(id)).disk?.used).toBeGreaterThan(23 * MiB);
+        await containerizer.update(id, { limits: { disk: 4 * MiB } });
+        attachment.stdin?.write('\n');
+        await outputMatching(containerizer, id, /refused/);
+        await containerizer.update(id, {});
+        expect((await containerizer.usage(id)).disk?.limit).toBeUndefined();
+        for (const one of [id, ...others.map((other) => other.id)]) await containerizer.destroy(one);
+        expect(taken()).toEqual([]);
+      });
+
+      it('is no matter of whom a file belongs to: one that is taken out of the project is noticed', async () => {
+        const { containerizer, image } = host;
+        const { id } = await containerizer.launch({
+          image,
+          ...limited(8 * MiB),
+          ...sh(
+            'mkdir /out && chattr -P /out && dd if=/dev/zero of=/out/f bs=1M count=32 2>&1; echo status $?; sleep 1000',
+          ),
+        });
+        await Promise.race([containerizer.wait(id), outputMatching(containerizer, id, /status/)]);
+        const { stdout } = await readOutput(containerizer, id);
+        // Where the file system lets nothing out, the quota holds.
+        if (/status 1/.test(stdout)) return void (await containerizer.destroy(id));
+        expect(await containerizer.wait(id)).toMatchObject({
+          limitation: { isolator: 'disk/xfs', message: expect.stringContaining('out of its quota') },
+        });
+      });
+
+      it('holds in the next host program, which also lets go what an ended container had', async () => {
+        await using own = await startHost({ root: join(filesystem.path, 'own'), disk: { projects } });
+        const wait = 'until [ -e /dev/shm/go ]; do sleep 0.05; done';
+        const spec = { image: own.image, ...limited(8 * MiB) };
+        const { id } = await own.containerizer.launch({
+          ...spec,
+          ...sh(`${wait}; ${fill('f')}; echo status $?; sleep 1000`),
+        });
+        const gone = await own.containerizer.launch({ ...spec, command: ['/bin/sleep', '1000'] });
+        await own.containerizer[Symbol.asyncDispose]();
+        process.kill(gone.pid ?? 0, 'SIGKILL');
+        await using next = await createContainerizer({ root: own.root, stateRoot: own.stateRoot, disk: { projects } });
+        await next.recover();
+        await next.wait(gone.id);
+        expect(quotas().filter(({ limit }) => limit > 0)).toHaveLength(1);
+        await (await next.exec(id, { command: ['/bin/touch', '/dev/shm/go'] })).exit;
+        await outputMatching(next, id, /status 1/);
+        await next.destroy(id);
+        expect(quotas().filter(({ limit, used }) => limit > 0 || used > 0)).toEqual([]);
+      });
+    },
+  );
+}
