@@ -26,7 +26,10 @@ export interface RunResult {
 }
 
 /** `root` in place of a folder of the host's own. */
-export type HostOptions = Pick<ContainerizerOptions, 'isolators' | 'networks' | 'cgroups' | 'cgroupParent' | 'disk' | 'ports' | 'root'>;
+export type HostOptions = Pick<
+  ContainerizerOptions,
+  'isolators' | 'networks' | 'cgroups' | 'cgroupParent' | 'disk' | 'ports' | 'root'
+>;
 
 export async function startHost(options: HostOptions = {}): Promise<TestHost> {
   const folder: TemporaryFolder = await temporaryFolder();

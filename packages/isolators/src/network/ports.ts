@@ -58,6 +58,14 @@ export function networkPorts(
           "leave it out, or use network: 'host'",
         );
       }
+      const watched = context.spec.listenPorts ?? ownerOf(context, 'network').listenPorts;
+      if (watched && context.spec.shareCgroups) {
+        throw refused(
+          name,
+          "with shareCgroups the container's processes cannot be told from its parent's",
+          'leave shareCgroups out, or have a network apart from listenPorts',
+        );
+      }
       return {};
     },
     async prepare(context) {
