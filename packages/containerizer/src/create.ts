@@ -14,7 +14,14 @@ import {
   type SecretResolver,
   toGantryError,
 } from '@gantry/interface';
-import { createIsolators, type DiskOptions, detectCgroups, orderIsolators, PersistentVolumes, type PortsOptions } from '@gantry/isolators';
+import {
+  createIsolators,
+  type DiskOptions,
+  detectCgroups,
+  orderIsolators,
+  PersistentVolumes,
+  type PortsOptions,
+} from '@gantry/isolators';
 import { createLauncher, createNamespacePins } from '@gantry/launcher';
 import { createProvisioner } from '@gantry/provisioner';
 import { createRegistryClient } from '@gantry/registry-client';
