@@ -25,6 +25,8 @@ export async function gantry(folder) {
   return {
     layers: layerPaths,
     config,
+    containerizer,
+    image: image.reference,
     /** @type {import('./contender.mjs').Contender} */
     contender: {
       run: () => launchOnce(containerizer, spec),
