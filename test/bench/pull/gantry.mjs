@@ -14,13 +14,20 @@ const pathOf = (/** @type {string} */ name) => fileURLToPath(new URL(name, impor
  * Gantry as a library in a program of its own.
  * @param {string} [name]
  * @param {(reference: string) => readonly string[]} [references] All that the program pulls at once. Default: the image.
+ * @param {boolean} [watches] Whether it says why its event loop was late.
  * @returns {import('./puller.mjs').Puller}
  */
-export const gantry = (name = 'gantry', references = (reference) => [reference]) => ({
+export const gantry = (name = 'gantry', references = (reference) => [reference], watches = false) => ({
   name,
   commands: [],
   async start({ folder, reference, sandbox }) {
-    const host = dialogue(sandbox.start(process.execPath, [pathOf('gantry-program.mjs'), join(folder, 'store')]));
+    const host = dialogue(
+      sandbox.start(process.execPath, [
+        pathOf('gantry-program.mjs'),
+        join(folder, 'store'),
+        ...(watches ? ['watch'] : []),
+      ]),
+    );
     const idle = dialogue(sandbox.start(process.execPath, [pathOf('idle-program.mjs')]));
     /** @type {readonly string[]} */
     let layers = [];

@@ -1,19 +1,13 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 
-/** Watches how late the event loop of this thread runs, and why. */
+/** Watches why the event loop of this thread runs late. */
 export class LoopWatch {
-  #delay = monitorEventLoopDelay({ resolution: 1 });
   #file = openSync('/proc/thread-self/schedstat', 'r');
   #buffer = Buffer.alloc(64);
   #timer = setInterval(() => this.#turn(), 1);
   #last = this.#read();
   #held = 0;
   #waited = 0;
-
-  constructor() {
-    this.#delay.enable();
-  }
 
   /** Milliseconds that the thread has run, and that it has waited for a processor. */
   #read() {
@@ -30,17 +24,14 @@ export class LoopWatch {
   }
 
   /**
-   * Ends it. In milliseconds: the longest delay and the one that a hundredth is above; the most that the thread ran between two
-   * turns, so that nothing else could, and the most that it waited for a processor meanwhile.
+   * Ends it. In milliseconds: the most that the thread ran between two turns, so that nothing else could, and the most that it
+   * waited for a processor meanwhile.
    */
   end() {
     this.#turn();
-    this.#delay.disable();
     clearInterval(this.#timer);
     closeSync(this.#file);
     return {
-      'loop max': this.#delay.max / 1e6,
-      'loop p99': this.#delay.percentile(99) / 1e6,
       'loop held': this.#held,
       'loop waited': this.#waited,
     };

@@ -95,7 +95,7 @@ requires({ root: true, commands: ['bash', 'curl', 'gzip', 'setpriv', 'tar', 'uns
     const place = join(folder.path, 'place');
     await mkdir(place);
     const { signal } = new AbortController();
-    const pullers = [gantry(), pipeline('gzip')];
+    const pullers = [gantry(undefined, undefined, true), pipeline('gzip')];
     const { figures, entries } = await measurePulls([{ reference, pullers }], { folder: place, rounds: 1, signal });
     expect(entries).toBeGreaterThan(100);
     for (const name of [

@@ -31,10 +31,15 @@ export async function openSession(content, only) {
   const registry = await serveRegistry(content);
   const at = (/** @type {string} */ name) => `${registry.address}/${name}`;
   const reference = at(images.debian);
-  const small = gantry('gantry, 20 small images at once', () => images.small.map(at));
-  const same = gantry(`gantry, the image ${many} times at once`, () => Array.from({ length: many }, () => reference));
+  const watched = gantry('gantry, watched', undefined, true);
+  const small = gantry('gantry, 20 small images at once', () => images.small.map(at), true);
+  const same = gantry(
+    `gantry, the image ${many} times at once`,
+    () => Array.from({ length: many }, () => reference),
+    true,
+  );
   const hasGantry = only.includes('gantry');
-  const own = hasGantry ? [same] : [];
+  const own = hasGantry ? [watched, same] : [];
   const races = [
     { reference, pullers: [...pullers, ...own] },
     { reference, pullers: hasGantry ? [small] : [] },
@@ -57,7 +62,7 @@ export async function openSession(content, only) {
       ),
     );
     if (hasGantry) {
-      console.log(`\n${gantryTable(figures, ['gantry', same.name, small.name])}`);
+      console.log(`\n${gantryTable(figures, ['gantry', watched.name, same.name, small.name])}`);
       console.log(`\n${await partsTable({ reference, folder, signal })}`);
     }
     const missed = missedPullGoals(figures, times);
