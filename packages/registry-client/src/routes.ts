@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import type http from 'node:http';
 import type https from 'node:https';
-import { setImmediate } from 'node:timers/promises';
-import { createSecureContext } from 'node:tls';
+import { Worker } from 'node:worker_threads';
 import { HttpAgent, HttpsAgent } from './agents.js';
 import type { CertificateSource, RegistryCertificates } from './certificates.js';
 import type { ProxyChoice } from './proxies.js';
@@ -29,13 +28,15 @@ const mostAgents = 100;
 let authorities: Promise<void> | undefined;
 
 /**
- * Has Node.js read the authorities that it knows. It does so once, which takes some milliseconds: in a turn of the event loop of
- * its own they do not add to those of a first request.
+ * Has Node.js read the authorities that it knows. It does so once for all threads of a process, which takes some 20 ms: a thread of its
+ * own has the time for it, the host program's event loop has not.
  */
 function readAuthorities(): Promise<void> {
-  authorities ??= setImmediate().then(() => {
-    createSecureContext();
-    return setImmediate();
+  authorities ??= new Promise((resolve) => {
+    const worker = new Worker("require('node:tls').createSecureContext()", { eval: true, execArgv: [] });
+    // Whatever kept it from that: they are read with the first connection then.
+    worker.once('error', () => resolve());
+    worker.once('exit', () => resolve());
   });
   return authorities;
 }
