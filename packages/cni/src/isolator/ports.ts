@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import {
@@ -73,7 +73,7 @@ export class PortLeases {
   release(id: ContainerId, ports: readonly Place[]): void {
     for (const place of ports) {
       const { folder, file } = this.#pathOf(place);
-      if (read(file)?.trim() === id) rmSync(file, { force: true });
+      if (read(file) === id) rmSync(file, { force: true });
       removeIfEmpty(folder);
     }
   }
@@ -118,7 +118,7 @@ export class PortLeases {
     for (;;) {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       try {
-        writeFileSync(file, id, { flag: 'wx', mode: 0o600 });
+        createWhole(file, id);
         break;
       } catch (error) {
         // Another one has just given back the last lease of this port.
@@ -128,17 +128,16 @@ export class PortLeases {
         rmSync(file, { force: true });
       }
     }
-    const others = readdirSync(folder).filter((name) => join(folder, name) !== file);
+    const others = readdirSync(folder).filter((name) => join(folder, name) !== file && !name.endsWith(unfinished));
     const conflicting = others.filter((name) => name === every || place.hostIp === undefined);
     if (conflicting.every((name) => this.#isStale(join(folder, name)))) return true;
     rmSync(file, { force: true });
     return false;
   }
 
-  /** One that is empty is being written, unless its writer is gone; then its container's folder is not there for long. */
   #isStale(file: string): boolean {
-    const id = read(file)?.trim();
-    return id === undefined || (id !== '' && !this.#exists(id));
+    const id = read(file);
+    return id === undefined || !this.#exists(id);
   }
 
   #pathOf({ protocol, hostPort, hostIp }: Place): { readonly folder: string; readonly file: string } {
@@ -149,6 +148,18 @@ export class PortLeases {
 
 /** The file of a lease of all of the host's addresses. */
 const every = 'any';
+const unfinished = '.tmp';
+
+/** Makes a file with all that is in it, unless there is one: EEXIST. */
+function createWhole(file: string, content: string): void {
+  const temporary = `${file}.${process.pid}${unfinished}`;
+  try {
+    writeFileSync(temporary, content, { mode: 0o600 });
+    linkSync(temporary, file);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
 
 /** Binds a port, 0 for any that is free. Of SCTP Node.js knows nothing: there, the leases alone decide. */
 async function hold({ hostPort, protocol, hostIp }: Place): Promise<HeldPort> {
