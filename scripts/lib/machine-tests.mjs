@@ -5,7 +5,7 @@ import { vitestCommand } from './vitest.mjs';
 /** Which integration tests run a second time, in a virtual machine whose only control-group tree is version 2. */
 const filters = [
   'test/launch',
-  ...['beside-v2', 'block-io', 'control-groups', 'delegation', 'devices', 'hugepages'].map(
+  ...['block-io', 'control-groups', 'delegation', 'devices', 'hugepages', 'network-classes'].map(
     (name) => `test/isolators/${name}.test.ts`,
   ),
 ];

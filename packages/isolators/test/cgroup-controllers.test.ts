@@ -1,3 +1,4 @@
+import type { Resources } from '@gantry/interface';
 import { describe, expect, it } from 'vitest';
 import type { CgroupSetting } from '../src/cgroups/cgroups.js';
 import { cpuTransition } from '../src/cgroups/cpu-amounts.js';
@@ -6,6 +7,8 @@ import { createCgroups } from '../src/cgroups/create-cgroups.js';
 import { sizeName } from '../src/cgroups/hugetlb.js';
 import { pressureIn } from '../src/cgroups/pressure.js';
 import { isHeld } from '../src/cgroups/settings.js';
+import { createIsolators } from '../src/create.js';
+import { contextOf } from './context.js';
 
 const v1 = createCgroups({ version: 'v1', mounts: new Map() });
 const v2 = createCgroups({ version: 'v2', mounts: new Map([['unified', '/c']]) });
@@ -163,5 +166,34 @@ describe('limits on CPUs in use', () => {
       'cpu.idle=0',
       'cpu.weight=100',
     ]);
+  });
+});
+
+describe('a controller that the host does not have', () => {
+  const hosts = [
+    { version: 'v1', mounts: new Map([['cpu', '/c/cpu']]) },
+    { version: 'v2', mounts: new Map([['unified', '/c']]) },
+  ] as const;
+  const asks: readonly [string, Resources, ReadonlySet<string>][] = [
+    ['cgroups/blkio', { io: { weight: 10 } }, new Set(['v1'])],
+    ['cgroups/cpuset', { cpuset: { cpus: '0' } }, new Set(['v1'])],
+    ['cgroups/net_cls', { network: { classId: 1 } }, new Set(['v1', 'v2'])],
+    ['cgroups/net_prio', { network: { priorities: { lo: 1 } } }, new Set(['v1', 'v2'])],
+    ['cgroups/perf_event', { perfEvent: true }, new Set(['v1'])],
+    ['cgroups/mem', { limits: { memoryHigh: 2 ** 24 } }, new Set(['v1'])],
+  ];
+  const cases = asks.flatMap(([name, resources, versions]) =>
+    hosts.filter(({ version }) => versions.has(version)).map((host) => ({ name, resources, host, on: host.version })),
+  );
+
+  it.each(cases)('is refused by $name on $on', async ({ name, resources, host }) => {
+    const isolator = createIsolators({ cgroups: host }).find((candidate) => candidate.name === name);
+    await expect(isolator?.edits(contextOf({ resources }))).rejects.toMatchObject({
+      code: 'REFUSED',
+      message: expect.stringMatching(new RegExp(`^${name}: .*; `)),
+      details: { isolator: name },
+    });
+    // What asks for nothing of it goes without.
+    if (name !== 'cgroups/mem') expect(await isolator?.edits(contextOf({}))).toEqual({});
   });
 });

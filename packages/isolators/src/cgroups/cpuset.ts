@@ -27,6 +27,8 @@ export function cgroupsCpuset(options: CgroupIsolatorOptions): Isolator {
     async resources({ spec }, path): Promise<OciResources | undefined> {
       const lists = listsOf(spec.resources);
       if (lists === undefined) return undefined;
+      // Says so itself if there is none to look at.
+      cgroups.folders('cpuset', path, name);
       await checkAvailable(options, path, lists);
       return { cpu: lists };
     },

@@ -20,10 +20,12 @@ export function cgroupsNetPrio(options: CgroupIsolatorOptions): Isolator {
   return controllerIsolator(options, {
     name,
     controller: 'net_prio',
-    async resources({ spec }) {
+    async resources({ spec }, path) {
       const asked = prioritiesOf(spec.resources);
       if (asked.length === 0) return undefined;
-      if (cgroups.folders('net_prio', '/', name).length > 0) await checkInterfaces(options, asked);
+      // Says so itself if there is none to look at.
+      cgroups.folders('net_prio', path, name);
+      await checkInterfaces(options, asked);
       return { network: { priorities: asked.map(([interfaceName, priority]) => ({ name: interfaceName, priority })) } };
     },
     limit(path, { spec }) {
