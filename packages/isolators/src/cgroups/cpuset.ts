@@ -40,7 +40,7 @@ export function cgroupsCpuset(options: CgroupIsolatorOptions): Isolator {
       const lists = listsOf(resources) ?? {};
       if (!(await extended(options, 'cpuset', id, name, 'resources.cpuset', Object.keys(lists).length > 0))) return;
       await checkAvailable(options, path, lists);
-      const settings = settingsOf({ ...(await inherited(options, cgroupParent)), ...lists });
+      const settings = settingsOf({ ...(await inherited(options, cgroupParent, path)), ...lists });
       await changeSettings({ cgroups, id, path, isolator: name }, settings, {}, call);
     },
   });
@@ -60,11 +60,16 @@ const settingsOf = (lists: Lists): CgroupSetting[] =>
     return value === undefined ? [] : [{ file: `cpuset.${kind}`, value }];
   });
 
-/** What a group has that asks for nothing: on v2 nothing of its own, on v1 what its parent has. */
-async function inherited({ cgroups }: CgroupIsolatorOptions, parent: string): Promise<Lists> {
-  if (cgroups.versionOf('cpuset') === 'v2') return { cpus: '\n', mems: '\n' };
-  const files = await readFiles(cgroups, parent, ['cpuset.cpus', 'cpuset.mems']);
-  return Object.fromEntries(kinds.map((kind) => [kind, files.get(`cpuset.${kind}`)?.trim() ?? '']));
+/**
+ * What a group in use goes back to: what its parent has. One of v2 that has nothing of its own is left so; but once it has, and
+ * processes are in it, the kernel takes no empty list any more.
+ */
+async function inherited({ cgroups }: CgroupIsolatorOptions, parent: string, path: string): Promise<Lists> {
+  const suffix = cgroups.versionOf('cpuset') === 'v2' ? '.effective' : '';
+  const above = await readFiles(cgroups, parent, [`cpuset.cpus${suffix}`, `cpuset.mems${suffix}`]);
+  const held = await readFiles(cgroups, path, ['cpuset.cpus', 'cpuset.mems']);
+  const wanted = kinds.filter((kind) => held.get(`cpuset.${kind}`)?.trim() !== '');
+  return Object.fromEntries(wanted.map((kind) => [kind, above.get(`cpuset.${kind}${suffix}`)?.trim() ?? '']));
 }
 
 /** By the nearest group above that there is, which will be the parent's measure too once that is made. */
