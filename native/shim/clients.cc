@@ -95,8 +95,13 @@ void Clients::Remove() {
 bool Clients::Accept(const Frame& hello) {
   Fd socket(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!socket.valid()) return errno == EINTR || errno == ECONNABORTED;
+  if (!Trusted(socket.get())) return true;
   int place = FreePlace();
-  if (place < 0 || !Trusted(socket.get())) return true;
+  if (place < 0) {
+    // If it does not take even this, it learns of it by the end of the connection.
+    (void)SendFrame(socket.get(), FailedFrame(kNoStep, "clients", Failure(EUSERS, "as many as there can be")));
+    return true;
+  }
   clients_[place].socket = static_cast<Fd&&>(socket);
   Send(place, hello);
   return true;

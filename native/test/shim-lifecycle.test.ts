@@ -354,6 +354,7 @@ describe('clients of the path socket', () => {
     const clients = await Promise.all(Array.from({ length: 32 }, () => attach(folder)));
     for (const client of clients) await client.expect('hello');
     const surplus = await attach(folder);
+    expect(await surplus.expect('failed')).toMatchObject({ name: 'clients: as many as there can be' });
     expect(await surplus.next()).toBeUndefined();
     shim.send({ op: 'signal', request: 1, signal: SIGKILL });
     await shim.expect('done');

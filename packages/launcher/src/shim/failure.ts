@@ -38,12 +38,22 @@ const remedies: readonly (readonly [step: RegExp, errno: RegExp, remedy: string]
   [/./, /^EPERM$/, 'the host program must be root with every capability'],
 ];
 
+/** What a shim says that has no room for one more connection. */
+function tooManyClients(id: ContainerId): GantryError {
+  return new GantryError(
+    'LIMIT_EXCEEDED',
+    `container ${id}: its shim has as many connections as it takes, attachments and processes beside the first included: end one of them`,
+    { details: { id } },
+  );
+}
+
 /**
  * The `LAUNCH_FAILED` of a `failed` frame. Its `details`: `step`, the index in the plan, unless the shim itself failed;
  * `name`, the step's `op`; `call`, what it did when it failed, or what the kernel said; `errno`; `path`.
  */
 export function launchFailure(id: ContainerId, failed: FailedMessage): GantryError {
   const [name = '', ...rest] = failed.name.split(': ');
+  if (name === 'clients') return tooManyClients(id);
   const call = rest.join(': ');
   const errno = errnoName(failed.errno);
   const remedy = remedies.find(([step, pattern]) => step.test(name) && pattern.test(errno))?.[2];
