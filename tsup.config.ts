@@ -2,7 +2,14 @@ import { existsSync, readdirSync } from 'node:fs';
 import { defineConfig, type Options } from 'tsup';
 
 /** Source files that become files of their own in dist: libraries, executables and workers. */
-const entryFiles = ['index.ts', 'main.ts', 'unpack-worker.ts', 'stream-worker.ts'];
+const entryFiles = [
+  'index.ts',
+  'main.ts',
+  'unpack-worker.ts',
+  'stream-worker.ts',
+  'namespace-helper.ts',
+  'namespace-worker.ts',
+];
 
 const folders = [
   'native',

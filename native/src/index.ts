@@ -10,6 +10,13 @@ export type * from './mount.js';
 export type * from './process.js';
 export { shimPath } from './shim.js';
 export type * from './tree.js';
+export {
+  appArmorRestriction,
+  explainUserNamespace,
+  type Obstacle,
+  userNamespaceObstacle,
+} from './user-namespace/obstacles.js';
 export { idHelpers, type OwnIds, ownIds } from './user-namespace/own-ids.js';
+export { runInUserNamespace, type UserNamespaceProgram } from './user-namespace/program.js';
 export { ownNames, readSubordinateRanges, type SubordinateRange } from './user-namespace/subordinate-ids.js';
 export { mapText, writeIdsWithHelpers } from './user-namespace/write-ids.js';

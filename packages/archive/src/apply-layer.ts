@@ -1,8 +1,8 @@
 import { type CallOptions, type Digest, GantryError } from '@gantry/interface';
 import { completeBudget, type UnpackBudget } from './budget.js';
 import { compressionOf } from './compression.js';
-import { missingRoot } from './errors.js';
 import type { GrowingBlobHandle } from './growing-blob.js';
+import { isOrdinary, squashesOwners } from './namespace/start-worker.js';
 import { threadPool } from './thread-pool.js';
 import type { UnpackResult } from './unpack-layer.js';
 
@@ -47,9 +47,15 @@ export async function applyLayer(options: ApplyLayerOptions): Promise<UnpackResu
   }
   // What the bytes turn out to be decides in the end; this refuses what is no layer at all.
   compressionOf(mediaType);
+  if (growing && isOrdinary()) {
+    throw new GantryError('UNSUPPORTED', 'a blob that grows is unpacked for a program of root only');
+  }
   checkHost();
   return threadPool.run(
-    { type: 'unpack', job: { blobPath, diffId, target, budget, yields, ...(growing && { growing }) } },
+    {
+      type: 'unpack',
+      job: { blobPath, diffId, target, budget, yields, squash: squashesOwners(), ...(growing && { growing }) },
+    },
     {
       what: `unpacking layer ${diffId}`,
       signal,
@@ -63,7 +69,7 @@ export async function applyLayer(options: ApplyLayerOptions): Promise<UnpackResu
  * nothing where layers cannot be unpacked.
  */
 export function prepareToApply(layers: number): void {
-  if (process.platform === 'linux' && process.geteuid?.() === 0) threadPool.prepare(layers);
+  if (process.platform === 'linux') threadPool.prepare(layers);
 }
 
 /**
@@ -80,5 +86,4 @@ function checkHost(): void {
   if (process.platform !== 'linux') {
     throw new GantryError('UNSUPPORTED', `unpacking a layer needs Linux; this is ${process.platform}`);
   }
-  if (process.geteuid?.() !== 0) throw new GantryError('PERMISSION_DENIED', missingRoot);
 }

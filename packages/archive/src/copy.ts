@@ -5,6 +5,8 @@ import { runInThread } from './stream-thread.js';
 export interface CopyInOptions extends Pick<CallOptions, 'signal'> {
   /** Path on the host of the folder that is the root for every link: `/proc/<pid>/root`, or that of a descriptor. */
   readonly root: string;
+  /** The process in whose user namespace the ids of the archive are, and by whose privileges it is unpacked. Default: the program's own. */
+  readonly users?: number | undefined;
   /** Absolute, as seen from that root; a folder that is there. No `..` in it. */
   readonly folder: string;
   /** Uncompressed tar. */
@@ -15,6 +17,8 @@ export interface CopyInOptions extends Pick<CallOptions, 'signal'> {
 export interface CopyOutOptions extends Pick<CallOptions, 'signal'> {
   /** As in {@link CopyInOptions}. */
   readonly root: string;
+  /** As in {@link CopyInOptions}. */
+  readonly users?: number | undefined;
   /** Absolute, as seen from that root. No `..` in it. A link at its end is copied itself. */
   readonly path: string;
 }
@@ -32,9 +36,9 @@ export interface CopyOutOptions extends Pick<CallOptions, 'signal'> {
  * in it, a mount) or a path that leads over no folder; `UNSUPPORTED` for devices and without Linux; `INVALID_ARCHIVE`,
  * `INVALID_ARGUMENT`, `LIMIT_EXCEEDED`, `PERMISSION_DENIED`, `ABORTED`, `SYSTEM`, or what the archive's source throws.
  */
-export async function copyIn({ root, folder, archive, signal }: CopyInOptions): Promise<void> {
+export async function copyIn({ root, folder, archive, signal, users }: CopyInOptions): Promise<void> {
   const job = { type: 'copy-in', root, folder: componentsOf(folder, 'folder').join('/') } as const;
-  for await (const _ of run(job, `copying into ${folder}`, signal, archive));
+  for await (const _ of run(job, `copying into ${folder}`, signal, archive, users));
 }
 
 /**
@@ -44,11 +48,16 @@ export async function copyIn({ root, folder, archive, signal }: CopyInOptions): 
  * @throws `NOT_FOUND` if there is nothing; `WRONG_STATE` for what changes while it is read; `UNSUPPORTED` without Linux;
  * `INVALID_ARGUMENT`, `LIMIT_EXCEEDED` for paths over 4095 bytes or 1024 folders, `PERMISSION_DENIED`, `ABORTED`, `SYSTEM`.
  */
-export async function* copyOut({ root, path, signal }: CopyOutOptions): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* copyOut({
+  root,
+  path,
+  signal,
+  users,
+}: CopyOutOptions): AsyncGenerator<Uint8Array, void, undefined> {
   const components = componentsOf(path, 'path');
   const name = components.pop() ?? '';
   const job = { type: 'copy-out', root, folder: components.join('/'), name } as const;
-  yield* run(job, `copying ${path}`, signal);
+  yield* run(job, `copying ${path}`, signal, undefined, users);
 }
 
 function run(...args: Parameters<typeof runInThread>): AsyncGenerator<Uint8Array, void, undefined> {

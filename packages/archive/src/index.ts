@@ -5,6 +5,8 @@ export { type Compression, compressionOf, detectCompression } from './compressio
 export { type CopyInOptions, type CopyOutOptions, copyIn, copyOut } from './copy.js';
 export { decompress } from './decompress.js';
 export { createGrowingBlob, type GrowingBlob, type GrowingBlobHandle } from './growing-blob.js';
+export type { NamespaceWorker } from './namespace/helper.js';
+export { isOrdinary, squashesOwners, startWorker, type WorkerOptions } from './namespace/start-worker.js';
 export { type DiffLayerOptions, diffLayer, type PackTreeOptions, packTree } from './pack-tree.js';
 export { type ReadTarOptions, readTar } from './read-tar.js';
 export { type SelectTarOptions, selectTar } from './select-tar.js';

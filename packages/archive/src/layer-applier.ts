@@ -3,6 +3,7 @@ import { addon, type BlobReader, type RootDirectory } from '@gantry/native';
 import { overBudget, type UnpackBudget } from './budget.js';
 import { type EntryPath, parseEntryPath } from './entry-path.js';
 import { invalidArchive, missingRoot, showName } from './errors.js';
+import { inUserNamespace } from './namespace/in-user-namespace.js';
 import type { TarHeader } from './tar-entry.js';
 import type { TarSink } from './tar-parser.js';
 import { TreeWriter, withoutOverlayXattrs } from './tree-writer.js';
@@ -37,15 +38,17 @@ export class LayerApplier implements TarSink {
   readonly #root: RootDirectory;
   readonly #writer: TreeWriter;
   readonly #budget: UnpackBudget;
+  readonly #squash: boolean;
   /** Folders that had to be made on the way to whiteouts. */
   #made = 0;
   #rootHeader: TarHeader | undefined;
   #current: TarHeader | undefined;
 
   /** Opens the folder. */
-  constructor(target: string, budget: UnpackBudget) {
+  constructor(target: string, budget: UnpackBudget, squash = false) {
     this.#root = new (addon().RootDirectory)(target);
-    this.#writer = new TreeWriter(this.#root);
+    this.#writer = new TreeWriter(this.#root, inUserNamespace());
+    this.#squash = squash;
     this.#budget = budget;
   }
 
@@ -59,7 +62,8 @@ export class LayerApplier implements TarSink {
     this.#root.writeBehind(reader);
   }
 
-  entry(header: TarHeader): void {
+  entry(entry: TarHeader): void {
+    const header = this.#squash ? { ...entry, uid: 0, gid: 0 } : entry;
     this.#current = header;
     this.entries++;
     const parsed = parseEntryPath(header.name);

@@ -1,6 +1,6 @@
-import { Worker } from 'node:worker_threads';
 import { abortedError, GantryError, throwIfAborted, toGantryError } from '@gantry/interface';
 import type { Compression } from './compression.js';
+import { startWorker } from './namespace/start-worker.js';
 import type { OverlayMarks } from './tree-packer.js';
 import { type PortableError, unpackError } from './worker-messages.js';
 
@@ -33,16 +33,18 @@ const ahead = 4;
 
 /**
  * The bytes that a job in a worker thread gives, piece by piece; so the thread of the caller is not held. `what` names the call in
- * errors. A job that decodes or copies in takes its input from `source`; the latter gives nothing.
+ * errors. A job that decodes or copies in takes its input from `source`; the latter gives nothing. `users`: the process in whose
+ * user namespace it is to be done.
  */
 export async function* runInThread(
   job: StreamJob,
   what: string,
   signal?: AbortSignal,
   source?: AsyncIterable<Uint8Array>,
+  users?: number,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   throwIfAborted(signal, what);
-  const thread = new StreamThread(job, what, source?.[Symbol.asyncIterator]());
+  const thread = new StreamThread(job, what, source?.[Symbol.asyncIterator](), users);
   const onAbort = () => {
     if (signal) thread.settle(abortedError(signal, what));
   };
@@ -60,20 +62,20 @@ export async function* runInThread(
 
 /** A worker thread, and the pieces that have come from it. */
 class StreamThread {
-  readonly #worker: Worker;
+  readonly #worker: ReturnType<typeof startWorker>;
   readonly #source: AsyncIterator<Uint8Array> | undefined;
   readonly #pieces: Uint8Array[] = [];
   #outcome: { readonly error?: unknown } | undefined;
   #isFeeding = false;
   #wake: (() => void) | undefined;
 
-  constructor(job: StreamJob, what: string, source: AsyncIterator<Uint8Array> | undefined) {
+  constructor(job: StreamJob, what: string, source: AsyncIterator<Uint8Array> | undefined, users: number | undefined) {
     this.#source = source;
-    // Loaders and flags of the host program are not for this thread.
-    this.#worker = new Worker(new URL('./stream-worker.js', import.meta.url), {
+    this.#worker = startWorker(new URL('./stream-worker.js', import.meta.url), {
       name: `gantry-${job.type}`,
-      execArgv: [],
-      workerData: job,
+      data: job,
+      users,
+      inThread: job.type === 'decode',
     });
     this.#worker.on('message', (response: StreamResponse) => this.#take(response));
     this.#worker.on('error', (error) => this.settle(toGantryError(error, what)));

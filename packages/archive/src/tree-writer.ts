@@ -18,6 +18,8 @@ export class TreeWriter {
   /** Folders that had to be made on the way to entries. */
   made = 0;
   readonly #root: RootDirectory;
+  /** Whether it works in a user namespace: nobody may make devices there, and no attributes of the whole machine's root. */
+  readonly #isUsers: boolean;
   /** Applied at the end, since later entries change them. Keys are paths, a character for a byte. */
   readonly #folderTimes = new Map<string, { readonly seconds: number; readonly nanoseconds: number }>();
   #folderPathBytes = 0;
@@ -25,13 +27,14 @@ export class TreeWriter {
   #file: { readonly path: Buffer; readonly header: TarHeader } | undefined;
   #isFileOpen = false;
 
-  constructor(root: RootDirectory) {
+  constructor(root: RootDirectory, isUsers = false) {
     this.#root = root;
+    this.#isUsers = isUsers;
   }
 
   /** Makes an entry, or, for a file, waits for its body. `linkTarget` is the path of what a hard link leads to. */
   begin(path: Buffer, entry: TarHeader, linkTarget: Buffer = nothing): void {
-    const header = withoutOverlayXattrs(entry);
+    const header = this.#isUsers ? withoutTrustedXattrs(withoutOverlayXattrs(entry)) : withoutOverlayXattrs(entry);
     switch (header.type) {
       case 'file':
         this.#file = { path, header };
@@ -51,7 +54,8 @@ export class TreeWriter {
         return;
       case 'character':
       case 'block':
-        this.made += this.#root.device(path, header.type, header.devMajor, header.devMinor, header);
+        if (this.#isUsers) this.made += this.#root.file(path, nothing, { ...header, mode: 0 });
+        else this.made += this.#root.device(path, header.type, header.devMajor, header.devMinor, header);
     }
   }
 
@@ -116,6 +120,15 @@ export class TreeWriter {
 export function withoutOverlayXattrs(header: TarHeader): TarHeader {
   if (header.xattrs.length === 0 || !header.xattrs.some(isOverlayXattr)) return header;
   return { ...header, xattrs: header.xattrs.filter((xattr) => !isOverlayXattr(xattr)) };
+}
+
+const trusted = Buffer.from('trusted.');
+
+/** Those that only the machine's own root can set, or see. */
+function withoutTrustedXattrs(header: TarHeader): TarHeader {
+  const isTrusted = ({ name }: TarXattr) => trusted.equals(name.subarray(0, trusted.length));
+  if (!header.xattrs.some(isTrusted)) return header;
+  return { ...header, xattrs: header.xattrs.filter((xattr) => !isTrusted(xattr)) };
 }
 
 function isOverlayXattr({ name }: TarXattr): boolean {

@@ -13,6 +13,8 @@ export interface UnpackJob {
   readonly target: string;
   readonly budget: UnpackBudget;
   readonly yields: boolean;
+  /** Whether all is to belong to root, as there is no other user. */
+  readonly squash: boolean;
   readonly growing?: GrowingBlobHandle;
 }
 
@@ -40,11 +42,11 @@ export async function unpackLayer(
 
 /** Parses and applies the archive, and checks its digest. */
 async function applyArchive(
-  { diffId, target, budget }: UnpackJob,
+  { diffId, target, budget, squash }: UnpackJob,
   blob: LayerBlob,
   onRead: (total: number) => void,
 ): Promise<UnpackResult> {
-  const applier = new LayerApplier(target, budget);
+  const applier = new LayerApplier(target, budget, squash);
   const parser = new TarParser(applier, budget);
   let uncompressed = 0;
   try {

@@ -1,5 +1,5 @@
-import { Worker } from 'node:worker_threads';
 import { abortedError, GantryError, toGantryError } from '@gantry/interface';
+import { startWorker } from './namespace/start-worker.js';
 import type { UnpackResult } from './unpack-layer.js';
 import { unpackError, type WorkerRequest, type WorkerResponse } from './worker-messages.js';
 
@@ -19,14 +19,13 @@ interface Running extends ThreadCall {
 
 /** One worker thread and the one request it works on. While it has none, it does not keep the process alive. */
 export class UnpackThread {
-  readonly #worker: Worker;
+  readonly #worker: ReturnType<typeof startWorker>;
   #running: Running | undefined;
   #fault: unknown;
   #hasEnded = false;
 
   constructor() {
-    // Loaders and flags of the host program are not for this thread.
-    this.#worker = new Worker(new URL('./unpack-worker.js', import.meta.url), { name: 'gantry-unpack', execArgv: [] });
+    this.#worker = startWorker(new URL('./unpack-worker.js', import.meta.url), { name: 'gantry-unpack' });
     this.#worker.unref();
     this.#worker.on('message', (response: WorkerResponse) => this.#take(response));
     this.#worker.on('error', (error) => {

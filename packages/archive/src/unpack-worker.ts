@@ -64,7 +64,8 @@ function giveWay(yields: boolean): void {
     if (getPriority() !== wanted) setPriority(wanted);
   } catch (error) {
     // To take back what was given needs CAP_SYS_NICE. Without it the thread is slower where others have work to do, no more.
-    if (errnoOf(error) !== 'EACCES') throw error;
+    // Node's own shape of a system error.
+    if ((error as { info?: { code?: unknown } }).info?.code !== 'EACCES') throw error;
   }
 }
 

@@ -10,10 +10,11 @@ export async function copyInto(
   folder: string,
   archive: AsyncIterable<Uint8Array>,
   { signal }: CallOptions,
+  hasUsers: boolean,
 ): Promise<void> {
   const root = await pinRoot(process);
   try {
-    await copyIn({ root: pathOf(root), folder, archive, ...(signal ? { signal } : {}) });
+    await copyIn({ ...placeOf(root, process, hasUsers), folder, archive, ...(signal ? { signal } : {}) });
   } finally {
     await root.close();
   }
@@ -24,10 +25,11 @@ export async function* copyFrom(
   process: ProcessIdentity,
   path: string,
   { signal }: CallOptions,
+  hasUsers: boolean,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const root = await pinRoot(process);
   try {
-    yield* copyOut({ root: pathOf(root), path, ...(signal ? { signal } : {}) });
+    yield* copyOut({ ...placeOf(root, process, hasUsers), path, ...(signal ? { signal } : {}) });
   } finally {
     await root.close();
   }
@@ -46,6 +48,11 @@ async function pinRoot({ pid, startTime, bootId }: ProcessIdentity): Promise<Fil
   }
   await root?.close();
   throw new GantryError('WRONG_STATE', `process ${pid}, whose root was to be opened, has ended`, { details: { pid } });
+}
+
+/** For a container with users of its own, by the privileges and ids of its user namespace. */
+function placeOf(root: FileHandle, { pid }: ProcessIdentity, hasUsers: boolean) {
+  return hasUsers ? { root: `/proc/${pid}/root/.`, users: pid } : { root: pathOf(root) };
 }
 
 /** A path that any thread of this program can open while the descriptor is open. */

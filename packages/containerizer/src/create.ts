@@ -5,7 +5,7 @@ import { type NetworkCniOptions, networkCni } from '@gantry/cni';
 import {
   type CgroupLayout,
   type Containerizer,
-  GantryError,
+  type IdMappings,
   type ImageStore,
   type Isolator,
   type Launcher,
@@ -19,6 +19,7 @@ import {
   type DiskOptions,
   detectCgroups,
   orderIsolators,
+  ownUsers,
   PersistentVolumes,
   type PortsOptions,
 } from '@gantry/isolators';
@@ -27,20 +28,28 @@ import { createProvisioner } from '@gantry/provisioner';
 import { createRegistryClient } from '@gantry/registry-client';
 import { createImageStore } from '@gantry/store';
 import { GantryContainerizer } from './gantry-containerizer.js';
+import { defaultPlaces } from './host-places.js';
 import { ContainerLeases } from './leases.js';
+import { groupsObstacle } from './ordinary-cgroups.js';
 import { createOwner } from './owner.js';
 import { StateRoot } from './state-folder.js';
 import { PodVolumes } from './volumes.js';
 
-const defaultStateRoot = '/run/gantry';
-
 export interface ContainerizerOptions {
-  /** Images, unpacked layers and writable layers; may be that of other state roots too. Default `/var/lib/gantry`. */
+  /** Images, unpacked layers and writable layers; may be that of other state roots too. Default `/var/lib/gantry`; of an ordinary user `$XDG_DATA_HOME/gantry`. */
   readonly root?: string;
-  /** Records, sockets, exit records and logs of containers; may be a tmpfs. Default `/run/gantry`. */
+  /** Records, sockets, exit records and logs of containers; may be a tmpfs. Default `/run/gantry`; of an ordinary user `$XDG_RUNTIME_DIR/gantry`. */
   readonly stateRoot?: string;
-  /** Control group below which every container gets its own. Default `/gantry`, with a suffix for another `stateRoot`. */
+  /**
+   * Control group below which every container gets its own. Default `/gantry`, with a suffix for another `stateRoot`. An ordinary
+   * user has none unless one is given that he can write to.
+   */
   readonly cgroupParent?: string;
+  /**
+   * Ids of the user namespaces of `private` users, for a host program that is root. Default: the ranges that /etc/subuid and
+   * /etc/subgid hold for `gantry` or `containers`.
+   */
+  readonly userIds?: IdMappings;
   /** Default: a client without logins. */
   readonly registry?: RegistryClient;
   /** Default: a store in `root`. */
@@ -68,15 +77,9 @@ export interface ContainerizerOptions {
 
 /**
  * Wires a containerizer from Gantry's parts, or the caller's own. Call `recover()` on it before anything else.
- * `PERMISSION_DENIED` unless the program runs as root; `UNSUPPORTED` without control groups; `SYSTEM` for folders that cannot be made.
+ * An ordinary user's containers have user namespaces: docs/rootless.md. `UNSUPPORTED` without control groups; `SYSTEM` for folders that cannot be made.
  */
 export async function createContainerizer(options: ContainerizerOptions = {}): Promise<Containerizer> {
-  if (process.getuid?.() !== 0) {
-    throw new GantryError(
-      'PERMISSION_DENIED',
-      'running containers needs root: start the host program as root, e.g. with sudo',
-    );
-  }
   try {
     return await wire(options);
   } catch (error) {
@@ -85,18 +88,21 @@ export async function createContainerizer(options: ContainerizerOptions = {}): P
 }
 
 async function wire(options: ContainerizerOptions): Promise<Containerizer> {
-  const root = options.root ?? '/var/lib/gantry';
-  const stateRoot = options.stateRoot ?? defaultStateRoot;
+  const defaults = defaultPlaces();
+  const root = options.root ?? defaults.root;
+  const stateRoot = options.stateRoot ?? defaults.stateRoot;
   const sandboxRoot = join(root, 'sandbox');
   await Promise.all([
     mkdir(root, { recursive: true, mode: 0o711 }).then(() => mkdir(sandboxRoot, { recursive: true })),
     mkdir(stateRoot, { recursive: true, mode: 0o700 }),
   ]);
   const cgroups = options.cgroups ?? (await detectCgroups());
-  const place = await placeOf(stateRoot);
+  const place = await placeOf(stateRoot, defaults.stateRoot);
   const cgroupParent = options.cgroupParent ?? (place === '' ? '/gantry' : `/gantry-${place}`);
   const folders = { root, place: place === '' ? 'default' : place };
   const { secrets } = options;
+  const users = ownUsers(options.userIds);
+  const obstacle = groupsObstacle(cgroups, options.cgroupParent);
   const state = await StateRoot.open(stateRoot, createOwner());
   const store =
     options.store ??
@@ -105,18 +111,24 @@ async function wire(options: ContainerizerOptions): Promise<Containerizer> {
     ...createIsolators({
       cgroups,
       cgroupParent,
+      users,
       volumes: folders,
+      ...(obstacle ? { withoutCgroups: obstacle } : {}),
       ...(secrets ? { secrets } : {}),
       stateFolder: join(stateRoot, 'isolators'),
       ...(options.disk ? { disk: options.disk } : {}),
       ...(options.ports ? { ports: options.ports } : {}),
     }),
-    networkCni({
-      ...options.networks,
-      stateFolder: join(root, 'networks', folders.place),
-      namespaceFolder: join(stateRoot, 'netns'),
-      pins: createNamespacePins(),
-    }),
+    ...(users.isOrdinary
+      ? []
+      : [
+          networkCni({
+            ...options.networks,
+            stateFolder: join(root, 'networks', folders.place),
+            namespaceFolder: join(stateRoot, 'netns'),
+            pins: createNamespacePins(),
+          }),
+        ]),
   ];
   return new GantryContainerizer(
     {
@@ -140,7 +152,7 @@ async function wire(options: ContainerizerOptions): Promise<Containerizer> {
  * Tells state roots apart, empty for the default one. Recovery ends what it does not know below its control group, removes
  * the root file systems and releases the leases of containers that it does not know: no two state roots may share them.
  */
-async function placeOf(stateRoot: string): Promise<string> {
+async function placeOf(stateRoot: string, defaultStateRoot: string): Promise<string> {
   const path = await realpath(stateRoot);
   return path === defaultStateRoot ? '' : createHash('sha256').update(path).digest('hex').slice(0, 8);
 }

@@ -32,6 +32,11 @@ export async function execution(
   return [request, { ...options, ...(secrets ? { secrets } : {}) }];
 }
 
+/** Whether a container is in a user namespace. */
+export function hasUsers({ config }: LaunchRequest): boolean {
+  return config.linux.namespaces.some(({ type }) => type === 'user');
+}
+
 /** The request of a running container with the process of `spec` in place of its first one. */
 async function execRequest(
   container: Container,

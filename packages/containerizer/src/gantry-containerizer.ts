@@ -34,7 +34,7 @@ import { signalAll, updateResources } from './control.js';
 import { copyFrom, copyInto } from './copy.js';
 import { composeRequest, prepareContext, resolveSource } from './document.js';
 import { EventHub } from './event-hub.js';
-import { execution, requestOf } from './exec.js';
+import { execution, hasUsers, requestOf } from './exec.js';
 import { launchPod } from './launch-pod.js';
 import { Lifecycle } from './lifecycle.js';
 import { retireOwner } from './owner.js';
@@ -223,13 +223,15 @@ export class GantryContainerizer implements Containerizer {
     archive: AsyncIterable<Uint8Array>,
     options: CallOptions = {},
   ): Promise<void> {
-    const { process } = this.#get(id).alive('copying into');
-    await copyInto(process, folder, archive, options);
+    const container = this.#get(id);
+    const { process } = container.alive('copying into');
+    await copyInto(process, folder, archive, options, hasUsers(await requestOf(container)));
   }
 
   async *copyOut(id: ContainerId, path: string, options: CallOptions = {}): AsyncIterable<Uint8Array> {
-    const { process } = this.#get(id).alive('copying out of');
-    yield* copyFrom(process, path, options);
+    const container = this.#get(id);
+    const { process } = container.alive('copying out of');
+    yield* copyFrom(process, path, options, hasUsers(await requestOf(container)));
   }
 
   async commit(id: ContainerId, options: CommitOptions): Promise<PulledImage> {

@@ -1,7 +1,9 @@
+import { isOrdinary } from '@gantry/archive';
 import type { BackendAbility, BackendName } from '@gantry/interface';
 import type { Backend } from './backend.js';
 import { BindBackend } from './bind-backend.js';
 import { CopyBackend } from './copy-backend.js';
+import { runInNamespace } from './namespace-job.js';
 import { maxOverlayLayers, OverlayBackend } from './overlay-backend.js';
 import { withTrialFolder } from './trial-folder.js';
 import { trials } from './trials.js';
@@ -44,9 +46,16 @@ export class Backends {
   ability(name: BackendName): Promise<BackendAbility> {
     const known = this.#abilities.get(name);
     if (known) return known;
-    const ability = withTrialFolder(this.#root, (folder) => trials[name](folder, this.#userxattr));
+    const ability = withTrialFolder(this.#root, (folder) => this.#try(name, folder));
     this.#abilities.set(name, ability);
     ability.catch(() => this.#abilities.delete(name));
     return ability;
+  }
+
+  async #try(name: BackendName, folder: string): Promise<BackendAbility> {
+    if (!isOrdinary()) return trials[name](folder, this.#userxattr);
+    const told = await runInNamespace({ type: 'trial', backend: name, folder }, `trial of the ${name} backend`);
+    if (told.type !== 'ability') throw new Error(`trial of the ${name} backend: no answer`);
+    return told.ability;
   }
 }

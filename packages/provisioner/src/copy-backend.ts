@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises';
+import { isOrdinary } from '@gantry/archive';
 import {
   type CallOptions,
   type DirectoryRootfs,
@@ -10,6 +11,7 @@ import {
 import { addon } from '@gantry/native';
 import type { Backend } from './backend.js';
 import type { ContainerFolder } from './container-folder.js';
+import { runInNamespace } from './namespace-job.js';
 import { opaqueAttribute } from './opaque.js';
 import { Turns } from './turns.js';
 
@@ -41,6 +43,7 @@ export class CopyBackend implements Backend {
   async provision(layers: readonly string[], container: ContainerFolder, options: CallOptions): Promise<void> {
     const { signal, onProgress } = options;
     await mkdir(container.copy, { mode: 0o700 });
+    if (isOrdinary()) return this.#copyInNamespace(layers, container.copy, options);
     const copy = new (addon().TreeCopy)(layers, container.copy, opaqueAttribute(this.#userxattr));
     const what = `copy of the layers to ${container.copy}`;
     const work = async () => {
@@ -51,6 +54,19 @@ export class CopyBackend implements Backend {
         if (done) return;
       }
     };
+    try {
+      await turns.run(work, signal, what);
+    } catch (error) {
+      throw explain(error, what);
+    }
+  }
+
+  async #copyInNamespace(layers: readonly string[], to: string, { signal, onProgress }: CallOptions): Promise<void> {
+    const what = `copy of the layers to ${to}`;
+    const work = () =>
+      runInNamespace({ type: 'copy', layers, to }, what, signal, (told) => {
+        if (told.type === 'copied') onProgress?.({ type: 'copying', entries: told.entries, bytes: told.bytes });
+      });
     try {
       await turns.run(work, signal, what);
     } catch (error) {

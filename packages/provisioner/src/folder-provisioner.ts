@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { removeTree } from '@gantry/archive';
+import { isOrdinary, removeTree } from '@gantry/archive';
 import {
   type BackendAbility,
   type CallOptions,
@@ -200,6 +200,8 @@ async function moved(from: string, to: string): Promise<boolean> {
 
 /** What a container nested deeper than paths reach is left to a worker, which would be slower for all the rest. */
 async function remove(path: string): Promise<void> {
+  // It may hold files of users that are others on the host.
+  if (isOrdinary()) return removeTree(path);
   try {
     await rm(path, { recursive: true, force: true });
   } catch (error) {

@@ -1,4 +1,5 @@
 import { chmodSync, chownSync, lstatSync, mkdirSync } from 'node:fs';
+import { isOrdinary } from '@gantry/archive';
 import { GantryError, type OverlayRootfs } from '@gantry/interface';
 import type { Backend } from './backend.js';
 import { BoundedCache } from './bounded-cache.js';
@@ -14,6 +15,11 @@ interface RootAttributes {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
+}
+
+/** An ordinary user cannot give a folder away: its root is then the container's root's, whatever the image says. */
+function setOwner(path: string, uid: number, gid: number): void {
+  if (!isOrdinary()) chownSync(path, uid, gid);
 }
 
 /** Layers stacked by the kernel under a folder of the container's own. Mounted by whoever starts the container. */
@@ -47,7 +53,7 @@ export class OverlayBackend implements Backend {
     // The upper folder's own mode and owner are what the container sees of its root, so they are the image's.
     const { mode, uid, gid } = this.#rootOf(layers.at(-1) ?? '/');
     mkdirSync(upper, mode);
-    if (uid !== process.geteuid?.() || gid !== process.getegid?.()) chownSync(upper, uid, gid);
+    if (uid !== process.geteuid?.() || gid !== process.getegid?.()) setOwner(upper, uid, gid);
     // Apart from mkdir, which is subject to the host program's umask, and after chown, which clears bits.
     chmodSync(upper, mode);
     mkdirSync(work, 0o700);

@@ -1,5 +1,6 @@
 import { mkdirSync, mkdtempSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { isOrdinary, removeTree } from '@gantry/archive';
 import { errnoOf } from '@gantry/interface';
 import { addon } from '@gantry/native';
 
@@ -16,7 +17,9 @@ export async function withTrialFolder<T>(root: string, use: (folder: string) => 
   try {
     return await use(folder);
   } finally {
-    remove(root, basename(folder));
+    // What another user of the namespace was given there, its root removes.
+    if (isOrdinary()) await removeTree(folder);
+    else remove(root, basename(folder));
   }
 }
 
@@ -25,7 +28,9 @@ function removeStale(root: string): void {
     if (!name.startsWith(prefix)) continue;
     // Gone by now if another process's trial has ended.
     const { mtimeMs = Date.now() } = statSync(join(root, name), { throwIfNoEntry: false }) ?? {};
-    if (Date.now() - mtimeMs > staleMs) remove(root, name);
+    if (Date.now() - mtimeMs <= staleMs) continue;
+    if (isOrdinary()) void removeTree(join(root, name)).catch(() => undefined);
+    else remove(root, name);
   }
 }
 

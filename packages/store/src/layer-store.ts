@@ -1,7 +1,14 @@
 import { lstatSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { applyLayer, type GrowingBlobHandle, maxUnpacking, removeTree } from '@gantry/archive';
+import { dirname, join } from 'node:path';
+import {
+  applyLayer,
+  type GrowingBlobHandle,
+  isOrdinary,
+  maxUnpacking,
+  removeTree,
+  squashesOwners,
+} from '@gantry/archive';
 import {
   type CallOptions,
   type Digest,
@@ -24,8 +31,11 @@ import { Turns } from './turns.js';
 
 const contentFaults: ReadonlySet<ErrorCode> = new Set(['INVALID_ARCHIVE', 'DIGEST_MISMATCH', 'SIZE_MISMATCH']);
 
-/** Layers unpacked at once whose blobs are still coming: a slow registry must not occupy every thread. */
-const maxGrowing = maxUnpacking - 1;
+/** Trees with the images' own owners are not for a user who has got ranges of ids since, nor the other way round. */
+const squashed = '-squashed';
+
+/** Layers unpacked at once whose blobs are still coming: a slow registry must not occupy every thread. In a process of its own, none. */
+const maxGrowing = isOrdinary() ? 0 : maxUnpacking - 1;
 
 /** What a tree is made from. */
 interface LayerSource {
@@ -117,9 +127,9 @@ export class LayerStore {
   async sweep(): Promise<void> {
     if (process.platform !== 'linux') return;
     await sweepAbandoned(this.#folders.staging, removeTree);
-    const boot = basename(await this.#bootFolder());
+    const boot = (await bootId()).slice(0, 8);
     for (const name of await namesIn(this.#folders.layers)) {
-      if (name !== boot) await this.discard(join(this.#folders.layers, name));
+      if (!name.startsWith(boot)) await this.discard(join(this.#folders.layers, name));
     }
   }
 
@@ -233,7 +243,9 @@ export class LayerStore {
   }
 
   async #bootFolder(): Promise<string> {
-    this.#boot ??= bootId().then((id) => join(this.#folders.layers, id.slice(0, 8)));
+    this.#boot ??= bootId().then((id) =>
+      join(this.#folders.layers, `${id.slice(0, 8)}${squashesOwners() ? squashed : ''}`),
+    );
     return this.#boot;
   }
 }

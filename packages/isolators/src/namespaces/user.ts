@@ -1,5 +1,5 @@
 import type { IdMappings, Isolator, OciIdMapping, PrepareContext } from '@gantry/interface';
-import { ownIds } from '@gantry/native';
+import { ownIds, userNamespaceObstacle } from '@gantry/native';
 import { resolveUser } from '../docker/user.js';
 import { refused } from '../errors.js';
 import { isMapped, rootUsers, type UserPolicy, usersOf } from './users.js';
@@ -17,6 +17,7 @@ export function namespacesUser(policy: UserPolicy = rootUsers()): Isolator {
     async edits(context) {
       const ids = usersOf(context, policy);
       if (!ids) return {};
+      if (policy.isOrdinary) checkAllowed();
       await checkUser(context, ids, policy);
       const { parent } = context;
       return {
@@ -26,6 +27,12 @@ export function namespacesUser(policy: UserPolicy = rootUsers()): Isolator {
       };
     },
   };
+}
+
+/** `REFUSED` where the kernel lets no ordinary user make user namespaces. */
+function checkAllowed(): void {
+  const obstacle = userNamespaceObstacle();
+  if (obstacle) throw refused(name, obstacle.problem, obstacle.remedy);
 }
 
 /** `REFUSED` if the container's user, or one of his groups, does not exist in the namespace. */

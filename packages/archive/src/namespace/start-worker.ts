@@ -1,0 +1,40 @@
+import { Worker } from 'node:worker_threads';
+import { ownIds } from '@gantry/native';
+import { Helper, NamespaceWorker } from './helper.js';
+
+/** Whether this program is an ordinary user's, whose containers' files belong to users of a user namespace. */
+export function isOrdinary(): boolean {
+  return process.geteuid?.() !== 0;
+}
+
+/** Whether all files of unpacked layers belong to root, as an ordinary user without ranges of ids has no other. */
+export function squashesOwners(): boolean {
+  return isOrdinary() && ownIds().mapper === 'self';
+}
+
+/** What is to be known of a worker besides its program. */
+export interface WorkerOptions {
+  readonly name: string;
+  readonly data?: unknown;
+  /** The process in whose user namespace it is to be. */
+  readonly users?: number | undefined;
+  /** Whether it touches no files. */
+  readonly inThread?: boolean;
+}
+
+let own: Helper | undefined;
+
+/**
+ * Starts a worker: in a thread of this process, or, of an ordinary user's program, of one that is the root of a user namespace like
+ * its containers'.
+ */
+export function startWorker(
+  url: URL,
+  { name, data, users, inThread = false }: WorkerOptions,
+): Worker | NamespaceWorker {
+  if (users !== undefined) return new NamespaceWorker(new Helper(users), url, data);
+  // Loaders and flags of the host program are not for this thread.
+  if (inThread || !isOrdinary()) return new Worker(url, { name, execArgv: [], workerData: data });
+  if (!own || own.hasEnded) own = new Helper(0);
+  return new NamespaceWorker(own, url, data);
+}

@@ -1,0 +1,148 @@
+// A host program of an ordinary user: does what its first argument names, with the image of the second, and writes what it saw as JSON.
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+import { createContainerizer } from '@gantry/containerizer';
+import { isGantryError } from '@gantry/interface';
+
+const [scenario = '', image = '', ...rest] = process.argv.slice(2);
+
+/** @typedef {import('@gantry/interface').Containerizer} Containerizer */
+/** @typedef {Partial<import('@gantry/interface').ContainerSpec>} Spec */
+
+/** @param {string} script @returns {Spec} */
+const sh = (script) => ({ command: ['/bin/sh', '-c', script] });
+
+/** @param {Containerizer} containerizer @param {Spec} spec */
+async function run(containerizer, spec) {
+  const { id } = await containerizer.launch({ image, ...spec });
+  const { exit } = await containerizer.wait(id);
+  const output = { stdout: '', stderr: '' };
+  for await (const { stream, data } of containerizer.logs(id)) output[stream] += Buffer.from(data).toString();
+  await containerizer.remove(id);
+  return { exit: exit?.type === 'exited' ? exit.code : exit, ...output };
+}
+
+/** @param {Containerizer} containerizer @param {Spec} spec */
+async function refusal(containerizer, spec) {
+  try {
+    await containerizer.launch({ image, ...spec });
+    return 'launched';
+  } catch (error) {
+    return isGantryError(error) ? `${error.code}: ${error.message}` : String(error);
+  }
+}
+
+/** @param {Containerizer} containerizer @param {string} id @param {RegExp} pattern */
+async function written(containerizer, id, pattern) {
+  for await (const { data } of containerizer.logs(id, { follow: true })) {
+    if (pattern.test(Buffer.from(data).toString())) return;
+  }
+  throw new Error(`container ${id} ended without writing ${pattern}`);
+}
+
+/** @type {Record<string, (containerizer: Containerizer) => Promise<unknown>>} */
+const scenarios = {
+  async ids(containerizer) {
+    const { id } = await containerizer.launch({
+      image,
+      ...sh('touch /new; chown 33:44 /new; echo ready; exec sleep 1000'),
+    });
+    await written(containerizer, id, /ready/);
+    const { pid = 0 } = await containerizer.status(id);
+    const inside = await containerizer.exec(id, {
+      command: ['/bin/sh', '-c', 'id -u; cat /proc/self/uid_map; ls -ln /new; id'],
+    });
+    inside.stdin.end();
+    const [seen, errors] = await Promise.all([text(inside.stdout), text(inside.stderr)]);
+    const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+    const outside = /^Uid:\t(\d+)/m.exec(status)?.[1];
+    const owner = spawnSync('stat', ['-c', '%u %g', `/proc/${pid}/root/new`], { encoding: 'utf8' }).stdout.trim();
+    await containerizer.destroy(id);
+    return { seen, errors, outside, owner };
+  },
+  run: (containerizer) => run(containerizer, JSON.parse(rest[0] ?? '{}')),
+  refusal: (containerizer) => refusal(containerizer, JSON.parse(rest[0] ?? '{}')),
+  async copies(containerizer) {
+    const { id } = await containerizer.launch({
+      image,
+      ...sh('mkdir -m 700 /a; echo x > /a/b; chown -R 5:6 /a; echo ready; exec sleep 1000'),
+    });
+    await written(containerizer, id, /ready/);
+    const out = [];
+    for await (const piece of containerizer.copyOut(id, '/a')) out.push(piece);
+    await containerizer.copyIn(
+      id,
+      '/tmp',
+      (async function* () {
+        yield* out;
+      })(),
+    );
+    const inside = await containerizer.exec(id, { command: ['/bin/sh', '-c', 'ls -ln /tmp/a/b; cat /tmp/a/b'] });
+    inside.stdin.end();
+    const seen = await text(inside.stdout);
+    const committed = await containerizer.commit(id, { as: 'localhost/made:latest' });
+    await containerizer.destroy(id);
+    const made = await containerizer.launch({
+      image: 'localhost/made:latest',
+      ...sh('ls -ln /a/b; ls -ln / | grep " a$"'),
+    });
+    await containerizer.wait(made.id);
+    let again = '';
+    for await (const { data } of containerizer.logs(made.id)) again += Buffer.from(data).toString();
+    return { seen, committed: committed.digest, again };
+  },
+  async pod(containerizer) {
+    const pod = await containerizer.launchPod({
+      hostname: 'pod',
+      volumes: ['data'],
+      endsWith: 'last',
+      containers: ['one', 'two'].map((name) => ({
+        image,
+        command: ['/bin/sh', '-c', `hostname; id -u; touch /data/${name}; ls /sys/class/net`],
+        mounts: [{ type: /** @type {const} */ ('volume'), source: 'data', target: '/data' }],
+      })),
+    });
+    const outputs = [];
+    for (const id of pod.containers) {
+      await containerizer.wait(id);
+      let output = '';
+      for await (const { data } of containerizer.logs(id)) output += Buffer.from(data).toString();
+      outputs.push(output);
+    }
+    await containerizer.wait(pod.id);
+    return outputs;
+  },
+  async leave(containerizer) {
+    const { id, pid, shimPid } = await containerizer.launch({ image, id: 'left', ...sh('echo up; exec sleep 1000') });
+    await written(containerizer, id, /up/);
+    process.stdout.write(`${JSON.stringify({ id, pid, shimPid })}\n`);
+    process.kill(process.pid, 'SIGKILL');
+    return undefined;
+  },
+  async recover(containerizer) {
+    const { running } = report;
+    const inside = await containerizer.exec('left', { command: ['echo', 'again'] });
+    inside.stdin.end();
+    const seen = await text(inside.stdout);
+    const attachment = await containerizer.attach('left');
+    await attachment[Symbol.asyncDispose]();
+    const end = await containerizer.stop('left', { graceMs: 100 });
+    return { running, seen, end: end.exit?.type };
+  },
+};
+
+const containerizer = await createContainerizer();
+const report = await containerizer.recover();
+try {
+  const result = await scenarios[scenario]?.(containerizer);
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+} catch (error) {
+  process.stdout.write(
+    `${JSON.stringify({ error: isGantryError(error) ? `${error.code}: ${error.message}` : String(error) })}\n`,
+  );
+  process.exitCode = 1;
+} finally {
+  for await (const { id } of containerizer.containers()) await containerizer.destroy(id);
+  await containerizer[Symbol.asyncDispose]();
+}

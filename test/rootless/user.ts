@@ -1,0 +1,107 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const here = dirname(fileURLToPath(import.meta.url));
+
+/** An ordinary user of this machine, for a test, with a home and a runtime folder. */
+export interface TestUser extends Disposable {
+  readonly name: string;
+  readonly uid: number;
+  /** All that its host programs keep. */
+  readonly folder: string;
+  /** Runs the user's host program; `wrap` is a command that it is run by, as root. */
+  run(scenario: string, args: readonly string[], wrap?: readonly string[]): Promise<UserRun>;
+}
+
+export interface UserRun {
+  /** What it wrote, line by line, from JSON. */
+  readonly results: readonly unknown[];
+  readonly stderr: string;
+  readonly status: number | null;
+}
+
+let count = 0;
+
+/** Makes a user; `ranges` says whether he may use other ids. */
+export function addUser(ranges: boolean): TestUser {
+  const name = `gantry-t${process.pid}-${count++}`;
+  command('useradd', '--no-create-home', '--shell', '/bin/sh', name);
+  const uid = Number(command('id', '-u', name));
+  if (!ranges) {
+    for (const [file, option] of [
+      ['subuid', '--del-subuids'],
+      ['subgid', '--del-subgids'],
+    ] as const) {
+      const line = command('grep', `^${name}:`, `/etc/${file}`);
+      const [, start = 0, size = 0] = line.trim().split(':').map(Number);
+      command('usermod', option, `${start}-${start + size - 1}`, name);
+    }
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'gantry-user-'));
+  chmodSync(folder, 0o711);
+  for (const part of ['data', 'run']) {
+    mkdirSync(join(folder, part), { mode: 0o700 });
+    chownSync(join(folder, part), uid, uid);
+  }
+  return {
+    name,
+    uid,
+    folder,
+    run: (scenario, args, wrap = []) => collect(start(name, folder, scenario, args, wrap)),
+    [Symbol.dispose]() {
+      rmSync(folder, { recursive: true, force: true });
+      command('userdel', name);
+    },
+  };
+}
+
+function start(
+  name: string,
+  folder: string,
+  scenario: string,
+  args: readonly string[],
+  wrap: readonly string[],
+): ChildProcess {
+  const program = [process.execPath, join(here, 'user-program.mjs'), scenario, ...args];
+  const [first = '', ...others] = [
+    ...wrap,
+    'setpriv',
+    `--reuid=${name}`,
+    `--regid=${name}`,
+    '--init-groups',
+    ...program,
+  ];
+  return spawn(first, others, {
+    cwd: here,
+    env: {
+      PATH: process.env['PATH'] ?? '',
+      HOME: folder,
+      XDG_DATA_HOME: join(folder, 'data'),
+      XDG_RUNTIME_DIR: join(folder, 'run'),
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
+
+async function collect(child: ChildProcess): Promise<UserRun> {
+  const output = { stdout: '', stderr: '' };
+  for (const stream of ['stdout', 'stderr'] as const) {
+    child[stream]?.on('data', (piece: Buffer) => {
+      output[stream] += piece.toString();
+    });
+  }
+  const status = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject).once('close', resolve);
+  });
+  const lines = output.stdout.split('\n').filter((line) => line !== '');
+  return { results: lines.map((line) => JSON.parse(line) as unknown), stderr: output.stderr, status };
+}
+
+function command(program: string, ...args: string[]): string {
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${stderr}`);
+  return stdout;
+}
