@@ -1,31 +1,174 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startHost, type TestHost } from '../launch/host.js';
+import { eventually } from '../support/eventually.mjs';
 import { requires } from '../support/requires.js';
 import { addUser, type TestUser } from './user.js';
 
-const sh = (script: string) => JSON.stringify({ command: ['/bin/sh', '-c', script] });
+const spec = (script: string, rest: object = {}) => JSON.stringify({ command: ['/bin/sh', '-c', script], ...rest });
 
-requires({ root: true, commands: ['newuidmap', 'newgidmap', 'setpriv', 'useradd'], packages: ['uidmap', 'passwd'] })(
-  'containers of an ordinary user with ranges of ids',
-  () => {
-    // Only its registry is used.
-    let host: TestHost;
-    let user: TestUser;
-    beforeAll(async () => {
-      host = await startHost();
-      user = addUser(true);
-    });
-    afterAll(async () => {
-      user[Symbol.dispose]();
-      await host[Symbol.asyncDispose]();
-    });
+const needs = {
+  root: true,
+  commands: ['newuidmap', 'newgidmap', 'setpriv', 'useradd'],
+  packages: ['uidmap', 'passwd', 'util-linux'],
+} as const;
 
-    it('have their own users', async () => {
-      const { results, stderr } = await user.run('ids', [host.image]);
-      expect(stderr).toBe('');
-      expect(results).toMatchObject([{ errors: '', outside: String(user.uid) }]);
+/** What a user's containers have left: their roots, and processes. */
+function leftovers(user: TestUser): string[] {
+  const data = join(user.folder, 'data/gantry');
+  const roots = readdirSync(data)
+    .filter((name) => name.startsWith('provisioner'))
+    .flatMap((name) => ['containers', 'trash'].flatMap((part) => readdirSync(join(data, name, part))));
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  const processes = pids.filter((pid) => {
+    try {
+      return new RegExp(`^Uid:\\t${user.uid}\\t`, 'm').test(readFileSync(`/proc/${pid}/status`, 'latin1'));
+    } catch {
+      return false; // Gone meanwhile.
+    }
+  });
+  return [...roots, ...processes];
+}
+
+/** What is left once processes that are about to end have had the time for it. */
+const settled = (user: TestUser) =>
+  eventually(
+    async () => leftovers(user),
+    (left) => left.length === 0,
+  );
+
+requires(needs)('containers of an ordinary user with ranges of ids', () => {
+  // Only its registry is used.
+  let host: TestHost;
+  let user: TestUser;
+  beforeAll(async () => {
+    host = await startHost();
+    user = addUser(true);
+  });
+  afterAll(async () => {
+    user[Symbol.dispose]();
+    await host[Symbol.asyncDispose]();
+  });
+  const one = async (scenario: string, ...args: string[]) => {
+    const { results, stderr } = await user.run(scenario, [host.image, ...args]);
+    expect(stderr).toBe('');
+    return results[0];
+  };
+
+  it('have users of their own, whose root is the user himself', async () => {
+    const start = Number(readFileSync('/etc/subuid', 'utf8').match(new RegExp(`^${user.name}:(\\d+):`, 'm'))?.[1]);
+    const seen = (await one('ids')) as Record<string, string>;
+    expect(seen).toMatchObject({ errors: '', outside: String(user.uid), owner: `${start + 32} ${start + 43}` });
+    expect(seen['seen']).toMatch(new RegExp(`^0\\n\\s*0\\s+${user.uid}\\s+1\\n\\s*1\\s+${start}\\s+65536\\n`));
+    expect(seen['seen']).toMatch(/ 33 +44 .*\/new\n/);
+    expect(await settled(user)).toEqual([]);
+  });
+
+  it('run as any user of the image, and drop to others', async () => {
+    expect(
+      await one('run', spec('id -u; id -g; echo e > /dev/stderr; echo o > /dev/stdout', { user: 'guest' })),
+    ).toEqual({
+      exit: 0,
+      stdout: '1000\n1000\no\n',
+      stderr: 'e\n',
     });
-  },
-);
+    const script = 'su guest -c "id -u; touch /tmp/mine; stat -c %u /tmp/mine"';
+    expect(await one('run', spec(script))).toMatchObject({ exit: 0, stdout: '1000\n1000\n' });
+  });
+
+  it('see a machine that they cannot change', async () => {
+    const script = [
+      'mknod /tmp/null c 1 3',
+      'mount -o remount,rw /sys',
+      'echo 1 > /proc/sys/kernel/printk',
+      'touch /sys/fs/cgroup/x',
+      'echo x > /dev/null && head -c 3 /dev/zero | wc -c',
+      'ls /sys/class/net; cat /proc/keys | wc -c; hostname box 2>&1',
+    ].join('; ');
+    const { stdout, stderr } = (await one('run', spec(script))) as { stdout: string; stderr: string };
+    expect(stdout).toMatch(/^3\nlo\n0\n/);
+    expect(stderr.match(/(not permitted|denied|Read-only|No such file)/g)?.length).toBeGreaterThanOrEqual(4);
+  });
+
+  it('have terminals, an init and the network of the host, if that is asked', async () => {
+    const told = await one(
+      'run',
+      spec('tty; ls -l /sys/fs/cgroup | wc -l; cat /proc/1/comm', { tty: true, init: true, network: 'host' }),
+    );
+    expect(told).toMatchObject({ exit: 0, stderr: '' });
+    expect((told as { stdout: string }).stdout).toMatch(/^\/dev\/pts\/0\r\n1\r\n/);
+  });
+
+  it('are copied from and into, and committed, with the owners that they see', async () => {
+    const told = (await one('copies')) as Record<string, string>;
+    expect(told['seen']).toMatch(/ 5 +6 .*\/tmp\/a\/b\nx\n$/);
+    expect(told['again']).toMatch(/ 5 +6 .*\/a\/b\n.* 5 +6 .* a\n$/);
+    expect(await settled(user)).toEqual([]);
+  });
+
+  it('share what a pod has', async () => {
+    expect(await one('pod')).toEqual(['pod\n0\nlo\n', 'pod\n0\nlo\n']);
+    expect(await settled(user)).toEqual([]);
+  });
+
+  it('outlive their host program, and are recovered by the next one', async () => {
+    const left = await user.run('leave', [host.image]);
+    expect(left.status).toBe(null);
+    const { pid } = left.results[0] as { pid: number };
+    expect(readFileSync(`/proc/${pid}/status`, 'latin1')).toMatch(/^State:\t[SR]/m);
+    expect(await one('recover')).toEqual({ running: ['left'], seen: 'again\n', end: 'signaled' });
+    expect(await settled(user)).toEqual([]);
+  });
+
+  it('are refused what takes privileges, with the remedy', async () => {
+    const cases: readonly [object, RegExp][] = [
+      [
+        { resources: { limits: { memory: 2 ** 26 } } },
+        /^REFUSED: cgroups\/none: resources\.limits\.memory .*cgroupParent/,
+      ],
+      [{ userNamespace: 'host' }, /^REFUSED: namespaces\/user: .*as root/],
+      [{ oomScoreAdj: -999 }, /^REFUSED: linux\/oom: .*CAP_SYS_RESOURCE/],
+      [{ rlimits: [{ type: 'NOFILE', soft: 2 ** 21, hard: 2 ** 21 }] }, /^REFUSED: posix\/rlimits: /],
+      [{ user: '70000' }, /^REFUSED: namespaces\/user: the container's user 70000 does not exist/],
+    ];
+    for (const [rest, message] of cases) expect(await one('refusal', spec('true', rest))).toMatch(message);
+  });
+
+  it('are refused where no user namespace may be made, with the remedy', async () => {
+    const { results } = await user.runShut('refusal', [host.image, spec('true')]);
+    expect(results[0]).toMatch(/^REFUSED: .*max_user_namespaces.*sysctl -w/);
+  });
+});
+
+requires(needs)('containers of an ordinary user without ranges of ids', () => {
+  let host: TestHost;
+  let user: TestUser;
+  beforeAll(async () => {
+    host = await startHost();
+    user = addUser(false);
+  });
+  afterAll(async () => {
+    user[Symbol.dispose]();
+    await host[Symbol.asyncDispose]();
+  });
+
+  it('have one user, to whom all files belong', async () => {
+    const script =
+      'cat /proc/self/uid_map /proc/self/setgroups; touch /x; chown 1:1 /x; ls -ln /x /etc/passwd; ls -ln / | grep -v " 0  *0 "';
+    const { results, stderr } = await user.run('run', [host.image, spec(script, { tty: true })]);
+    expect(stderr).toBe('');
+    const { stdout } = results[0] as { stdout: string };
+    expect(stdout).toMatch(new RegExp(`^\\s*0\\s+${user.uid}\\s+1\\r\\ndeny\\r\\n`));
+    expect(stdout).toMatch(/chown: \/x: Invalid argument/);
+    expect(stdout).toMatch(/ 0 +0 .*\/x\r\n/);
+    expect(await settled(user)).toEqual([]);
+  });
+
+  it('are refused another user, with the remedy', async () => {
+    const { results } = await user.run('refusal', [host.image, spec('true', { user: 'guest' })]);
+    expect(results[0]).toMatch(
+      /^REFUSED: namespaces\/user: the container's user 1000 .*\/etc\/subuid has no range.*usermod --add-subuids/,
+    );
+  });
+});

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,8 +12,10 @@ export interface TestUser extends Disposable {
   readonly uid: number;
   /** All that its host programs keep. */
   readonly folder: string;
-  /** Runs the user's host program; `wrap` is a command that it is run by, as root. */
-  run(scenario: string, args: readonly string[], wrap?: readonly string[]): Promise<UserRun>;
+  /** Runs the user's host program. */
+  run(scenario: string, args: readonly string[]): Promise<UserRun>;
+  /** As `run`, where nobody may make user namespaces: in one that has all ids and a sysctl `user.max_user_namespaces` of 0. */
+  runShut(scenario: string, args: readonly string[]): Promise<UserRun>;
 }
 
 export interface UserRun {
@@ -50,7 +52,8 @@ export function addUser(ranges: boolean): TestUser {
     name,
     uid,
     folder,
-    run: (scenario, args, wrap = []) => collect(start(name, folder, scenario, args, wrap)),
+    run: (scenario, args) => collect(start(name, folder, scenario, args)),
+    runShut: (scenario, args) => collect(mapAll(start(name, folder, scenario, args, shut))),
     [Symbol.dispose]() {
       rmSync(folder, { recursive: true, force: true });
       command('userdel', name);
@@ -58,23 +61,32 @@ export function addUser(ranges: boolean): TestUser {
   };
 }
 
+/** Waits, in a new user namespace, for its ids. */
+const shut = ['unshare', '--user', 'sh', '-c'].concat([
+  // The privileges of its root come with an exec.
+  `echo made; read -r _; exec sh -c 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"' - "$@"`,
+  '-',
+]);
+
+/** Gives it all ids. */
+function mapAll(child: ChildProcess): ChildProcess {
+  child.stdout?.once('data', () => {
+    for (const map of ['gid_map', 'uid_map']) writeFileSync(`/proc/${child.pid}/${map}`, '0 0 4294967295');
+    child.stdin?.end('\n');
+  });
+  return child;
+}
+
 function start(
   name: string,
   folder: string,
   scenario: string,
   args: readonly string[],
-  wrap: readonly string[],
+  wrap: readonly string[] = [],
 ): ChildProcess {
-  const program = [process.execPath, join(here, 'user-program.mjs'), scenario, ...args];
-  const [first = '', ...others] = [
-    ...wrap,
-    'setpriv',
-    `--reuid=${name}`,
-    `--regid=${name}`,
-    '--init-groups',
-    ...program,
-  ];
-  return spawn(first, others, {
+  const identity = ['setpriv', `--reuid=${name}`, `--regid=${name}`, '--init-groups'];
+  const command = [...wrap, ...identity, process.execPath, join(here, 'user-program.mjs'), scenario, ...args];
+  return spawn(command[0] ?? '', command.slice(1), {
     cwd: here,
     env: {
       PATH: process.env['PATH'] ?? '',
@@ -82,7 +94,7 @@ function start(
       XDG_DATA_HOME: join(folder, 'data'),
       XDG_RUNTIME_DIR: join(folder, 'run'),
     },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [wrap.length > 0 ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   });
 }
 
@@ -96,7 +108,7 @@ async function collect(child: ChildProcess): Promise<UserRun> {
   const status = await new Promise<number | null>((resolve, reject) => {
     child.once('error', reject).once('close', resolve);
   });
-  const lines = output.stdout.split('\n').filter((line) => line !== '');
+  const lines = output.stdout.split('\n').filter((line) => line !== '' && line !== 'made');
   return { results: lines.map((line) => JSON.parse(line) as unknown), stderr: output.stderr, status };
 }
 
