@@ -95,6 +95,19 @@ requires({ root: true })('a container of root with users of its own', () => {
     await host.containerizer.destroy(id);
   });
 
+  it('has clocks of its own', async () => {
+    const { stdout } = await host.run({
+      ...sh('cat /proc/uptime; cat /proc/self/timens_offsets'),
+      timeOffsets: { monotonic: 5000, boottime: 864_000 },
+    });
+    const uptime = Number(readFileSync('/proc/uptime', 'latin1').split(' ')[0]);
+    expect(Number(stdout.split(' ')[0])).toBeGreaterThan(864_000);
+    expect(Math.abs(Number(stdout.split(' ')[0]) - 864_000 - uptime)).toBeLessThan(60);
+    expect(stdout).toMatch(/^monotonic +5000 +0\nboottime +864000 +0\n$/m);
+    const plain = await host.run({ command: ['/bin/cat', '/proc/uptime'], timeOffsets: { boottime: -10 } });
+    expect(Number(plain.stdout.split(' ')[0])).toBeLessThan(uptime + 60);
+  });
+
   it('nests others in the same namespace', async () => {
     const command = ['/bin/sh', '-c', 'id -u; cat /proc/self/uid_map; hostname; ls /sys/class/net; touch /shared/$$'];
     const mounts = [{ type: 'volume', source: 'data', target: '/shared' } as const];

@@ -1,8 +1,9 @@
 // A host program of an ordinary user: does what its first argument names, with the image of the second, and writes what it saw as JSON.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { createContainerizer } from '@gantry/containerizer';
+import { createContainerizer, probe } from '@gantry/containerizer';
 import { isGantryError } from '@gantry/interface';
 
 const [scenario = '', image = '', ...rest] = process.argv.slice(2);
@@ -62,6 +63,7 @@ const scenarios = {
     return { seen, errors, outside, owner };
   },
   run: (containerizer) => run(containerizer, JSON.parse(rest[0] ?? '{}')),
+  probe: () => probe({ root: join(process.env['XDG_DATA_HOME'] ?? '', 'gantry') }),
   refusal: (containerizer) => refusal(containerizer, JSON.parse(rest[0] ?? '{}')),
   async copies(containerizer) {
     const { id } = await containerizer.launch({

@@ -28,7 +28,6 @@ describe('applyLayer', () => {
     await expectError(applyLayer({ ...options, mediaType: 'text/plain' }), 'UNSUPPORTED', /text\/plain/);
     await expectError(applyLayer({ ...options, budget: { bytes: Number.NaN } }), 'INVALID_ARGUMENT', /budget\.bytes/);
   });
-
 });
 
 describe.skipIf(!isRoot)(`applyLayer (${needsRoot})`, { timeout: 30_000 }, () => {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { createContainerizer } from '@gantry/containerizer';
+import { createContainerizer, defaultPlaces } from '@gantry/containerizer';
 import type { Containerizer, ImageStore } from '@gantry/interface';
 import { createRegistryClient } from '@gantry/registry-client';
 import { createImageStore } from '@gantry/store';
@@ -13,8 +13,8 @@ export interface GlobalOptions {
   readonly cniPlugins: readonly string[];
 }
 
-export const defaultRoot = '/var/lib/gantry';
-export const defaultStateRoot = '/run/gantry';
+/** Root's, or those of the ordinary user who runs the command. */
+export const { root: defaultRoot, stateRoot: defaultStateRoot } = defaultPlaces();
 
 /** The image store below the root, for commands that run nothing. */
 export function openStore(options: GlobalOptions): ImageStore {

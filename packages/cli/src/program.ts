@@ -5,6 +5,7 @@ import { type ExecOptions, exec } from './commands/exec.js';
 import { kill } from './commands/kill.js';
 import { logs } from './commands/logs.js';
 import { pause } from './commands/pause.js';
+import { probe } from './commands/probe.js';
 import { ps } from './commands/ps.js';
 import { pull } from './commands/pull.js';
 import { rm } from './commands/rm.js';
@@ -148,6 +149,11 @@ function buildProgram(console: Console, signal: AbortSignal, set: (result: Promi
     .description('forget ended containers and their logs')
     .option('-f, --force', 'end running ones first')
     .action((ids: string[], _, command: Command) => set(rm(ids, command.optsWithGlobals(), console)));
+
+  program
+    .command('probe')
+    .description('show what this host can do for containers, and what to change for the rest')
+    .action((_, command: Command) => set(probe(command.optsWithGlobals(), console, signal)));
 
   return program;
 }

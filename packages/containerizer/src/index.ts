@@ -12,6 +12,7 @@ export {
   type HealthTarget,
   type HealthWatch,
 } from './health/watch.js';
+export { defaultPlaces, type HostPlaces } from './host-places.js';
 export { ContainerLeases } from './leases.js';
 export {
   attachLogger,
@@ -22,6 +23,7 @@ export {
 } from './logger.js';
 export { type MergedDocument, mergeEdits, type NamedEdits } from './merge.js';
 export type { ContainerizerParts } from './parts.js';
+export { type ProbeOptions, probe } from './probe.js';
 export { parseSignal, signalName } from './signals.js';
 export { transitions } from './states.js';
 export { PodVolumes } from './volumes.js';

@@ -13,6 +13,7 @@ export * from './oci-runtime.js';
 export * from './options.js';
 export * from './pod.js';
 export * from './ports.js';
+export * from './probe.js';
 export * from './provisioner.js';
 export * from './registry.js';
 export * from './resources.js';

@@ -1,0 +1,187 @@
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { release } from 'node:os';
+import { join } from 'node:path';
+import type { CgroupLayout, HostAbility } from '@gantry/interface';
+import {
+  appArmorRestriction,
+  idHelpers,
+  ownIds,
+  ownNames,
+  readSubordinateRanges,
+  userNamespaceObstacle,
+} from '@gantry/native';
+import { ownCapabilities } from './linux/own-process.js';
+
+const isRoot = () => process.geteuid?.() === 0;
+
+/** What can be told of this kernel and user by looking, and by making and removing a control group. */
+export function probeHost(layout: CgroupLayout, cgroupParent: string | undefined): HostAbility[] {
+  return [...kernel(), ...users(), ...privileges(), ...controlGroups(layout, cgroupParent), ...programs()];
+}
+
+function kernel(): HostAbility[] {
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  const isNew = major > 5 || (major === 5 && minor >= 12);
+  const seccomp = readText('/proc/sys/kernel/seccomp/actions_avail');
+  const modules = readText('/sys/kernel/security/lsm');
+  return [
+    ability('kernel', isNew, `it is Linux ${release()}`, 'use Linux 5.12 or later', release()),
+    ability(
+      'seccomp',
+      seccomp !== undefined,
+      'the kernel has no seccomp',
+      'use one with CONFIG_SECCOMP_FILTER',
+      seccomp?.trim(),
+    ),
+    ability(
+      'landlock',
+      modules?.split(',').includes('landlock') ?? false,
+      modules === undefined ? '/sys/kernel/security/lsm cannot be read' : 'it is not among the security modules',
+      modules === undefined ? 'mount securityfs' : 'boot with landlock in lsm=',
+    ),
+  ];
+}
+
+function users(): HostAbility[] {
+  const obstacle = userNamespaceObstacle();
+  const armor = appArmorRestriction();
+  const { newuidmap, newgidmap } = idHelpers();
+  const owners = isRoot() ? new Set(['gantry', 'containers']) : ownNames();
+  const lacking = ['/etc/subuid', '/etc/subgid'].find((path) => readSubordinateRanges(path, owners).length === 0);
+  const name = [...owners].at(-1) ?? '';
+  return [
+    obstacle
+      ? { name: 'user namespaces allowed', works: false, reason: obstacle.problem, remedy: obstacle.remedy }
+      : { name: 'user namespaces allowed', works: true },
+    armor
+      ? { name: 'user namespaces unrestricted by AppArmor', works: false, reason: armor.problem, remedy: armor.remedy }
+      : { name: 'user namespaces unrestricted by AppArmor', works: true },
+    ...Object.entries({ newuidmap, newgidmap }).map(([program, path]) =>
+      ability(program, path !== undefined, `${program} is not installed`, 'install the package uidmap', path),
+    ),
+    ability(
+      'ranges of ids',
+      lacking === undefined,
+      `${lacking} has no range for ${[...owners].join(' or ')}`,
+      isRoot()
+        ? `add the line '${name}:524288:65536' to it, with a range that is nobody's yet`
+        : (ownIds().lacking?.remedy ?? `have root add one for ${name}`),
+    ),
+  ];
+}
+
+function privileges(): HostAbility[] {
+  const held = ownCapabilities();
+  const need = (name: string, capability: string) =>
+    ability(
+      name,
+      held.has(capability),
+      `the host program does not hold ${capability}`,
+      'start it with that capability',
+    );
+  return [
+    need('raising rlimits and lowering oom_score_adj', 'CAP_SYS_RESOURCE'),
+    need('mounting outside of user namespaces', 'CAP_SYS_ADMIN'),
+    need('making devices', 'CAP_MKNOD'),
+  ];
+}
+
+function controlGroups({ version, mounts }: CgroupLayout, parent: string | undefined): HostAbility[] {
+  const tree = existsSync('/sys/fs/cgroup/unified/cgroup.controllers') ? 'hybrid' : version;
+  const found: HostAbility[] = [{ name: 'control groups', works: true, detail: tree }];
+  if (version === 'v1') {
+    for (const [controller, mount] of mounts) found.push(groupAbility(controller, mount, parent));
+    return found;
+  }
+  const mount = mounts.get('unified') ?? '/sys/fs/cgroup';
+  const folder = join(mount, parent ?? '');
+  const available =
+    readText(join(existsSync(folder) ? folder : mount, 'cgroup.controllers'))
+      ?.trim()
+      .split(' ') ?? [];
+  const writable = groupAbility('unified', mount, parent);
+  for (const controller of ['cpu', 'cpuset', 'memory', 'pids', 'io', 'hugetlb']) {
+    if (available.includes(controller)) found.push({ ...writable, name: `cgroup ${controller}` });
+    else {
+      const reason = `${folder} does not have the controller ${controller}`;
+      found.push({
+        name: `cgroup ${controller}`,
+        works: false,
+        reason,
+        remedy: `add it to cgroup.subtree_control of the groups above`,
+      });
+    }
+  }
+  return found;
+}
+
+/** Makes a group, and removes it. */
+function groupAbility(controller: string, mount: string, parent: string | undefined): HostAbility {
+  const name = `cgroup ${controller}`;
+  const above = join(mount, parent ?? '');
+  const trial = join(existsSync(above) ? above : mount, `gantry-probe-${process.pid}`);
+  try {
+    mkdirSync(trial);
+    rmdirSync(trial);
+    return { name, works: true, detail: mount };
+  } catch (error) {
+    const reason = `${trial} cannot be made (${String((error as NodeJS.ErrnoException).code)})`;
+    const remedy = isRoot()
+      ? 'mount the hierarchy for writing'
+      : 'give createContainerizer a cgroupParent that was delegated to the user, or run the host program as root';
+    return { name, works: false, reason, remedy };
+  }
+}
+
+function programs(): HostAbility[] {
+  const folders = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni'];
+  const plugins = folders.find((folder) => existsSync(join(folder, 'bridge')));
+  return [
+    ability(
+      'CNI plugins',
+      plugins !== undefined,
+      `there are none in ${folders.join(', ')}`,
+      'install containernetworking-plugins',
+      plugins,
+    ),
+    ...['pasta', 'slirp4netns'].map((program) => {
+      const path = inPath(program);
+      const package_ = program === 'pasta' ? 'passt' : program;
+      return ability(
+        program,
+        path !== undefined,
+        `${program} is not installed`,
+        `install the package ${package_}`,
+        path,
+      );
+    }),
+  ];
+}
+
+function ability(name: string, works: boolean, reason: string, remedy: string, detail?: string): HostAbility {
+  if (!works) return { name, works, reason, remedy };
+  return { name, works, ...(detail === undefined ? {} : { detail }) };
+}
+
+function inPath(program: string): string | undefined {
+  const folders = [...(process.env['PATH'] ?? '').split(':'), '/usr/bin', '/bin', '/usr/sbin', '/sbin'];
+  return folders
+    .filter((folder) => folder.startsWith('/'))
+    .map((folder) => join(folder, program))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return undefined;
+  }
+}
