@@ -40,9 +40,16 @@ class ThreadPool {
     }
   }
 
-  /** Starts threads, so that there are so many. They end like others that nothing is asked of. */
+  /**
+   * Starts threads, so that there are so many. They end like others that nothing is asked of. To start one takes milliseconds, so each
+   * has a turn of the event loop of its own.
+   */
   prepare(count: number): void {
-    while (this.#idle.length + this.#active < Math.min(count, maxUnpacking)) this.#keep(new UnpackThread());
+    setImmediate(() => {
+      if (this.#idle.length + this.#active >= Math.min(count, maxUnpacking)) return;
+      this.#keep(new UnpackThread());
+      this.prepare(count);
+    });
   }
 
   #take(): UnpackThread {

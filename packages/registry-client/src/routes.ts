@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type http from 'node:http';
 import type https from 'node:https';
+import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { HttpAgent, HttpsAgent } from './agents.js';
 import type { CertificateSource, RegistryCertificates } from './certificates.js';
@@ -32,13 +33,18 @@ let authorities: Promise<void> | undefined;
  * own has the time for it, the host program's event loop has not.
  */
 function readAuthorities(): Promise<void> {
-  authorities ??= new Promise((resolve) => {
-    const worker = new Worker("require('node:tls').createSecureContext()", { eval: true, execArgv: [] });
-    // Whatever kept it from that: they are read with the first connection then.
+  // Also to start the thread takes milliseconds: a turn of its own.
+  authorities ??= setImmediate().then(() => threadEnds("require('node:tls').createSecureContext()"));
+  return authorities;
+}
+
+/** Resolves however it ends: what a thread has not read is read with the first connection. */
+function threadEnds(code: string): Promise<void> {
+  return new Promise((resolve) => {
+    const worker = new Worker(code, { eval: true, execArgv: [] });
     worker.once('error', () => resolve());
     worker.once('exit', () => resolve());
   });
-  return authorities;
 }
 
 /** The agents of a transport: one for plain HTTP, and one for each proxy and set of certificates. */
