@@ -42,7 +42,7 @@ const x32Bit = 0x40000000;
  */
 function fromHeader(source) {
   const macros = execFileSync('gcc', ['-dM', '-E', '-'], { input: source, encoding: 'utf8' });
-  const names = [...macros.matchAll(/^#define __NR_([a-z]\w*) /gm)].map(([, name = '']) => name);
+  const names = [...macros.matchAll(/^#define __NR_(_?[a-z]\w*) /gm)].map(([, name = '']) => name);
   // The preprocessor knows what a macro of macros comes to.
   const text = `${source}\n${names.map((name) => `@${name} __NR_${name}`).join('\n')}`;
   const lines = execFileSync('gcc', ['-P', '-E', '-'], { input: text, encoding: 'utf8' });

@@ -112,7 +112,7 @@ requires({ root: true, commands: ['gcc'] })('the system calls of a container', (
     writeFileSync(path, JSON.stringify(docker));
     expect(await attempt({ seccomp: { path } })).toMatchObject({ chroot: '25', ptrace: EPERM, kcmp: '0' });
     const { plan } = await host.containerizer.plan({ image: host.image, command: ['true'], seccomp: { path } });
-    expect(plan.remarks).toEqual(['linux.seccomp.syscalls: no system calls of this machine: no_such_call']);
+    expect(plan.remarks).toEqual(['linux.seccomp.syscalls: not known as system calls: no_such_call']);
   });
 
   it('runs a container under the profile that containers-common has', async () => {

@@ -61,7 +61,7 @@ export interface LaunchStep {
 export interface LaunchPlan {
   readonly version: number;
   readonly steps: readonly LaunchStep[];
-  /** What in the document does nothing on this machine, in words: system calls in a seccomp profile that it does not have, say. */
+  /** What in the document does nothing, in words: names in a seccomp profile that are not known as system calls, say. */
   readonly remarks: readonly string[];
 }
 

@@ -11,8 +11,8 @@ export interface SeccompFile {
 
 /**
  * A seccomp profile in the form of the OCI runtime specification (`linux.seccomp` of config.json) or of Docker and containers-common,
- * which adds `archMap`, names of errnos, comments and conditions on where a rule applies. Names of calls that this machine does
- * not have are told among the remarks of the plan, and do nothing. `SCMP_ACT_NOTIFY`, `listenerPath` and `listenerMetadata` are refused.
+ * which adds `archMap`, names of errnos, comments and conditions on where a rule applies. Names that are
+ * not known as system calls are told among the remarks of the plan, and do nothing. `SCMP_ACT_NOTIFY`, `listenerPath` and `listenerMetadata` are refused.
  */
 export interface SeccompProfile {
   /** `SCMP_ACT_*`: what becomes of a call that no rule is about. */

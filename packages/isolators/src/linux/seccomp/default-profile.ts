@@ -13,7 +13,7 @@ const allowed = [
     lchown32 fchownat link linkat symlink symlinkat readlink readlinkat unlink unlinkat rename renameat renameat2 mkdir
     mkdirat rmdir mknod mknodat getdents getdents64 readdir chdir fchdir getcwd truncate truncate64 ftruncate ftruncate64
     fallocate umask utime utimes futimesat utimensat utimensat_time64 fcntl fcntl64 flock ioctl dup dup2 dup3 pipe pipe2
-    fsync fdatasync sync syncfs sync_file_range sync_file_range2 arm_sync_file_range fadvise64 fadvise64_64 arm_fadvise64_64
+    fsync fdatasync sync syncfs sync_file_range arm_sync_file_range fadvise64 fadvise64_64 arm_fadvise64_64
     readahead sendfile sendfile64 splice tee vmsplice copy_file_range cachestat name_to_handle_at
     setxattr setxattrat lsetxattr fsetxattr getxattr getxattrat lgetxattr fgetxattr listxattr listxattrat llistxattr
     flistxattr removexattr removexattrat lremovexattr fremovexattr file_getattr file_setattr

@@ -68,6 +68,13 @@ export function architecturesOf(listed: readonly string[], machine: Machine): re
   return [native, ...others.filter((architecture) => wanted.has(architecture))];
 }
 
+/** Whether any architecture has a call of this name. */
+export function isSystemCall(name: string): boolean {
+  return architectures.some((architecture) => syscallNumbers(architecture).has(name));
+}
+
+const architectures = Object.keys(syscallTables) as Architecture[];
+
 const numbers = new Map<Architecture, ReadonlyMap<string, number>>();
 
 /** The numbers of an architecture's calls, by name. */

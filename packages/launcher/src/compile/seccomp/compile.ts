@@ -1,6 +1,6 @@
 import type { OciSeccomp } from '@gantry/interface';
 import { unsupported } from '../refusal.js';
-import { architecturesOf, type Machine, syscallNumbers } from './architectures.js';
+import { architecturesOf, isSystemCall, type Machine } from './architectures.js';
 import { assemble, maxInstructions } from './assemble.js';
 import { compileFlags } from './flags.js';
 import { NodeFactory } from './nodes.js';
@@ -13,7 +13,7 @@ export interface SeccompProgram {
   readonly program: Uint8Array;
   /** `SECCOMP_FILTER_FLAG_*`. */
   readonly flags: number;
-  /** Names in the profile that are no system call of any of its architectures: rules about them do nothing. Sorted. */
+  /** Names in the profile that are no system call of any architecture here: rules about them do nothing. Sorted. */
   readonly unknown: readonly string[];
   readonly rules: Rules;
 }
@@ -39,8 +39,6 @@ export function compileSeccomp(profile: OciSeccomp, machine: Machine): SeccompPr
       `the profile makes a program of ${instructions} instructions, the kernel takes ${maxInstructions}: give it fewer conditions or architectures`,
     );
   }
-  const unknown = [...rules.calls.keys()].filter((name) =>
-    architectures.every((architecture) => !syscallNumbers(architecture).has(name)),
-  );
+  const unknown = [...rules.calls.keys()].filter((name) => !isSystemCall(name));
   return { program, flags: compileFlags(profile.flags ?? []), unknown: unknown.sort(), rules };
 }

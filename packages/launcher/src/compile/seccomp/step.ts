@@ -30,11 +30,11 @@ export function compileSeccompStep(
   return [{ op: 'seccomp', program, flags, last: last ? 1 : 0 }];
 }
 
-/** What is said of names that the profile has and no architecture of this machine knows. */
+/** What is said of names in the profile that no architecture knows. */
 export function remarksOn(profile: OciSeccomp | undefined): readonly string[] {
   if (!profile) return [];
   const { unknown } = seccompProgram(profile);
-  return unknown.length === 0 ? [] : [`linux.seccomp.syscalls: no system calls of this machine: ${unknown.join(', ')}`];
+  return unknown.length === 0 ? [] : [`linux.seccomp.syscalls: not known as system calls: ${unknown.join(', ')}`];
 }
 
 function seccompProgram(profile: OciSeccomp): SeccompProgram {
