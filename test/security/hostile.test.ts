@@ -1,0 +1,180 @@
+import { createHash } from 'node:crypto';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { parseReference } from '@gantry/image-spec';
+import { shimPath } from '@gantry/native';
+import { createRegistryClient } from '@gantry/registry-client';
+import { busyboxImage, pushImage } from '@gantry/testkit';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { startHost, type TestHost } from '../launch/host.js';
+import { eventually } from '../support/eventually.mjs';
+import { requires } from '../support/requires.js';
+
+const sh = (script: string) => ({ command: ['/bin/sh', '-c', script] });
+
+requires({ root: true, commands: ['busybox'], packages: ['busybox-static'] })('a hostile image or program', () => {
+  let host: TestHost;
+  let folder: string;
+  beforeAll(async () => {
+    host = await startHost();
+    folder = mkdtempSync(join(tmpdir(), 'gantry-hostile-'));
+  });
+  afterAll(async () => {
+    await host[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true });
+  });
+
+  let count = 0;
+  const imageWith = async (config: Parameters<typeof busyboxImage>[0] & object) => {
+    const image = `${host.registry.address}/hostile:${count++}`;
+    await pushImage(await busyboxImage(config), createRegistryClient(), parseReference(image));
+    return image;
+  };
+  /** A root with busybox and these files. */
+  const rootWith = (files: Readonly<Record<string, string>>) => {
+    const root = join(folder, `root-${count++}`);
+    for (const name of ['bin', 'etc', 'proc', 'dev', 'sys', 'tmp']) mkdirSync(join(root, name), { recursive: true });
+    copyFileSync('/bin/busybox', join(root, 'bin/busybox'));
+    for (const name of ['sh', 'id', 'cat']) symlinkSync('busybox', join(root, 'bin', name));
+    for (const [path, content] of Object.entries(files)) writeFileSync(join(root, path), content);
+    return root;
+  };
+
+  it.each([{ init: true }, { init: false }])(
+    'cannot write to the program of the shim (CVE-2019-5736): %o',
+    async (spec) => {
+      const before = createHash('sha256').update(readFileSync(shimPath)).digest('hex');
+      const overwrite = 'for p in /proc/[0-9]*; do (echo overwritten > $p/exe) 2>/dev/null && echo $p; done; echo end';
+      const { stdout } = await host.run({ ...sh(overwrite), ...spec, capabilities: { add: ['SYS_PTRACE'] } });
+      expect(stdout).toBe('end\n');
+      await host.run({ command: ['/proc/self/exe'], ...spec }).catch(() => undefined);
+      expect(createHash('sha256').update(readFileSync(shimPath)).digest('hex')).toBe(before);
+      expect((await host.run({ command: ['/bin/true'] })).termination.exit).toMatchObject({ code: 0 });
+    },
+  );
+
+  it('finds no descriptor of the host as a working folder (CVE-2024-21626)', async () => {
+    const seen = await Promise.all(
+      Array.from({ length: 12 }, (_, fd) =>
+        host.run({ ...sh('pwd; ls -a; cat /proc/self/cwd/etc/passwd'), workingDir: `/proc/self/fd/${fd}` }).then(
+          ({ stdout }) => stdout,
+          (error: { code: string }) => error.code,
+        ),
+      ),
+    );
+    expect(new Set(seen)).toEqual(new Set(['LAUNCH_FAILED']));
+  });
+
+  it('does not have digits for names of users (CVE-2016-3697), nor ids beyond those of the kernel (CVE-2024-40635)', async () => {
+    const rootfs = rootWith({ 'etc/passwd': '1000:x:0:0::/:/bin/sh\n', 'etc/group': '1000:x:0:\n' });
+    const { stdout } = await host.run({ image: undefined, rootfs, command: ['/bin/id', '-u'], user: '1000' });
+    expect(stdout).toBe('1000\n');
+    for (const user of ['4294967295', '4294967296', '2147483648000', '-1', '+0', '0x0', '1000:4294967296']) {
+      await expect(host.run({ command: ['/bin/id'], user }), user).rejects.toMatchObject({
+        code: expect.stringMatching(/REFUSED|INVALID/),
+      });
+    }
+  });
+
+  it.each(['/proc', '/proc/../proc', '/sys', '/../../etc/..'])('has no volume at %s (CVE-2019-16884)', async (path) => {
+    const image = await imageWith({ config: { Volumes: { [path]: {} } } });
+    await expect(host.run({ image, command: ['/bin/true'] })).rejects.toMatchObject({ code: 'REFUSED' });
+  });
+
+  it('keeps its links to itself: mounts go where they point inside (CVE-2021-30465, CVE-2022-23648)', async () => {
+    const rootfs = rootWith({});
+    const target = join(folder, 'outside');
+    mkdirSync(target);
+    symlinkSync(target, join(rootfs, 'data'));
+    const { stdout } = await host.run({
+      image: undefined,
+      rootfs,
+      ...sh('cat /data/file'),
+      mounts: [{ type: 'bind', source: '/etc/hostname', target: '/data/file', readonly: true }],
+    });
+    expect(stdout).toBe(readFileSync('/etc/hostname', 'utf8'));
+    expect(readdirSync(target)).toEqual([]);
+  });
+
+  it('gets its terminal from the kernel, whatever it put in its place (CVE-2025-52565)', async () => {
+    const { id } = await host.containerizer.launch({
+      image: host.image,
+      ...sh(
+        'rm -f /dev/ptmx /dev/console; ln -s /dev/null /dev/ptmx; ln -s /etc/passwd /dev/console; echo done; exec sleep 100000',
+      ),
+    });
+    for await (const _ of host.containerizer.logs(id, { follow: true })) break;
+    await using entered = await host.containerizer.exec(id, { command: ['/usr/bin/tty'], tty: true });
+    expect(await text(entered.stdout)).toMatch(/^\/dev\/pts\/\d+\r\n$/);
+    await host.containerizer.destroy(id);
+  });
+
+  it('reaches no socket of the shim, be it by name or by the network of the host (CVE-2020-15257)', async () => {
+    const { stdout } = await host.run({ ...sh('cat /proc/net/unix'), network: 'host' });
+    expect(stdout.split('\n').filter((line) => /@.*(gantry|shim)/.test(line))).toEqual([]);
+    const { id } = await host.containerizer.launch({ image: host.image, command: ['/bin/sleep', '100000'] });
+    const socket = join(host.root, 'containers', id, 'shim.sock');
+    const other = join(host.stateRoot, 'containers', id, 'shim.sock');
+    const modes = [socket, other].flatMap((path) => {
+      const info = statSync(path, { throwIfNoEntry: false });
+      return info ? [info.mode & 0o777] : [];
+    });
+    expect(modes).toEqual([0o600]);
+    await host.containerizer.destroy(id);
+  });
+
+  it('fills no memory of the shim, and leaves nothing of clients that went away (CVE-2022-1708)', async () => {
+    const { id, shimPid } = await host.containerizer.launch({ image: host.image, command: ['/bin/sleep', '100000'] });
+    const { containerizer } = host;
+    const descriptors = () => readdirSync(`/proc/${shimPid}/fd`).length;
+    const before = descriptors();
+    {
+      await using entered = await containerizer.exec(id, { command: ['/usr/bin/yes'] });
+      for await (const _ of entered.stdout) break;
+      for (let round = 0; round < 200; round++) await (await containerizer.attach(id))[Symbol.asyncDispose]();
+      const status = readFileSync(`/proc/${shimPid}/status`, 'utf8');
+      expect(Number(/^RssAnon:\s+(\d+)/m.exec(status)?.[1])).toBeLessThan(1024);
+    }
+    expect(
+      await eventually(
+        async () => descriptors(),
+        (now) => now <= before,
+      ),
+    ).toBeLessThanOrEqual(before);
+    await containerizer.destroy(id);
+  });
+
+  it('changes no control group, and no parameter of the kernel (CVE-2023-25809, CVE-2022-0811)', async () => {
+    const script = [
+      'mkdir /sys/fs/cgroup/x 2>/dev/null && echo group',
+      'mount -t cgroup -o memory cgroup /mnt 2>/dev/null && echo mounted',
+      '(echo /x > /sys/fs/cgroup/release_agent) 2>/dev/null && echo agent',
+      'for f in kernel/core_pattern kernel/modprobe kernel/hostname vm/overcommit_memory; do (echo x > /proc/sys/$f) 2>/dev/null && echo $f; done',
+      '(echo h > /proc/sysrq-trigger) 2>/dev/null && echo sysrq',
+      'echo end',
+    ];
+    expect((await host.run(sh(script.join('\n')))).stdout).toBe('end\n');
+    const sysctls = { 'kernel.shm_rmid_forced': '1\n+kernel.core_pattern=|/x' };
+    await expect(host.run({ ...sh('true'), sysctls })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
+  it('gets nothing into a command or a variable that is not text: line ends in fields of passwd', async () => {
+    const rootfs = rootWith({ 'etc/passwd': 'app:x:7:7::/home\u0001/x:/bin/sh\n', 'etc/group': '' });
+    const { stdout } = await host
+      .run({ image: undefined, rootfs, ...sh('echo "$HOME"'), user: 'app' })
+      .catch((error: { code: string }) => ({ stdout: error.code }));
+    expect(stdout).toMatch(/^(\/|REFUSED|INVALID_ARGUMENT)\n?$/);
+  });
+});
