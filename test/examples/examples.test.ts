@@ -44,6 +44,11 @@ requires({ root: true, commands: ['apt-get', 'dpkg-deb'] })('the examples', () =
     expect(stdout).toBe('1 from the first host program\n2 from the second one\nexit code 2\n');
   });
 
+  it('custom-isolator ends a container by a limit of its own', async () => {
+    const { stdout } = await node([join(top, 'examples/custom-isolator/dist/main.js'), host.image], { env });
+    expect(stdout).toBe('I have 0.5 s\nexample/time: it ran for 0.5 seconds, which is all it had\n');
+  });
+
   it('pods runs two containers over one network and one volume', async () => {
     const { stdout } = await node([join(top, 'examples/pods/dist/main.js'), host.image], { env });
     expect(stdout).toBe('written by pod\n');

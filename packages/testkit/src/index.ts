@@ -1,4 +1,5 @@
 export { cacheFolder } from './cache-folder.js';
+export { type IsolatorComplianceOptions, isolatorCompliance } from './compliance/isolator.js';
 export { type ProvisionerComplianceOptions, provisionerCompliance } from './compliance/provisioner.js';
 export { type DebianLayer, type DebianLayerOptions, debianLayer } from './debian/debian-layer.js';
 export type { DebianLayerRecipe } from './debian/layer-recipe.js';
