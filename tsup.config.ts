@@ -4,6 +4,7 @@ import { defineConfig, type Options } from 'tsup';
 /** Source files that become files of their own in dist: libraries, executables and workers. */
 const entryFiles = [
   'index.ts',
+  'csi.ts',
   'main.ts',
   'unpack-worker.ts',
   'stream-worker.ts',

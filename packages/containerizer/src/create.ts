@@ -21,6 +21,7 @@ import {
   orderIsolators,
   ownUsers,
   PersistentVolumes,
+  type PluginFolders,
   type PortsOptions,
 } from '@gantry/isolators';
 import { createLauncher, createNamespacePins } from '@gantry/launcher';
@@ -65,6 +66,8 @@ export interface ContainerizerOptions {
     NetworkCniOptions,
     'configFolder' | 'pluginFolders' | 'timeoutMs' | 'exec' | 'collectGarbage'
   >;
+  /** Where Docker's volume plugins are. Default: where Docker looks. */
+  readonly dockerPlugins?: PluginFolders;
   /** Who knows the secrets that specs refer to. Default: nobody, and such a spec is refused. */
   readonly secrets?: SecretResolver;
   /** How `limits.disk` is kept. */
@@ -100,7 +103,6 @@ async function wire(options: ContainerizerOptions): Promise<Containerizer> {
   const place = await placeOf(stateRoot, defaults.stateRoot);
   const cgroupParent = options.cgroupParent ?? (place === '' ? '/gantry' : `/gantry-${place}`);
   const folders = { root, place: place === '' ? 'default' : place };
-  const { secrets } = options;
   const users = ownUsers(options.userIds);
   const obstacle = groupsObstacle(cgroups, options.cgroupParent);
   const state = await StateRoot.open(stateRoot, createOwner());
@@ -114,7 +116,7 @@ async function wire(options: ContainerizerOptions): Promise<Containerizer> {
       users,
       volumes: folders,
       ...(obstacle ? { withoutCgroups: obstacle } : {}),
-      ...(secrets ? { secrets } : {}),
+      ...volumeOptions(options),
       stateFolder: join(stateRoot, 'isolators'),
       ...(options.disk ? { disk: options.disk } : {}),
       ...(options.ports ? { ports: options.ports } : {}),
@@ -155,6 +157,10 @@ async function wire(options: ContainerizerOptions): Promise<Containerizer> {
 async function placeOf(stateRoot: string, defaultStateRoot: string): Promise<string> {
   const path = await realpath(stateRoot);
   return path === defaultStateRoot ? '' : createHash('sha256').update(path).digest('hex').slice(0, 8);
+}
+
+function volumeOptions({ secrets, dockerPlugins }: ContainerizerOptions) {
+  return { ...(secrets ? { secrets } : {}), ...(dockerPlugins ? { dockerPlugins } : {}) };
 }
 
 function chosen(given: ContainerizerOptions['isolators'], own: () => readonly Isolator[]): readonly Isolator[] {

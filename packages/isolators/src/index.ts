@@ -61,6 +61,8 @@ export { posixRlimits } from './posix/rlimits.js';
 export { probeHost } from './probe-host.js';
 export type { VolumeFolders } from './volume/container-folders.js';
 export { createVolumeIsolators, type VolumeOptions } from './volume/create.js';
+export type { PluginFolders } from './volume/docker/plugin-socket.js';
+export { type DockerVolumeOptions, dockerVolume } from './volume/docker/volume.js';
 export { volumeHostPath } from './volume/host-path.js';
 export { volumeImage } from './volume/image.js';
 export { volumePersistent } from './volume/persistent.js';

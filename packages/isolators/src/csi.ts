@@ -1,0 +1,2 @@
+export type { CsiDriver, VolumeCsiOptions } from './csi/options.js';
+export { volumeCsi } from './csi/volume.js';

@@ -1,0 +1,113 @@
+import { readFileSync } from 'node:fs';
+import { type ContainerId, type Isolator, isGantryError, toGantryError } from '@gantry/interface';
+import type { VolumeFolders } from '../container-folders.js';
+import { identityOf, lookAt } from '../identity.js';
+import { folderMount, mountsOf, type Placed } from '../mounts.js';
+import { PluginClient } from './plugin-client.js';
+import { findSocket, type PluginFolders } from './plugin-socket.js';
+import { VolumeRecords, volumeKey } from './volume-records.js';
+
+const name = 'docker/volume';
+
+export interface DockerVolumeOptions {
+  readonly folders: VolumeFolders;
+  readonly plugins?: PluginFolders;
+  /** For one call of a plugin. Default 120 000. */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * `docker/volume`: volumes of Docker volume plugins. However many containers have a volume, it is mounted once, by the first, and
+ * unmounted by the last. What is about to be done is written down before the plugin is asked.
+ */
+export function dockerVolume({ folders, plugins = {}, timeoutMs = 120_000 }: DockerVolumeOptions): Isolator {
+  const records = new VolumeRecords(folders);
+  const clientOf = async (driver: string) =>
+    new PluginClient({ driver, timeoutMs, socket: await findSocket(name, driver, plugins) });
+  return {
+    name,
+    serves: ['mounts.docker'],
+    after: ['filesystem/*'],
+    async edits({ id, spec }) {
+      const mounts = mountsOf(spec, 'docker');
+      if (mounts.length === 0) return {};
+      for (const { driver } of mounts) await findSocket(name, driver, plugins);
+      return {
+        mounts: mounts.map(({ destination, readonly }, index) =>
+          folderMount(records.link(id, index), destination, readonly),
+        ),
+      };
+    },
+    async prepare({ id, spec }) {
+      for (const [index, mount] of mountsOf(spec, 'docker').entries()) {
+        const key = volumeKey(mount.driver, mount.name);
+        await records.announce(id, index, key);
+        const mountpoint = await records.locked(key, async () =>
+          mountFor(records, key, id, mount, await clientOf(mount.driver)),
+        );
+        await records.place(id, index, mountpoint);
+      }
+    },
+    async pins({ id, spec }) {
+      const pins: Record<string, string> = {};
+      for (const [index, { destination, field }] of mountsOf(spec, 'docker').entries()) {
+        pins[destination] = identityOf(await lookAt(name, records.link(id, index), field));
+      }
+      return pins;
+    },
+    async cleanup(id) {
+      for (const key of await records.volumesOf(id)) {
+        await records.locked(key, () => letGo(records, key, id, clientOf));
+      }
+      await records.containers.remove(id);
+    },
+    list: () => records.containers.list(),
+  };
+}
+
+async function mountFor(
+  records: VolumeRecords,
+  key: string,
+  id: ContainerId,
+  { driver, name: volume, options = {} }: Placed<'docker'>,
+  client: PluginClient,
+): Promise<string> {
+  await records.addUser(key, id);
+  const known = await records.read(key);
+  const bootId = boot();
+  if (known?.mountpoint !== undefined && known.bootId === bootId) return known.mountpoint;
+  await client.activate();
+  await client.ensure(volume, options);
+  const mountId = known?.mountId ?? `gantry-${key}`;
+  await records.write(key, { driver, name: volume, mountId, bootId });
+  const mountpoint = await client.mount(volume, mountId);
+  await records.write(key, { driver, name: volume, mountId, bootId, mountpoint });
+  return mountpoint;
+}
+
+/** Unmounts the volume if the container was the last that had it. */
+async function letGo(
+  records: VolumeRecords,
+  key: string,
+  id: ContainerId,
+  clientOf: (driver: string) => Promise<PluginClient>,
+): Promise<void> {
+  if (!(await records.removeUser(key, id))) return;
+  const record = await records.read(key);
+  // A record of another boot is of a mount that is gone.
+  if (record && record.bootId === boot()) {
+    const client = await clientOf(record.driver);
+    try {
+      await client.unmount(record.name, record.mountId);
+    } catch (error) {
+      // One that died after the plugin had unmounted it, or before it had mounted it, cannot tell.
+      const isMounted = !isGantryError(error, 'SYSTEM') || ((await client.get(record.name))?.mountpoint ?? '') !== '';
+      if (isMounted) throw toGantryError(error, `${name}: unmounting ${record.name}`);
+    }
+  }
+  await records.forget(key);
+}
+
+function boot(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}
