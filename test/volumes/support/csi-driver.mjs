@@ -10,16 +10,42 @@ import loader from '@grpc/proto-loader';
 const [socket, folder, log, ...abilities] = /** @type {[string, string, string, ...string[]]} */ (
   process.argv.slice(2)
 );
+/**
+ * The fields of all requests in one.
+ *
+ * @typedef {object} Request
+ * @property {string} volume_id
+ * @property {string} name
+ * @property {string} node_id
+ * @property {{ key?: string }} secrets
+ * @property {{ made?: string }} [volume_context]
+ * @property {{ device?: string }} publish_context
+ * @property {string} staging_target_path
+ * @property {string} target_path
+ * @property {boolean} readonly
+ * @property {object[]} volume_capabilities
+ * @property {{ required_bytes: number | string }} [capacity_range]
+ * @property {{ mount?: { mount_flags: string[] }, access_mode?: { mode: string } }} [volume_capability]
+ */
+/** @typedef {{ size: number | string, published: boolean, staged: string, targets: string[] }} Volume */
+/** @typedef {Record<string, (request: Request) => object>} Calls */
+
+/** @param {string} ability */
 const can = (ability) => abilities.includes(ability);
 const proto = new URL('./csi.proto', import.meta.url).pathname;
-const { csi } = grpc.loadPackageDefinition(loader.loadSync(proto, { keepCase: true, enums: String, defaults: true }));
+const definition = loader.loadSync(proto, { keepCase: true, enums: String, defaults: true });
 
 const statePath = join(folder, 'state.json');
-/** volumes: id → { name, published, staged, targets }; kept over the driver's own deaths. */
+/** By id; kept over the driver's own deaths. @type {{ volumes: Record<string, Volume> }} */
 const state = existsSync(statePath) ? JSON.parse(readFileSync(statePath, 'utf8')) : { volumes: {} };
+/** @param {string} path */
 const isMounted = (path) => readFileSync('/proc/self/mountinfo', 'utf8').includes(` ${path} `);
 
 class Failure extends Error {
+  /**
+   * @param {number} code
+   * @param {string} message
+   */
   constructor(code, message) {
     super(message);
     this.code = code;
@@ -27,22 +53,31 @@ class Failure extends Error {
 }
 const { INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION, PERMISSION_DENIED, INTERNAL } = grpc.status;
 
+/**
+ * @param {unknown} condition
+ * @param {number} code
+ * @param {string} message
+ * @returns {asserts condition}
+ */
 function check(condition, code, message) {
   if (!condition) throw new Failure(code, message);
 }
+/** @param {Request} request */
 function volumeOf({ volume_id: id }) {
   check(id !== '', INVALID_ARGUMENT, 'no volume_id');
   const volume = state.volumes[id];
   check(volume, NOT_FOUND, `no volume ${id}`);
   return volume;
 }
+/** @param {Request} request */
 function checkCommon({ volume_capability: capability, secrets, volume_context: context }) {
-  check(capability?.access_type === 'mount' || capability?.mount, INVALID_ARGUMENT, 'no mount capability');
+  check(capability?.mount, INVALID_ARGUMENT, 'no mount capability');
   check(capability.access_mode?.mode !== 'UNKNOWN', INVALID_ARGUMENT, 'no access mode');
   check(secrets.key === 'open sesame', PERMISSION_DENIED, 'the secret is wrong');
   if (context) check(context.made === undefined || context.made === 'here', INVALID_ARGUMENT, 'another context');
 }
 
+/** @type {Calls} */
 const identity = {
   GetPluginInfo: () => ({ name: 'tmpfs.test', vendor_version: '1' }),
   GetPluginCapabilities: () => ({
@@ -50,6 +85,7 @@ const identity = {
   }),
   Probe: () => ({ ready: { value: !existsSync(join(folder, 'not-ready')) } }),
 };
+/** @type {Calls} */
 const controller = {
   ControllerGetCapabilities: () => ({
     capabilities: [
@@ -84,6 +120,7 @@ const controller = {
     return {};
   },
 };
+/** @type {Calls} */
 const node = {
   NodeGetCapabilities: () => ({ capabilities: can('stage') ? [{ rpc: { type: 'STAGE_UNSTAGE_VOLUME' } }] : [] }),
   NodeGetInfo: () => ({ node_id: 'this-node' }),
@@ -94,7 +131,7 @@ const node = {
     check(!can('publish') || (volume.published && context.device === 'none'), FAILED_PRECONDITION, 'not published');
     check(existsSync(path), INVALID_ARGUMENT, 'there is no staging folder');
     check(volume.staged === '' || volume.staged === path, FAILED_PRECONDITION, 'it is staged elsewhere');
-    const flags = request.volume_capability.mount.mount_flags;
+    const flags = request.volume_capability?.mount?.mount_flags ?? [];
     const options = [`size=${volume.size || 1_048_576}`, ...flags].join(',');
     if (!isMounted(path)) execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'csi', path]);
     volume.staged = path;
@@ -132,17 +169,25 @@ const node = {
   },
 };
 
+/**
+ * @param {string} kind
+ * @param {string} name
+ */
 function once(kind, name) {
   const path = join(folder, `${kind}-${name}`);
   if (!existsSync(path)) return false;
   rmSync(path);
   return true;
 }
+/** @param {Calls} calls */
 const served = (calls) =>
   Object.fromEntries(
     Object.entries(calls).map(([name, call]) => [
       name,
-      ({ request }, answer) => {
+      (
+        /** @type {{ request: Request }} */ { request },
+        /** @type {(error: object | null, result?: object) => void} */ answer,
+      ) => {
         appendFileSync(log, `${name} ${request.volume_id ?? request.name ?? ''}\n`);
         try {
           check(!once('fail', name), INTERNAL, 'failed as asked');
@@ -151,7 +196,8 @@ const served = (calls) =>
           if (once('die', name)) process.exit(3);
           answer(null, result);
         } catch (error) {
-          answer({ code: error.code > 0 ? error.code : INTERNAL, details: error.message });
+          const { message } = /** @type {Error} */ (error);
+          answer({ code: error instanceof Failure ? error.code : INTERNAL, details: message });
         }
       },
     ]),
@@ -160,11 +206,14 @@ const served = (calls) =>
 for (const id of (process.env['CSI_STATIC'] ?? '').split(',').filter((name) => name !== '')) {
   state.volumes[id] ??= { size: 0, published: false, staged: '', targets: [] };
 }
+/** @param {string} name */
+const serviceOf = (name) =>
+  /** @type {import('@grpc/proto-loader').ServiceDefinition} */ (definition[`csi.v1.${name}`]);
 rmSync(socket, { force: true });
 const server = new grpc.Server();
-server.addService(csi.v1.Identity.service, served(identity));
-server.addService(csi.v1.Controller.service, served(controller));
-server.addService(csi.v1.Node.service, served(node));
+server.addService(serviceOf('Identity'), served(identity));
+server.addService(serviceOf('Controller'), served(controller));
+server.addService(serviceOf('Node'), served(node));
 server.bindAsync(`unix://${socket}`, grpc.ServerCredentials.createInsecure(), (error) => {
   if (error) throw error;
   process.stdout.write('ready\n');

@@ -16,12 +16,20 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 
 const [socket, folder, log] = /** @type {[string, string, string]} */ (process.argv.slice(2));
+/** @typedef {{ Name: string, ID: string, Opts?: { refuse?: string, size?: string } }} Input */
+
+/** @param {string} name */
 const pathOf = (name) => join(folder, 'volumes', name);
+/** @param {string} name */
 const usersOf = (name) => join(folder, 'users', name);
+/** @param {string} name */
 const users = (name) => (existsSync(usersOf(name)) ? readdirSync(usersOf(name)) : []);
+/** @param {string} name */
 const isMounted = (name) => readFileSync('/proc/self/mountinfo', 'utf8').includes(` ${pathOf(name)} `);
+/** @param {string} name */
 const described = (name) => ({ Name: name, Mountpoint: isMounted(name) ? pathOf(name) : '', Status: {} });
 
+/** @type {Record<string, (input: Input) => object>} */
 const calls = {
   'Plugin.Activate': () => ({ Implements: ['VolumeDriver'] }),
   'VolumeDriver.Capabilities': () => ({ Capabilities: { Scope: 'local' } }),
@@ -74,7 +82,7 @@ createServer(async (request, response) => {
     answer = call(input);
   } catch (error) {
     response.statusCode = 500;
-    answer = { Err: error.message };
+    answer = { Err: /** @type {Error} */ (error).message };
   }
   const die = join(folder, `die-${method}`);
   if (existsSync(die)) {
