@@ -10,7 +10,7 @@ export async function copyInto(
   folder: string,
   archive: AsyncIterable<Uint8Array>,
   { signal }: CallOptions,
-  hasUsers: boolean,
+  hasUsers = false,
 ): Promise<void> {
   const root = await pinRoot(process);
   try {
@@ -25,7 +25,7 @@ export async function* copyFrom(
   process: ProcessIdentity,
   path: string,
   { signal }: CallOptions,
-  hasUsers: boolean,
+  hasUsers = false,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const root = await pinRoot(process);
   try {
