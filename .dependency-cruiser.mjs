@@ -31,7 +31,7 @@ export const uses = {
 /** @param {string} name */
 const folderOf = (name) => (name === 'native' ? 'native' : `packages/${name}`);
 const anyWorkspace = '^(native|packages/[^/]+|examples/[^/]+)';
-const entryPoint = `${anyWorkspace}/src/(index|csi|main|unpack-worker|stream-worker)\\.ts$`;
+const entryPoint = `${anyWorkspace}/src/(index|csi|main|unpack-worker|stream-worker|namespace-helper|namespace-worker)\\.ts$`;
 
 const layers = Object.entries(uses).map(([name, used]) => ({
   name: `${name}-uses-only`,
