@@ -245,20 +245,6 @@ void Guardian::OnClient(int client) {
   while (clients_.Next(client, &request)) Answer(client, request);
 }
 
-void Guardian::EndAbandoned() {
-  for (int client = 0; client < Clients::kMost; client++) {
-    EnteredProcess& entered = entered_[client];
-    if (clients_.Connected(client)) continue;
-    InputSource& source = sources_[client];
-    // Of one who has ended the input, what was sent before that is still due.
-    bool due = source.ends && container_.input.open() && (source.pipe.valid() || source.ended);
-    if (!due) source = {};
-    if (entered.pid == 0) clients_.Hold(client, due);
-    if (entered.ended) ConcludeEntered(client);
-    if (entered.pid > 0) PidfdSendSignal(entered.pidfd.get(), SIGKILL);
-  }
-}
-
 void Guardian::Answer(int client, const Request& request) {
   if (request.code == HostMessage::kRelease) return Release(client);
   if (request.code == HostMessage::kEnter) return Enter(client);
@@ -310,103 +296,6 @@ void Guardian::Release(int client) {
   phase_ = Phase::kReleased;
 }
 
-void Guardian::Enter(int client) {
-  if (entered_[client].pid > 0) return clients_.Drop(client);
-  const FrameMemory& frame = clients_.EnterFrame(client);
-  FieldReader fields = frame.Fields();
-  uint8_t code;
-  EnterMessage enter;
-  Streams streams = clients_.TakeStreams(client);
-  Result result = phase_ == Phase::kRunning ? kOk : Failure(EBUSY, "the container does not run yet");
-  if (result.ok() && (!fields.Read(&code) || !Read(fields, &enter))) result = Failure(EBADMSG, "enter: fields");
-  for (const Fd& stream : streams.fds) {
-    if (result.ok() && !stream.valid()) result = Failure(EBADF, "enter: descriptors");
-  }
-  if (result.ok()) {
-    result = StartEnteredProcess(container_, enter, frame.process(), static_cast<Streams&&>(streams), &entered_[client]);
-  }
-  clients_.ForgetEnter(client);
-  if (result.ok()) return clients_.Hold(client, true);
-  clients_.Send(client, FailedFrame(kNoStep, "enter", result));
-  clients_.Finish(client);
-}
-
-bool Guardian::ReadEnteredChannel(int client) {
-  EnteredProcess& entered = entered_[client];
-  Packet packet;
-  packet.Receive(entered.channel.get());
-  if (packet.size < 0 && (errno == EAGAIN || errno == EINTR)) return false;
-  Frame failed;
-  bool isFailed = packet.size > 0 && packet.kind == ChannelPacket::kFailed;
-  if (isFailed) failed = packet.Failed();
-  if (packet.size > 0 && packet.kind == ChannelPacket::kExecuting) entered.executing = true;
-  if (packet.size > 0 && packet.kind == ChannelPacket::kConsole) {
-    Result result = entered.UseTerminal(static_cast<Fd&&>(packet.descriptor));
-    isFailed = !result.ok();
-    if (isFailed) failed = FailedFrame(kNoStep, "terminal", result);
-  }
-  if (isFailed) {
-    clients_.Send(client, failed);
-    clients_.Finish(client);
-    entered.executing = false;
-  }
-  if (packet.size > 0) return true;
-  entered.channel.Close();
-  entered.running = entered.executing;
-  if (entered.pid == 0) {
-    // There is no process whose end would be seen; if nothing else was told, it was killed as it entered.
-    if (clients_.Connected(client)) {
-      clients_.Send(client, FailedFrame(kNoStep, "enter", Failure(ESRCH, "the process was killed")));
-    }
-    clients_.Finish(client);
-    clients_.Hold(client, false);
-  }
-  if (!entered.running) return false;
-  StartedMessage started;
-  started.at = Milliseconds(Now());
-  clients_.Send(client, MakeFrame(started));
-  return false;
-}
-
-void Guardian::EndEnteredProcess(int client, int status) {
-  EnteredProcess& entered = entered_[client];
-  while (entered.channel.valid() && ReadEnteredChannel(client)) {
-  }
-  // Reaped, so that its id and descriptor are for nothing any more.
-  entered.pidfd.Close();
-  entered.ended = true;
-  entered.status = status;
-  if (entered.terminal.valid()) entered.CopyOutput();
-  if (!entered.terminal.valid() || !clients_.Connected(client)) ConcludeEntered(client);
-}
-
-void Guardian::ConcludeEntered(int client) {
-  EnteredProcess& entered = entered_[client];
-  if (entered.running) {
-    clients_.Send(client, MakeFrame(Exited(entered.status)));
-  } else if (clients_.Connected(client)) {
-    clients_.Send(client, FailedFrame(kNoStep, "enter", Failure(ESRCH, "the process was killed")));
-  }
-  clients_.Finish(client);
-  clients_.Hold(client, false);
-  entered = {};
-}
-
-void Guardian::EndEntered() {
-  for (int client = 0; client < Clients::kMost; client++) {
-    EnteredProcess& entered = entered_[client];
-    if (entered.pid == 0) continue;
-    if (!entered.ended) {
-      PidfdSendSignal(entered.pidfd.get(), SIGKILL);
-      int status = 0;
-      waitpid(entered.pid, &status, 0);
-      EndEnteredProcess(client, status);
-    }
-    // A client who does not read is not waited for.
-    if (entered.ended) ConcludeEntered(client);
-  }
-}
-
 void Guardian::CopyStreams(bool output, bool errors) {
   if (output && container_.terminal.valid()) {
     if (!log_.Copy(container_.terminal.get(), LogStream::kOutput)) container_.terminal.Close();
@@ -414,14 +303,6 @@ void Guardian::CopyStreams(bool output, bool errors) {
     if (!log_.Copy(container_.output.get(), LogStream::kOutput)) container_.output.Close();
   }
   if (errors && !log_.Copy(container_.errors.get(), LogStream::kErrors)) container_.errors.Close();
-}
-
-void Guardian::CopyEnteredStreams(int client, bool input, bool output) {
-  EnteredProcess& entered = entered_[client];
-  if (input || entered.source.ended) TakeInput(entered.input, entered.source);
-  if (!output) return;
-  entered.CopyOutput();
-  if (entered.ended && !entered.terminal.valid()) ConcludeEntered(client);
 }
 
 ExitedMessage Guardian::Exited(int status) {
