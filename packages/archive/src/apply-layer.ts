@@ -51,11 +51,9 @@ export async function applyLayer(options: ApplyLayerOptions): Promise<UnpackResu
     throw new GantryError('UNSUPPORTED', 'a blob that grows is unpacked for a program of root only');
   }
   checkHost();
+  const squash = await squashesOwners();
   return threadPool.run(
-    {
-      type: 'unpack',
-      job: { blobPath, diffId, target, budget, yields, squash: squashesOwners(), ...(growing && { growing }) },
-    },
+    { type: 'unpack', job: { blobPath, diffId, target, budget, yields, squash, ...(growing && { growing }) } },
     {
       what: `unpacking layer ${diffId}`,
       signal,

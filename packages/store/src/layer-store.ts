@@ -243,8 +243,8 @@ export class LayerStore {
   }
 
   async #bootFolder(): Promise<string> {
-    this.#boot ??= bootId().then((id) =>
-      join(this.#folders.layers, `${id.slice(0, 8)}${squashesOwners() ? squashed : ''}`),
+    this.#boot ??= Promise.all([bootId(), squashesOwners()]).then(([id, squashes]) =>
+      join(this.#folders.layers, `${id.slice(0, 8)}${squashes ? squashed : ''}`),
     );
     return this.#boot;
   }

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { runInUserNamespace, type UserNamespaceProgram } from '@gantry/native';
+import type { UserNamespaceProgram } from '@gantry/native';
 import { encodeMessage, type HelperRequest, type HelperResponse, MessageDecoder } from './messages.js';
 
 /** Milliseconds that a helper without workers is kept: starting one takes some hundred. */
@@ -61,7 +61,7 @@ export class Helper {
   constructor(join: number) {
     this.#join = join;
     const script = new URL('./namespace-helper.js', import.meta.url).pathname;
-    this.#program = runInUserNamespace([process.execPath, script], join);
+    this.#program = startProgram([process.execPath, script], join);
     this.#program.then(
       (program) => this.#follow(program),
       (error: unknown) => this.#end(error),
@@ -150,4 +150,10 @@ export class Helper {
       worker.ended(1);
     }
   }
+}
+
+/** Loads the addon only now: programs that unpack nothing need not have it. */
+async function startProgram(command: readonly string[], join: number): Promise<UserNamespaceProgram> {
+  const { runInUserNamespace } = await import('@gantry/native');
+  return runInUserNamespace(command, join);
 }

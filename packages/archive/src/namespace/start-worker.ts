@@ -1,5 +1,4 @@
 import { Worker } from 'node:worker_threads';
-import { ownIds } from '@gantry/native';
 import { Helper, NamespaceWorker } from './helper.js';
 
 /** Whether this program is an ordinary user's, whose containers' files belong to users of a user namespace. */
@@ -7,9 +6,14 @@ export function isOrdinary(): boolean {
   return process.geteuid?.() !== 0;
 }
 
-/** Whether all files of unpacked layers belong to root, as an ordinary user without ranges of ids has no other. */
-export function squashesOwners(): boolean {
-  return isOrdinary() && ownIds().mapper === 'self';
+/**
+ * Whether all files of unpacked layers belong to root, as an ordinary user without ranges of ids has no other. Where nothing can be
+ * unpacked the addon is not asked for: a program that only pulls need not have it.
+ */
+export async function squashesOwners(): Promise<boolean> {
+  if (process.platform !== 'linux' || !isOrdinary()) return false;
+  const { ownIds } = await import('@gantry/native');
+  return ownIds().mapper === 'self';
 }
 
 /** What is to be known of a worker besides its program. */
