@@ -153,7 +153,10 @@ export class Helper {
 }
 
 /** Loads the addon only now: programs that unpack nothing need not have it. */
-async function startProgram(command: readonly string[], join: number): Promise<UserNamespaceProgram> {
+async function startProgram(
+  command: readonly [program: string, ...args: string[]],
+  join: number,
+): Promise<UserNamespaceProgram> {
   const { runInUserNamespace } = await import('@gantry/native');
   return runInUserNamespace(command, join);
 }
