@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createContainerizer } from '@gantry/containerizer';
-import type { Containerizer } from '@gantry/interface';
+import { type Containerizer, errnoOf } from '@gantry/interface';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { FakePlugins } from '../../packages/cni/test/fake-plugins.js';
 import { requires } from '../support/requires.js';
@@ -267,7 +267,7 @@ requires({ ...needs, commands: [...needs.commands, 'umount'] })('what is left of
     program.kill('SIGKILL');
     await once(program, 'exit');
     // As a restart would: no process, no namespace, no rule, another boot id; the folders stay.
-    for (const one of [shimPid, pid]) process.kill(one, 'SIGKILL');
+    for (const one of [shimPid, pid]) killIfThere(one);
     await once(spawn('umount', [join(folders()[1], 'netns', 'reboot')]), 'exit');
     for (const command of ['iptables', 'ip6tables']) {
       for (const flag of ['-F', '-X']) await once(spawn(command, ['-t', 'nat', flag]), 'exit');
@@ -293,4 +293,13 @@ requires({ ...needs, commands: [...needs.commands, 'umount'] })('what is left of
 
 function first(list: object): object {
   return (list as { plugins: object[] }).plugins[0] ?? {};
+}
+
+/** The end of a shim is its container's, too, sooner or later. */
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (errnoOf(error) !== 'ESRCH') throw error;
+  }
 }

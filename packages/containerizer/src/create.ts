@@ -126,6 +126,7 @@ async function wire(options: ContainerizerOptions): Promise<Containerizer> {
       : [
           networkCni({
             ...options.networks,
+            sharedFolder: join(root, 'networks', '.shared'),
             stateFolder: join(root, 'networks', folders.place),
             namespaceFolder: join(stateRoot, 'netns'),
             pins: createNamespacePins(),

@@ -41,9 +41,8 @@ export class LocalHosts {
   readonly #folder: string;
   #written = false;
 
-  /** The names of containers' own folders begin with no dot. */
-  constructor(stateFolder: string) {
-    this.#folder = join(stateFolder, '.local');
+  constructor(folder: string) {
+    this.#folder = folder;
   }
 
   /** The mount; none over a root that lacks the file and to which nothing may be added. */

@@ -35,6 +35,8 @@ import { verify } from './verify.js';
 export interface NetworkCniOptions {
   /** Attachments and the files of containers: has to outlive a boot. */
   readonly stateFolder: string;
+  /** Files that are the same in all containers, of any number of host programs; they stay. Default `.shared` in `stateFolder`. */
+  readonly sharedFolder?: string;
   /** Where network namespaces are kept at paths. */
   readonly namespaceFolder: string;
   readonly pins: NamespacePins;
@@ -95,7 +97,8 @@ class NetworkCni implements Isolator {
     this.#namespaces = new PinnedNamespaces(namespaceFolder, pins);
     this.#configurations = new CurrentConfigurations(configFolder);
     this.#attachments = new FileAttachments(stateFolder);
-    this.#localHosts = new LocalHosts(stateFolder);
+    // The names of containers' own folders begin with no dot.
+    this.#localHosts = new LocalHosts(options.sharedFolder ?? join(stateFolder, '.shared'));
     this.#used = new UsedNetworks(stateFolder);
     this.#leases = new PortLeases(join(stateFolder, '.ports'), (id) => this.#folders.has(id));
     this.#cni = new CNI({
