@@ -106,10 +106,12 @@ export function deleteLinks(...names: string[]): void {
   for (const name of names.filter((one) => there.includes(one))) execFileSync('ip', ['link', 'delete', name]);
 }
 
-/** All that networks of containers have on the host. */
+/** All that networks of containers have on the host; what the plugin firewall makes once, for all that are to come, is of none. */
 export function networkState({ host, leases }: Pick<NetworkHost, 'host' | 'leases'>) {
   const save = (command: string) => execFileSync(command, { encoding: 'utf8' }).split('\n');
-  const rules = ['iptables-save', 'ip6tables-save'].flatMap(save).filter((line) => line.startsWith('-A'));
+  const rules = ['iptables-save', 'ip6tables-save']
+    .flatMap(save)
+    .filter((line) => /^-A(?!.*CNI firewall plugin)/.test(line));
   return {
     links: readdirSync('/sys/class/net').sort(),
     rules: rules.sort(),

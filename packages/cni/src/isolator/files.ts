@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import type { ContainerSpec, OciMount, PrepareContext } from '@gantry/interface';
 import { replaceFile } from '../durable.js';
@@ -55,8 +55,9 @@ export class LocalHosts {
   write(): void {
     if (this.#written) return;
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-    // Another host program may be doing the same, and containers have the file that is there.
-    replaceFile(join(this.#folder, 'hosts'), localhostText, readable);
+    const path = join(this.#folder, 'hosts');
+    // Another host program may be doing the same: it appears whole.
+    if (!existsSync(path)) replaceFile(path, localhostText, readable);
     this.#written = true;
   }
 }
