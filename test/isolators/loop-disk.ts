@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -14,6 +14,8 @@ export class LoopDisk implements AsyncDisposable {
     writeFileSync(file, '');
     truncateSync(file, bytes);
     await run('mkfs.ext4', ['-q', '-F', file]);
+    // Where it is a module, losetup(8) does not ask for it.
+    if (!existsSync('/dev/loop-control')) await run('modprobe', ['loop']);
     const { stdout } = await run('losetup', ['--find', '--show', file]);
     const disk = new LoopDisk(folder, stdout.trim());
     await run('mkdir', [disk.mount]);
