@@ -41,6 +41,8 @@ export function cgroupsCpuset(options: CgroupIsolatorOptions): Isolator {
       if (!(await extended(options, 'cpuset', id, name, 'resources.cpuset', Object.keys(lists).length > 0))) return;
       await checkAvailable(options, path, lists);
       const settings = settingsOf({ ...(await inherited(options, cgroupParent, path)), ...lists });
+      // A group of v2 that holds no lists, and is asked for none, is as it should be.
+      if (settings.length === 0) return;
       await changeSettings({ cgroups, id, path, isolator: name }, settings, {}, call);
     },
   });
