@@ -53,7 +53,7 @@ function positive<K extends string>(name: K, value: number | undefined): { reado
   return (value === undefined || value === 0 ? {} : { [name]: value }) as { readonly [P in K]?: number };
 }
 
-/** A health check as an image config has it: what {@link readHealthCheck} reads. */
+/** A health check as an image config has it, in `config.Healthcheck`. */
 export function healthCheckFields(check: ImageHealthCheck): Readonly<Record<string, unknown>> {
   const { command, intervalMs, timeoutMs, startPeriodMs, retries } = check;
   const times = { Interval: intervalMs, Timeout: timeoutMs, StartPeriod: startPeriodMs };

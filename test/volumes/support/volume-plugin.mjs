@@ -68,8 +68,11 @@ const calls = {
   },
 };
 
-rmSync(socket, { force: true });
-createServer(async (request, response) => {
+/**
+ * @param {import('node:http').IncomingMessage} request
+ * @param {import('node:http').ServerResponse} response
+ */
+async function serve(request, response) {
   let body = '';
   for await (const chunk of request) body += chunk;
   const method = (request.url ?? '').slice(1);
@@ -90,4 +93,9 @@ createServer(async (request, response) => {
     process.exit(3);
   }
   response.end(JSON.stringify({ Err: '', ...answer }));
+}
+
+rmSync(socket, { force: true });
+createServer((request, response) => {
+  serve(request, response).catch((error) => response.destroy(error));
 }).listen(socket, () => process.stdout.write('ready\n'));
