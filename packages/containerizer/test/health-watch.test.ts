@@ -177,6 +177,18 @@ describe('watching', () => {
     await expect(checkHealth(target, 'neighbour', command)).rejects.toMatchObject({ code: 'WRONG_STATE' });
   });
 
+  it('takes no answer of one that ended a moment before its state says so', async () => {
+    const target = new Neighbour();
+    let asked = 0;
+    target.exec = async () => {
+      if (++asked === 1) throw new GantryError('LAUNCH_FAILED', 'answer 1');
+      setImmediate(() => target.end());
+      throw new GantryError('WRONG_STATE', 'it has ended');
+    };
+    const found = await results(target, command, 2);
+    expect(found.map(({ message }) => message)).toEqual(['answer 1']);
+  });
+
   it('asks nothing of a container that is paused, and takes no answer that it could not give', async () => {
     const target = new Neighbour();
     let asked = 0;

@@ -2,7 +2,14 @@ import { request } from 'node:http';
 import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ContainerId, type Containerizer, GantryError, raceAbort, toGantryError } from '@gantry/interface';
+import {
+  type ContainerId,
+  type Containerizer,
+  GantryError,
+  isGantryError,
+  raceAbort,
+  toGantryError,
+} from '@gantry/interface';
 import type { HealthProbe } from './check.js';
 
 /** What probes need of a containerizer. */
@@ -24,8 +31,8 @@ const maxOutput = 1024;
 const maxLateMs = 100;
 
 /**
- * Asks once. Never rejects: whatever goes wrong is an unhealthy answer. Ends within `timeoutMs`, or when `stop` fires, but for the
- * time that the kernel needs to end the command.
+ * Asks once. Never rejects: whatever goes wrong is an unhealthy answer, but of a container that has ended or is paused there is none.
+ * Ends within `timeoutMs`, or when `stop` fires, but for the time that the kernel needs to end the command.
  */
 export async function runProbe(
   target: ProbeTarget,
@@ -33,7 +40,7 @@ export async function runProbe(
   probe: HealthProbe,
   timeoutMs: number,
   stop: AbortSignal,
-): Promise<ProbeAnswer> {
+): Promise<ProbeAnswer | undefined> {
   const end = new AbortController();
   const onStop = () => end.abort(stop.reason);
   const timer = setTimeout(() => {
@@ -44,6 +51,7 @@ export async function runProbe(
   try {
     return await ask(target, id, probe, end.signal);
   } catch (error) {
+    if (isGantryError(error, 'WRONG_STATE')) return undefined;
     const reason = end.signal.aborted ? end.signal.reason : error;
     return { healthy: false, message: toGantryError(reason, `asking container ${id}`).message };
   } finally {

@@ -154,6 +154,7 @@ class Watch implements HealthWatch {
     const answer = await runProbe(this.#target, this.#id, this.#check, this.#check.timeoutMs, signal);
     if (signal.aborted) return false;
     // One that ended or was paused meanwhile could not answer.
+    if (!answer) return true;
     if (!answer.healthy && (await this.#target.status(this.#id)).state !== 'RUNNING') return true;
     this.#take({ at, durationMs: performance.now() - start, ...answer });
     return true;
