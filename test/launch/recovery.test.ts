@@ -135,6 +135,16 @@ requires({ root: true })('a host program that dies', () => {
     rmSync(join(folder, 'torn'), { recursive: true });
   });
 
+  it('in the midst of a launch has left nothing to take over, though its container may run', async () => {
+    const { program } = await launchIn({ id: 'half', ...sh('exec sleep 100000') });
+    await kill(program);
+    // As if it had died when the shim had the plan, and the folder not yet what it was made from.
+    rmSync(join(host.root, '..', 'other-state', 'containers', 'half', 'request.json'));
+    const containerizer = await nextHost();
+    expect(await containerizer.recover()).toMatchObject({ running: [], cleaned: ['half'], failed: [] });
+    expect((await containerizer.wait('half')).failure).toMatchObject({ code: 'ABORTED' });
+  });
+
   it('of another boot left nothing that could be signalled', async () => {
     const { program, status } = await launchIn({ id: 'rebooted', ...sh('true') });
     await gone(status.pid);

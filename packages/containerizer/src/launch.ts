@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import {
   type CallOptions,
   GantryError,
@@ -42,9 +43,7 @@ export async function runLaunch(
   const request = await container.timed('prepare', () => composeRequest(parts, context, root.of(id).path, options));
   // The process and its namespaces are made meanwhile; if the host program dies now the shim takes them back.
   await container.timed('announce', () => pending.announce(request));
-  const { folder, durable } = await container.timed('checkpoint', () =>
-    announce(container, root, image, request, options),
-  );
+  const { folder, durable } = await container.timed('checkpoint', () => announce(container, root, image, options));
   if (pod) await parts.volumes.make(id, pod.volumes);
   await container.timed('provision', () => parts.provisioner.provision(id, resolved.source, options));
   container.enter('PREPARING');
@@ -63,9 +62,14 @@ export async function runLaunch(
   const leased = leasedImages(image, volumeImages);
   container.leasing = leased.length > 0 ? parts.leases.take(id, leased) : Promise.resolve();
   container.leasing.catch(() => undefined);
-  const handle = await launching;
+  // Written while the shim is at work. Recovery takes a container without it for one that was never launched.
+  const written = setImmediate().then(() => folder.writeRequest(request));
+  const [launched] = await Promise.allSettled([launching, written]);
+  if (launched.status === 'rejected') throw launched.reason;
+  const handle = launched.value;
   container.handle = handle;
   container.request = request;
+  await written;
   await container.timed('checkpoint', async () => {
     folder.writeProcess(handle.process);
     await Promise.all([durable, container.leasing]);
@@ -78,13 +82,7 @@ export async function runLaunch(
 }
 
 /** Makes the container's folder with its first record: from here on recovery knows of it. */
-async function announce(
-  container: Container,
-  root: StateRoot,
-  image: Image | undefined,
-  request: LaunchRequest,
-  options: CallOptions,
-) {
+async function announce(container: Container, root: StateRoot, image: Image | undefined, options: CallOptions) {
   const { spec, pod } = container;
   throwIfAborted(options.signal, `launching container ${container.id}`);
   const record = newRecord({
@@ -95,7 +93,7 @@ async function announce(
     ...(pod ? { pod } : {}),
     stopSignal: parseSignal(spec.stopSignal ?? (image?.config.stopSignal || 'SIGTERM'), 'stopSignal'),
   });
-  const created = root.create(record, request);
+  const created = root.create(record);
   container.record = record;
   container.folder = created.folder;
   return created;

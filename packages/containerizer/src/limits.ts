@@ -1,4 +1,4 @@
-import { type Isolator, type Limitation, toGantryError } from '@gantry/interface';
+import { GantryError, type Isolator, type Limitation, toGantryError } from '@gantry/interface';
 import type { Container } from './container.js';
 import type { ContainerizerParts } from './parts.js';
 import type { ContainerRecord } from './record.js';
@@ -11,6 +11,9 @@ export interface LimitedLife {
   end(container: Container): Promise<unknown>;
 }
 
+/** Nobody is told it: made once, since a reason of its own for every container costs more than the watching. */
+const ended = new GantryError('ABORTED', 'the container has ended');
+
 /**
  * Has the isolators watch a running container until it ends or the containerizer closes, and ends it for the first limit
  * that one names, or if one can no longer keep its own. Never rejects.
@@ -22,7 +25,7 @@ export async function watchLimits(life: LimitedLife, container: Container): Prom
   if (watchers.length === 0) return;
   const over = new AbortController();
   const signal = AbortSignal.any([over.signal, life.closing.signal]);
-  void container.handle?.exit.then(() => over.abort());
+  void container.handle?.exit.then(() => over.abort(ended));
   await Promise.all(watchers.map((isolator) => watchOne(life, container, isolator, signal)));
 }
 

@@ -70,6 +70,7 @@ export function mergeEdits(
   const cgroups = new Set<string>();
 
   for (const { isolator, edits } of all) {
+    if (isEmpty(edits)) continue;
     for (const field of scalarFields) {
       if (edits[field] !== undefined) scalars.set(field, edits[field], isolator);
     }
@@ -201,8 +202,19 @@ function nonEmpty<T>(list: readonly T[]): readonly T[] | undefined {
   return list.length > 0 ? list : undefined;
 }
 
+/** How many names are in a path. */
 function depthOf(path: string): number {
-  return path.split('/').filter((part) => part !== '').length;
+  let depth = 0;
+  for (let index = 0; index < path.length; index++) {
+    if (path[index] !== '/' && (index === 0 || path[index - 1] === '/')) depth++;
+  }
+  return depth;
+}
+
+/** Most isolators have nothing to ask for. */
+function isEmpty(edits: IsolatorEdits): boolean {
+  for (const _ in edits) return false;
+  return true;
 }
 
 function isObject(value: unknown): value is object {

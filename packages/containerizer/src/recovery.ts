@@ -48,7 +48,7 @@ export async function inspect(folder: StateFolder, root: StateRoot, parts: Conta
   const exit = await parts.launcher.readExit(folder.path);
   if (exit && !foreign) return { type: 'gone', record, exit };
   const handle = record.bootId === readBootId() ? await parts.launcher.connect(folder.id, folder.path) : undefined;
-  const whole = foreign || !record.pod || (await folder.isComplete());
+  const whole = foreign || ((await folder.hasRequest()) && (!record.pod || (await folder.isComplete())));
   if (handle?.released && whole) return { type: 'running', record, handle, foreign };
   if (foreign) {
     await handle?.[Symbol.asyncDispose]();

@@ -61,13 +61,17 @@ export class StateFolder {
 
   /** Whether the pod was launched in full. */
   async isComplete(): Promise<boolean> {
-    try {
-      await access(join(this.path, completeFile));
-      return true;
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return false;
-      throw error;
-    }
+    return isThere(join(this.path, completeFile));
+  }
+
+  /** Writes what the container is launched from, for who starts a process in it. Not flushed to the disk: after a power cut nobody asks for it. */
+  writeRequest(request: LaunchRequest): void {
+    replaceFileUnflushed(join(this.path, requestFile), JSON.stringify(request));
+  }
+
+  /** Whether the launch has come so far that what it is made from was written. */
+  async hasRequest(): Promise<boolean> {
+    return isThere(join(this.path, requestFile));
   }
 
   /** What the container was launched from. */
@@ -119,15 +123,11 @@ export class StateRoot {
   }
 
   /**
-   * Makes a container's folder with its first record and what it is to be launched from, in one rename: a folder is
-   * never seen without a whole record.
+   * Makes a container's folder with its first record, in one rename: a folder is never seen without a whole record.
    * `ALREADY_EXISTS` if there is one, from whatever process. `durable` settles when the disk has it too, which has to
    * be awaited before anybody is told that the container runs; what is made meanwhile, recovery finds by its id.
    */
-  create(
-    record: ContainerRecord,
-    request: LaunchRequest,
-  ): { readonly folder: StateFolder; readonly durable: Promise<void> } {
+  create(record: ContainerRecord): { readonly folder: StateFolder; readonly durable: Promise<void> } {
     const folder = this.of(record.spec.id);
     const staging = this.#temporaryPath();
     const ownerFile = firstOwnerFile(this.owner);
@@ -135,8 +135,6 @@ export class StateRoot {
     try {
       const options = { flag: 'wx', mode: 0o600 };
       writeFileSync(join(staging, recordFile), JSON.stringify(record), options);
-      // Not flushed to the disk: after a power cut nobody asks for it.
-      writeFileSync(join(staging, requestFile), JSON.stringify(request), options);
       writeFileSync(join(staging, ownerFile.name), ownerFile.content, options);
       renameSync(staging, folder.path);
     } catch (error) {
@@ -202,6 +200,16 @@ export class StateRoot {
 
   #temporaryPath(): string {
     return join(this.#folder, `.${this.owner.pid}.${this.owner.startTime}.${uniqueName()}`);
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
   }
 }
 

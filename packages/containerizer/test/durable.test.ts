@@ -82,17 +82,20 @@ describe('records', () => {
 describe('state folders', () => {
   it('are made whole, once an id', async () => {
     const root = await StateRoot.open(folder, createOwner());
-    await root.create(record, request).durable;
-    expect(await codeOf(() => root.create(record, request))).toBe('ALREADY_EXISTS');
+    await root.create(record).durable;
+    expect(await codeOf(() => root.create(record))).toBe('ALREADY_EXISTS');
     expect(await root.ids()).toEqual(['c1']);
     expect(await readdir(join(folder, 'containers'))).toEqual(['c1']);
     expect(await root.of('c1').readRecord()).toEqual(record);
+    expect(await root.of('c1').hasRequest()).toBe(false);
+    root.of('c1').writeRequest(request);
+    expect(await root.of('c1').hasRequest()).toBe(true);
     expect(await root.of('c1').readRequest()).toEqual(request);
   });
 
   it('keep the first termination that was written', async () => {
     const root = await StateRoot.open(folder, createOwner());
-    const state = root.create(record, request).folder;
+    const state = root.create(record).folder;
     const first = { id: 'c1', destroyed: false, at: 1 };
     expect(await state.writeTermination(first)).toEqual(first);
     expect(await state.writeTermination({ id: 'c1', destroyed: true, at: 2 })).toEqual(first);
@@ -104,7 +107,7 @@ describe('ownership', () => {
 
   it('stays with a living owner', async () => {
     const root = await StateRoot.open(folder, createOwner());
-    const state = root.create(record, request).folder;
+    const state = root.create(record).folder;
     expect((await adopt(state.path, createOwner())).instance).toBe(root.owner.instance);
   });
 

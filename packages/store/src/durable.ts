@@ -4,9 +4,10 @@ import {
   fstatSync,
   fsync,
   openSync,
-  readFileSync,
+  readSync,
   renameSync,
   rmSync,
+  statfsSync,
   writeFileSync,
 } from 'node:fs';
 import { link, mkdir, open, rename } from 'node:fs/promises';
@@ -15,7 +16,13 @@ import { promisify } from 'node:util';
 import { errnoOf } from '@gantry/interface';
 import { ownedName } from './owned-name.js';
 
-const flush = promisify(fsync);
+const sync = promisify(fsync);
+const memoryFilesystems: ReadonlySet<number> = new Set([0x01021994 /* tmpfs */, 0x858458f6 /* ramfs */]);
+
+/** Brings an open file or folder to the disk; if it is in memory, which no power cut spares, no thread is woken for that. */
+async function flush(fd: number, path: string): Promise<void> {
+  if (!memoryFilesystems.has(statfsSync(path).type)) await sync(fd);
+}
 
 /** Makes a folder and its parents, for the owner alone; the parents' entries are on disk when it resolves. */
 export async function ensureFolder(path: string): Promise<void> {
@@ -34,7 +41,7 @@ export async function syncFolder(path: string): Promise<void> {
   if (process.platform === 'win32') return;
   const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    await flush(fd);
+    await flush(fd, path);
   } finally {
     closeSync(fd);
   }
@@ -51,7 +58,7 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
     const fd = openSync(temporary, 'wx', 0o600);
     try {
       writeFileSync(fd, content);
-      await flush(fd);
+      await flush(fd, temporary);
     } finally {
       closeSync(fd);
     }
@@ -105,10 +112,19 @@ export function readSmallFile(path: string, maxBytes: number): Uint8Array | unde
   }
   try {
     const stat = fstatSync(fd);
-    return stat.isFile() && stat.size <= maxBytes ? readFileSync(fd) : undefined;
+    return stat.isFile() && stat.size <= maxBytes ? readWhole(fd, stat.size) : undefined;
   } finally {
     closeSync(fd);
   }
+}
+
+/** The first `size` bytes of a file, or all if there are fewer. */
+function readWhole(fd: number, size: number): Uint8Array {
+  const bytes = Buffer.allocUnsafe(size);
+  let length = 0;
+  for (let read = 1; read > 0 && length < size; length += read)
+    read = readSync(fd, bytes, length, size - length, length);
+  return bytes.subarray(0, length);
 }
 
 /** Renames a file or folder; false if it is not there any more. */

@@ -89,7 +89,7 @@ class FolderImageStore implements ImageStore {
   }
 
   async get(reference: string, options: { readonly platform?: Platform } = {}): Promise<Image | undefined> {
-    const name = canonical(reference);
+    const name = this.#canonical(reference);
     return orTyped(this.#parts.catalog.find(name, options.platform), name);
   }
 
@@ -138,12 +138,12 @@ class FolderImageStore implements ImageStore {
   }
 
   export(reference: string, options: ExportOptions): AsyncIterable<Uint8Array> {
-    const name = canonical(reference);
+    const name = this.#canonical(reference);
     return eachTyped(this.#export(name, options), `export of ${name}`);
   }
 
   async tag(reference: string, as: string): Promise<void> {
-    const [from, to] = [canonical(reference), parseReference(as)];
+    const [from, to] = [this.#canonical(reference), parseReference(as)];
     const what = `tagging of ${from} as ${formatReference(to)}`;
     const work = async (hold: Hold) => {
       await hold.cover({ references: [from] });
@@ -160,7 +160,7 @@ class FolderImageStore implements ImageStore {
   }
 
   remove(reference: string): Promise<boolean> {
-    const name = canonical(reference);
+    const name = this.#canonical(reference);
     return orTyped(this.#remove(name), `removal of ${name}`);
   }
 
@@ -307,6 +307,10 @@ class FolderImageStore implements ImageStore {
     this.#isRecovered = true;
   }
 
+  #canonical(text: string): string {
+    return formatReference(this.#parse(text));
+  }
+
   #parse(text: string): ImageReference {
     const known = this.#names.get(text);
     if (known) return known;
@@ -315,10 +319,6 @@ class FolderImageStore implements ImageStore {
     this.#names.set(text, reference);
     return reference;
   }
-}
-
-function canonical(reference: string): string {
-  return formatReference(parseReference(reference));
 }
 
 function imageNotFound(name: string): GantryError {

@@ -1,11 +1,13 @@
 import { readSmallFile } from './durable.js';
 
+const utf8 = new TextDecoder();
+
 /** A JSON object of a small file; undefined if the file is absent, too large, or holds anything else. */
 export function readRecord(path: string, maxBytes: number): Readonly<Record<string, unknown>> | undefined {
   const bytes = readSmallFile(path, maxBytes);
   if (!bytes) return undefined;
   try {
-    return fieldsOf(JSON.parse(new TextDecoder().decode(bytes)));
+    return fieldsOf(JSON.parse(utf8.decode(bytes)));
   } catch {
     return undefined;
   }

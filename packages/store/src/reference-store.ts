@@ -17,7 +17,7 @@ const maxRecordBytes = 64 * 1024;
 
 /** Use of a reference is recorded at most this often, and for this many references at once. */
 const touchEveryMs = 60_000;
-const maxTouched = 1024;
+const maxKnown = 1024;
 
 /** What a reference stood for when it was pulled last. */
 export interface ReferenceRecord {
@@ -36,13 +36,14 @@ export interface ReferenceRecord {
 export class ReferenceStore {
   readonly #folders: StoreFolders;
   readonly #touched = new Map<string, number>();
+  readonly #fileNames = new Map<string, string>();
 
   constructor(folders: StoreFolders) {
     this.#folders = folders;
   }
 
   path(reference: string): string {
-    return join(this.#folders.references, fileName(reference));
+    return join(this.#folders.references, this.#fileName(reference));
   }
 
   /**
@@ -50,7 +51,7 @@ export class ReferenceStore {
    * anew. Synchronous for the reason that `BlobStore.has` gives.
    */
   read(reference: string): ReferenceRecord | undefined {
-    const record = this.#readFile(fileName(reference));
+    const record = this.#readFile(this.#fileName(reference));
     return record?.reference === reference ? record : undefined;
   }
 
@@ -106,7 +107,7 @@ export class ReferenceStore {
   touch(reference: string): void {
     const now = performance.now();
     if (now - (this.#touched.get(reference) ?? Number.NEGATIVE_INFINITY) < touchEveryMs) return;
-    if (this.#touched.size >= maxTouched) this.#touched.clear();
+    if (this.#touched.size >= maxKnown) this.#touched.clear();
     this.#touched.set(reference, now);
     const time = Date.now() / 1000;
     try {
@@ -131,6 +132,16 @@ export class ReferenceStore {
       if (record && fileName(record.reference) === name) records.push(record);
     }
     return records.sort((a, b) => (a.reference < b.reference ? -1 : 1));
+  }
+
+  /** As {@link fileName}, which every launch asks for. */
+  #fileName(reference: string): string {
+    const known = this.#fileNames.get(reference);
+    if (known !== undefined) return known;
+    if (this.#fileNames.size >= maxKnown) this.#fileNames.clear();
+    const name = fileName(reference);
+    this.#fileNames.set(reference, name);
+    return name;
   }
 
   #readFile(name: string): ReferenceRecord | undefined {

@@ -1,4 +1,4 @@
-import { mkdirSync, statSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { readdir, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoOf, toGantryError } from '@gantry/interface';
@@ -14,12 +14,23 @@ const maxAttempts = 16;
 export function makeGroup(folder: string, isolator: string): boolean {
   for (let attempt = 1; ; attempt++) {
     try {
-      // Else the recursion would make it, and nobody remove it.
-      statSync(dirname(dirname(folder)));
-      return mkdirSync(folder, { recursive: true, mode: 0o755 }) !== undefined;
+      mkdirSync(folder, 0o755);
+      return true;
     } catch (error) {
-      if (errnoOf(error) !== 'ENOENT' || attempt === maxAttempts) throw cannotMake(folder, error, isolator);
+      const errno = errnoOf(error);
+      if (errno === 'EEXIST') return false;
+      if (errno !== 'ENOENT' || attempt === maxAttempts) throw cannotMake(folder, error, isolator);
+      makeParentOf(folder, isolator);
     }
+  }
+}
+
+/** Makes the group above if it is not there; only if there is one above that, which nobody would remove. */
+function makeParentOf(folder: string, isolator: string): void {
+  try {
+    mkdirSync(dirname(folder), 0o755);
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw cannotMake(folder, error, isolator);
   }
 }
 

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import type { Limitation } from '@gantry/interface';
 import type { CgroupFiles, Cgroups } from './cgroups.js';
-import { readFiles } from './text-files.js';
+import { readFiles, readFilesNow } from './text-files.js';
 
 /**
  * What ended a container for want of memory: its own group, the nearest above it that came up against its limit, or,
@@ -13,7 +13,8 @@ export async function memoryLimitation(
   isolator: string,
 ): Promise<Limitation | undefined> {
   const { memory } = cgroups;
-  const files = await readFiles(cgroups, path, memory.outOfMemoryFiles);
+  // These are counters that nobody has to add up, and every container's end asks for them.
+  const files = readFilesNow(cgroups, path, memory.outOfMemoryFiles);
   const { kills, atOwnLimit } = memory.outOfMemory(files);
   if (kills === 0) return undefined;
   const { limit, peak } = memory.usage(await readFiles(cgroups, path, memory.usageFiles));

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { errnoOf, GantryError, toGantryError } from '@gantry/interface';
 import type { CgroupFiles, Cgroups } from './cgroups.js';
@@ -16,15 +17,33 @@ export async function readFiles(cgroups: Cgroups, path: string, names: readonly 
   return files;
 }
 
+/** As {@link readFiles}, without the hops of threads, which take longer than the kernel does for what it only has to print. */
+export function readFilesNow(cgroups: Cgroups, path: string, names: readonly string[]): CgroupFiles {
+  const files = new Map<string, string>();
+  for (const name of names) {
+    const file = cgroups.file(path, name);
+    try {
+      files.set(name, readFileSync(file, 'utf8'));
+    } catch (error) {
+      throwUnlessGone(error, file);
+    }
+  }
+  return files;
+}
+
 /** The content of one file, or undefined if the file or its group is not there, or goes away meanwhile. */
 export async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    const errno = errnoOf(error);
-    if (errno === 'ENOENT' || errno === 'ENODEV') return undefined;
-    throw toGantryError(error, `reading ${path}`);
+    throwUnlessGone(error, path);
+    return undefined;
   }
+}
+
+function throwUnlessGone(error: unknown, path: string): void {
+  const errno = errnoOf(error);
+  if (errno !== 'ENOENT' && errno !== 'ENODEV') throw toGantryError(error, `reading ${path}`);
 }
 
 /** What v1 shows for no limit is 2^63 less a page, whose size differs. */

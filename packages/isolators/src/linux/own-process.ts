@@ -7,9 +7,16 @@ export interface OwnLimit {
   readonly hard: number;
 }
 
-/** The capabilities that this process may hand on: in its permitted and its bounding set. */
+let held: { readonly ids: string; readonly capabilities: ReadonlySet<string> } | undefined;
+
+/**
+ * The capabilities that this process may hand on: in its permitted and its bounding set. Read again when its user changes, with
+ * which they change: Node.js has no other call that does that, and every launch asks.
+ */
 export function ownCapabilities(): ReadonlySet<string> {
-  return parseCapabilities(readOwn('status'));
+  const ids = `${process.getuid?.()} ${process.geteuid?.()}`;
+  if (held?.ids !== ids) held = { ids, capabilities: parseCapabilities(readOwn('status')) };
+  return held.capabilities;
 }
 
 /** This process's own oom_score_adj. */
@@ -25,8 +32,8 @@ export function ownLimits(): ReadonlyMap<string, OwnLimit> {
 /** The capabilities in both CapPrm and CapBnd of a /proc/PID/status. */
 export function parseCapabilities(status: string): ReadonlySet<string> {
   const mask = (field: string) => BigInt(`0x${new RegExp(`^${field}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1] ?? '0'}`);
-  const held = mask('CapPrm') & mask('CapBnd');
-  return new Set(capabilityNames.filter((_, bit) => ((held >> BigInt(bit)) & 1n) === 1n));
+  const both = mask('CapPrm') & mask('CapBnd');
+  return new Set(capabilityNames.filter((_, bit) => ((both >> BigInt(bit)) & 1n) === 1n));
 }
 
 /** The limits in a /proc/PID/limits. */

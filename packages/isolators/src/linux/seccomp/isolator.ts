@@ -31,16 +31,15 @@ function factsOf(spec: Spec): Facts {
   return factsOfHost(spec.sandbox ? [] : nominalCapabilities(spec.capabilities ?? {}));
 }
 
-/** What the default profile comes to, by the capabilities of the container; the same object for the same ones, which nobody can change. */
+/** What the default profile comes to, by the capabilities that are asked for; the same object for the same ones, which nobody can change. */
 const defaults = new Map<string, OciSeccomp>();
 const keptDefaults = 64;
 
 function defaultOf(spec: Spec): OciSeccomp {
-  const facts = factsOf(spec);
-  const key = [...facts.capabilities].sort().join();
+  const key = JSON.stringify([spec.sandbox ?? false, spec.capabilities]);
   const known = defaults.get(key);
   if (known) return known;
-  const made = deepFreeze(toOciSeccomp(defaultProfile, facts, 'the default profile'));
+  const made = deepFreeze(toOciSeccomp(defaultProfile, factsOf(spec), 'the default profile'));
   if (defaults.size >= keptDefaults) defaults.clear();
   defaults.set(key, made);
   return made;
