@@ -119,6 +119,7 @@ Result Perform(FirstProcess& process, const RlimitStep& step);
 Result Perform(FirstProcess& process, const OomScoreAdjStep& step);
 Result Perform(FirstProcess& process, const UmaskStep& step);
 Result Perform(FirstProcess& process, const MakeFolderStep& step);
+Result Perform(FirstProcess& process, const HookStep& step);
 Result Perform(FirstProcess& process, const ReadyStep& step);
 Result Perform(FirstProcess& process, const SessionKeyringStep& step);
 Result Perform(FirstProcess& process, const CapabilitiesStep& step);

@@ -72,6 +72,7 @@ enum class StepCode : uint8_t {
   kOomScoreAdj = 17,
   kUmask = 18,
   kMakeFolder = 19,
+  kHook = 42,
   kReady = 20,
   kSessionKeyring = 21,
   kCapabilities = 22,
@@ -147,6 +148,8 @@ inline const char* StepName(StepCode code) {
       return "umask";
     case StepCode::kMakeFolder:
       return "makeFolder";
+    case StepCode::kHook:
+      return "hook";
     case StepCode::kReady:
       return "ready";
     case StepCode::kSessionKeyring:
@@ -610,6 +613,18 @@ struct MakeFolderStep {
   Text path{};
 };
 
+// Before `pivotRoot` a program of the host, with all that the caller may do; after `ready` one of the container's,
+// with no more than its own program may do. It gets `state` with `,"pid":PID}` added, of the caller in its own pid
+// namespace, as standard input, and exactly `env`. The caller waits, at most `timeout` seconds unless that is 0.
+// What it leaves running is killed. ECANCELED if it does not exit with 0, ETIMEDOUT; the errno of the exec.
+struct HookStep {
+  Text path{};
+  TextList argv{};
+  TextList env{};
+  uint32_t timeout{};
+  Text state{};
+};
+
 // The barrier: report ready, wait for release unless that was given with the launch; everything before it is set-up
 // that still needs privilege.
 struct ReadyStep {};
@@ -881,6 +896,15 @@ inline bool Read(FieldReader& in, MakeFolderStep* out) {
          in.AtEnd();
 }
 
+inline bool Read(FieldReader& in, HookStep* out) {
+  return in.Read(&out->path) &&
+         in.Read(&out->argv) &&
+         in.Read(&out->env) &&
+         in.Read(&out->timeout) &&
+         in.Read(&out->state) &&
+         in.AtEnd();
+}
+
 inline bool Read(FieldReader& in, ReadyStep*) {
   return in.AtEnd();
 }
@@ -1031,6 +1055,8 @@ bool VisitStep(StepCode code, FieldReader& in, Perform&& perform) {
       return visit(UmaskStep{});
     case StepCode::kMakeFolder:
       return visit(MakeFolderStep{});
+    case StepCode::kHook:
+      return visit(HookStep{});
     case StepCode::kReady:
       return visit(ReadyStep{});
     case StepCode::kSessionKeyring:

@@ -3,7 +3,6 @@
 #include <linux/close_range.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -13,6 +12,7 @@
 #include "first-process.h"
 #include "system-calls.h"
 #include "text-buffer.h"
+#include "text-vector.h"
 
 namespace gantry {
 namespace {
@@ -22,21 +22,6 @@ constexpr char kDefaultPath[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/b
 // False if the shim is gone.
 bool Tell(const FirstProcess& process, ChannelPacket packet) {
   return send(process.channel.get(), &packet, sizeof packet, MSG_NOSIGNAL) == sizeof packet;
-}
-
-// The strings as a NULL-terminated array, in memory of its own that lasts until the exec.
-Result ReadVector(const TextList& list, char*** out) {
-  size_t size = (list.count + size_t{1}) * sizeof(char*);
-  void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return CallFailure("mmap");
-  *out = static_cast<char**>(memory);
-  FieldReader reader(list);
-  for (uint32_t i = 0; i < list.count; i++) {
-    Text text;
-    reader.Read(&text);
-    (*out)[i] = const_cast<char*>(text.data);
-  }
-  return kOk;
 }
 
 const char* SearchPath(char* const* environment) {

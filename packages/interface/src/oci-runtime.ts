@@ -5,8 +5,31 @@ export interface OciSpec {
   root: { path: string; readonly?: boolean };
   hostname?: string;
   mounts: OciMount[];
+  hooks?: OciHooks;
   annotations?: Record<string, string>;
   linux: OciLinux;
+}
+
+/**
+ * Programs that are run on the way to the container's own, in order; one that fails ends the launch. Those that the specification has
+ * besides, which are run in the namespaces of the host, are not among them.
+ */
+export interface OciHooks {
+  /** The host's, run in the container's namespaces with the host's root, when all is mounted. */
+  createContainer?: OciHook[];
+  /** The container's, run in it as its own program will be, just before that. */
+  startContainer?: OciHook[];
+}
+
+export interface OciHook {
+  /** Absolute. */
+  path: string;
+  /** With `args[0]`. Default: the path alone. */
+  args?: string[];
+  /** `NAME=value`: all that it has. */
+  env?: string[];
+  /** Seconds, 1 to 86400. Default: as long as it takes. */
+  timeout?: number;
 }
 
 export interface OciProcess {

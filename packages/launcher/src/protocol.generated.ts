@@ -242,6 +242,16 @@ export type MakeFolderStep = {
   readonly path: string;
 };
 
+/** Before `pivotRoot` a program of the host, with all that the caller may do; after `ready` one of the container's, with no more than its own program may do. It gets `state` with `,"pid":PID}` added, of the caller in its own pid namespace, as standard input, and exactly `env`. The caller waits, at most `timeout` seconds unless that is 0. What it leaves running is killed. ECANCELED if it does not exit with 0, ETIMEDOUT; the errno of the exec. */
+export type HookStep = {
+  readonly op: 'hook';
+  readonly path: string;
+  readonly argv: readonly string[];
+  readonly env: readonly string[];
+  readonly timeout: number;
+  readonly state: string;
+};
+
 /** The barrier: report ready, wait for release unless that was given with the launch; everything before it is set-up that still needs privilege. */
 export type ReadyStep = {
   readonly op: 'ready';
@@ -372,6 +382,7 @@ export type Step =
   | OomScoreAdjStep
   | UmaskStep
   | MakeFolderStep
+  | HookStep
   | ReadyStep
   | SessionKeyringStep
   | CapabilitiesStep
@@ -815,6 +826,14 @@ function encodeStep(writer: FieldWriter, step: Step): void {
     case 'makeFolder':
       writer.u8(19);
       writer.str(step.path, 'makeFolder.path');
+      break;
+    case 'hook':
+      writer.u8(42);
+      writer.str(step.path, 'hook.path');
+      writer.list(step.argv, 'hook.argv');
+      writer.list(step.env, 'hook.env');
+      writer.u32(step.timeout, 'hook.timeout');
+      writer.str(step.state, 'hook.state');
       break;
     case 'ready':
       writer.u8(20);

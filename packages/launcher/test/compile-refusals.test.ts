@@ -18,7 +18,11 @@ const alien = (holder: object, name: string) => Object.assign(holder, { [name]: 
 describe('a document that cannot be carried out', () => {
   const cases: readonly [field: string, edit: (config: OciSpec) => unknown][] = [
     ['ociVersion', (config) => Object.assign(config, { ociVersion: '2.0.0' })],
-    ['hooks', (config) => alien(config, 'hooks')],
+    ['hooks.poststop', (config) => Object.assign(config, { hooks: { poststop: [{ path: '/bin/true' }] } })],
+    [
+      'hooks.createContainer[0].when',
+      (config) => Object.assign(config, { hooks: { createContainer: [{ path: '/bin/true', when: {} }] } }),
+    ],
     ['process.apparmorProfile', (config) => alien(config.process, 'apparmorProfile')],
     ['linux.intelRdt', (config) => alien(config.linux, 'intelRdt')],
     ['mounts[1].uidMappings', (config) => alien(config.mounts[1] ?? {}, 'uidMappings')],

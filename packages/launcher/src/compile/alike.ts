@@ -32,7 +32,8 @@ export function compileAlike(request: LaunchRequest, mounts: CompiledMounts, sta
   const { namespaces, sysctl, devices, maskedPaths, readonlyPaths, rootfsPropagation } = config.linux;
   const { capabilities } = config.process;
   const ofLinux = [namespaces, sysctl, devices, maskedPaths, readonlyPaths, rootfsPropagation];
-  const key = JSON.stringify([stages, cgroupVersion, parent, config.mounts, mounts, ...ofLinux, capabilities]);
+  const hooked = config.hooks?.createContainer?.length;
+  const key = JSON.stringify([stages, cgroupVersion, parent, hooked, config.mounts, mounts, ...ofLinux, capabilities]);
   if (last?.key === key) return last.alike;
   const alike = compile(request, mounts, stages);
   last = { key, alike };

@@ -3,8 +3,10 @@ import { unsupported } from './refusal.js';
 
 /** Every field that the compiler reads, or that others carry out, by the object that holds it. */
 const known = {
-  spec: ['ociVersion', 'process', 'root', 'hostname', 'mounts', 'annotations', 'linux'],
+  spec: ['ociVersion', 'process', 'root', 'hostname', 'mounts', 'hooks', 'annotations', 'linux'],
   root: ['path', 'readonly'],
+  hooks: ['createContainer', 'startContainer'],
+  hook: ['path', 'args', 'env', 'timeout'],
   process: [
     'terminal',
     'user',
@@ -41,11 +43,14 @@ const known = {
   resources: ['cpu', 'memory', 'pids', 'devices', 'blockIO', 'hugepageLimits', 'network', 'unified'],
 } as const satisfies Record<string, readonly string[]>;
 
-/** Refuses a document with a field that nothing would carry out, such as `hooks` or `linux.intelRdt`. */
+/** Refuses a document with a field that nothing would carry out, such as `hooks.poststop` or `linux.intelRdt`. */
 export function refuseUnknownFields(config: OciSpec): void {
   const { process, linux } = config;
   check(config, 'spec', '');
   check(config.root, 'root', 'root');
+  check(config.hooks ?? {}, 'hooks', 'hooks');
+  checkEach(config.hooks?.createContainer, 'hook', 'hooks.createContainer');
+  checkEach(config.hooks?.startContainer, 'hook', 'hooks.startContainer');
   check(process, 'process', 'process');
   check(process.user, 'user', 'process.user');
   check(process.capabilities ?? {}, 'capabilities', 'process.capabilities');

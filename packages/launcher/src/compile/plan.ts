@@ -2,6 +2,7 @@ import type { LaunchPlan, LaunchRequest } from '@gantry/interface';
 import { protocolVersion, type Step } from '../protocol.generated.js';
 import { compileAlike, ownSteps } from './alike.js';
 import { compileGroups } from './cgroups.js';
+import { compileHooks } from './hooks.js';
 import { type CompileInputs, forShow } from './inputs.js';
 import { refuseUnknownFields } from './known-fields.js';
 import { compileMounts } from './mounts.js';
@@ -64,11 +65,14 @@ export function compilePlan(request: LaunchRequest, inputs: CompileInputs = forS
     ...later.mounts,
     ...later.devices,
     { op: 'makeFolder', path: absolutePath(config.process.cwd, 'process.cwd') },
+    ...compileHooks(request, 'createContainer'),
     { op: 'pivotRoot', path: root },
     ...compileConsole(config.process, true),
     ...later.protections,
     ...(config.root.readonly ? [{ op: 'readonlyRoot' } as const] : []),
-    ...compileProcess(request, inputs.secrets, request.first).filter(({ op }) => !stage || !ownSteps.has(op)),
+    ...compileProcess(request, inputs.secrets, request.first, compileHooks(request, 'startContainer')).filter(
+      ({ op }) => !stage || !ownSteps.has(op),
+    ),
   ];
   const { cloneFlags, within } = namespaces;
   const unshareFlags = stage ? 0 : namespaces.unshareFlags;

@@ -11,12 +11,13 @@ import { compileSeccompStep } from './seccomp/step.js';
  * From the working directory to the exec. The directory is entered as root, so that one which the user may not enter
  * works as it does elsewhere; limits come after all that opens files; all privilege is gone before the barrier. A seccomp
  * filter comes last, so that it need not allow what goes before. Without no_new_privs it takes CAP_SYS_ADMIN, and so comes
- * before that is gone.
+ * before that is gone. `hooks` are run once the barrier is passed.
  */
 export function compileProcess(
   { config: { process, linux }, clampedRlimits, secretEnv, idMapper }: LaunchRequest,
   secrets: CompileSecrets,
   first: LaunchRequest['first'] = 'program',
+  hooks: readonly Step[] = [],
 ): readonly Step[] {
   if (process.args.length === 0) throw invalid('process.args', 'there is nothing to run');
   const last = process.noNewPrivileges === true;
@@ -32,6 +33,7 @@ export function compileProcess(
     ...(process.noNewPrivileges ? [{ op: 'noNewPrivileges' } as const] : []),
     ...(last ? filter : []),
     { op: 'ready' },
+    ...hooks,
     ...(first === 'init' ? [{ op: 'init' } as const] : []),
     first === 'sandbox'
       ? { op: 'sandbox' }

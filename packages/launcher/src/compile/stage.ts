@@ -39,15 +39,17 @@ export interface Stage {
 
 /**
  * Parts what a document puts into the root. Undefined where something of its own is mounted over or below what all containers have, or
- * namespaces are not its own: the order in which it asks for things is then the order in which they are done.
+ * namespaces are not its own: the order in which it asks for things is then the order in which they are done. So it is, too, where a hook
+ * has to find the root among what the host has.
  */
 export function compileStage(
-  { cgroupVersion, parent }: LaunchRequest,
+  { cgroupVersion, parent, config }: LaunchRequest,
   namespaces: CompiledNamespaces,
   { early, propagation }: CompiledMounts,
   { mounts: all, devices, protections }: Placed,
 ): Stage | undefined {
   const isOwn = [...namespaces.types].every((type) => known.has(type)) && namespaces.joins.length === 0;
+  if (config.hooks?.createContainer?.length) return undefined;
   if (cgroupVersion !== 'v1' || parent || !isOwn || (propagation.flags & MS_PRIVATE) === 0) return undefined;
   const mounts = all.filter(isPlain);
   if (early.length > 0 || mounts.length < all.length) return undefined;

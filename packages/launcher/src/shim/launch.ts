@@ -13,6 +13,7 @@ import { writeIdsWithHelpers } from '@gantry/native';
 import { noSecrets } from '../compile/inputs.js';
 import { compilePlan, type ShimPlan } from '../compile/plan.js';
 import { encodeFrame } from '../protocol.generated.js';
+import { removeBundle, writeBundle } from './bundle.js';
 import { ShimContainer } from './container.js';
 import { hangUp } from './hang-up.js';
 import { cloneFrame, startShim } from './spawn.js';
@@ -96,6 +97,7 @@ export class ShimLaunch implements PendingLaunch {
     const abort = () => (release ? session.kill() : session.end());
     signal?.addEventListener('abort', abort, { once: true });
     try {
+      if (!signal?.aborted) writeBundle(request);
       if (signal?.aborted) abort();
       else session.write(frame);
       const hello = await session.hello;
@@ -108,6 +110,7 @@ export class ShimLaunch implements PendingLaunch {
     } catch (error) {
       if (release) session.kill();
       await hangUp(session, request.stateDir);
+      removeBundle(request);
       await started;
       throw signal?.aborted ? abortedError(signal, what) : error;
     } finally {
