@@ -18,6 +18,7 @@
         "addon/filesystem-remove.cc",
         "addon/filesystem-resolve.cc",
         "addon/gzip.cc",
+        "addon/host-file.cc",
         "addon/inflate-fast.cc",
         "addon/inflate-table.cc",
         "addon/inflate.cc",

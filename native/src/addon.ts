@@ -8,6 +8,7 @@ import type { CopyAddon } from './copy.js';
 import type { DescriptorAddon } from './descriptors.js';
 import type { DiskAddon } from './disk.js';
 import type { FilesystemAddon } from './filesystem.js';
+import type { HostFileAddon } from './host-file.js';
 import type { MountAddon } from './mount.js';
 import type { ProcessAddon } from './process.js';
 import type { TreeAddon } from './tree.js';
@@ -19,6 +20,7 @@ export type Addon = BlobAddon &
   DescriptorAddon &
   DiskAddon &
   FilesystemAddon &
+  HostFileAddon &
   MountAddon &
   ProcessAddon &
   TreeAddon;

@@ -74,8 +74,8 @@ export class CsiRecords {
     await removeFolder(folder);
   }
 
-  locked<T>(key: string, run: () => Promise<T>): Promise<T> {
-    return withLock(join(this.#root, `${key}.lock`), run);
+  locked<T>(key: string, run: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return withLock(join(this.#root, `${key}.lock`), run, signal);
   }
 
   read(key: string): Promise<CsiRecord | undefined> {

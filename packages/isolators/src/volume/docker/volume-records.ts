@@ -57,8 +57,8 @@ export class VolumeRecords {
   }
 
   /** One at a time of those who mount, or unmount, a volume. */
-  locked<T>(key: string, run: () => Promise<T>): Promise<T> {
-    return withLock(join(this.#root, `${key}.lock`), run);
+  locked<T>(key: string, run: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return withLock(join(this.#root, `${key}.lock`), run, signal);
   }
 
   read(key: string): Promise<VolumeRecord | undefined> {
