@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { type ContainerId, type Isolator, isGantryError, toGantryError } from '@gantry/interface';
+import { type CallOptions, type ContainerId, type Isolator, toGantryError } from '@gantry/interface';
+import { forEvery } from '../../for-every.js';
 import type { VolumeFolders } from '../container-folders.js';
 import { identityOf, lookAt } from '../identity.js';
 import { folderMount, mountsOf, type Placed } from '../mounts.js';
-import { PluginClient } from './plugin-client.js';
+import { isAnswer, PluginClient } from './plugin-client.js';
 import { findSocket, type PluginFolders } from './plugin-socket.js';
 import { VolumeRecords, volumeKey } from './volume-records.js';
 
@@ -38,12 +39,14 @@ export function dockerVolume({ folders, plugins = {}, timeoutMs = 120_000 }: Doc
         ),
       };
     },
-    async prepare({ id, spec }) {
+    async prepare({ id, spec }, { signal } = {}) {
       for (const [index, mount] of mountsOf(spec, 'docker').entries()) {
         const key = volumeKey(mount.driver, mount.name);
         await records.announce(id, index, key);
-        const mountpoint = await records.locked(key, async () =>
-          mountFor(records, key, id, mount, await clientOf(mount.driver)),
+        const mountpoint = await records.locked(
+          key,
+          async () => mountFor(records, key, id, mount, await clientOf(mount.driver), signal),
+          signal,
         );
         await records.place(id, index, mountpoint);
       }
@@ -56,9 +59,9 @@ export function dockerVolume({ folders, plugins = {}, timeoutMs = 120_000 }: Doc
       return pins;
     },
     async cleanup(id) {
-      for (const key of await records.volumesOf(id)) {
-        await records.locked(key, () => letGo(records, key, id, clientOf));
-      }
+      await forEvery(await records.volumesOf(id), (key) =>
+        records.locked(key, () => letGo(records, key, id, clientOf)),
+      );
       await records.containers.remove(id);
     },
     list: () => records.containers.list(),
@@ -71,16 +74,24 @@ async function mountFor(
   id: ContainerId,
   { driver, name: volume, options = {} }: Placed<'docker'>,
   client: PluginClient,
+  signal: CallOptions['signal'],
 ): Promise<string> {
+  const call = signal ? { signal } : {};
   await records.addUser(key, id);
   const known = await records.read(key);
   const bootId = boot();
   if (known?.mountpoint !== undefined && known.bootId === bootId) return known.mountpoint;
-  await client.activate();
-  await client.ensure(volume, options);
+  await client.activate(call);
+  await client.ensure(volume, options, call);
   const mountId = known?.mountId ?? `gantry-${key}`;
+  // It was being mounted, or unmounted, and nobody knows how far that has come.
+  if (known?.bootId === bootId) {
+    await client.unmount(volume, mountId, call).catch((error: unknown) => {
+      if (!isAnswer(error)) throw error;
+    });
+  }
   await records.write(key, { driver, name: volume, mountId, bootId });
-  const mountpoint = await client.mount(volume, mountId);
+  const mountpoint = await client.mount(volume, mountId, call);
   await records.write(key, { driver, name: volume, mountId, bootId, mountpoint });
   return mountpoint;
 }
@@ -96,12 +107,15 @@ async function letGo(
   const record = await records.read(key);
   // A record of another boot is of a mount that is gone.
   if (record && record.bootId === boot()) {
+    // From here on it is mounted anew for whoever wants it: an unmount that fails may still come about.
+    const { mountpoint: _, ...rest } = record;
+    await records.write(key, rest);
     const client = await clientOf(record.driver);
     try {
       await client.unmount(record.name, record.mountId);
     } catch (error) {
       // One that died after the plugin had unmounted it, or before it had mounted it, cannot tell.
-      const isMounted = !isGantryError(error, 'SYSTEM') || ((await client.get(record.name))?.mountpoint ?? '') !== '';
+      const isMounted = !isAnswer(error) || ((await client.get(record.name))?.mountpoint ?? '') !== '';
       if (isMounted) throw toGantryError(error, `${name}: unmounting ${record.name}`);
     }
   }
