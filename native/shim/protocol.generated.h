@@ -338,7 +338,7 @@ inline bool Read(FieldReader& in, StatusMessage* out) {
 }
 
 // The first frame to every client of the path socket, and to the launching host once the first process is blocked
-// and ready.
+// and ready; the same in every version.
 struct HelloMessage {
   uint32_t version{};
   int32_t shimPid{};

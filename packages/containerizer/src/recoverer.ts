@@ -86,7 +86,10 @@ export class Recoverer {
       container.handle = found.handle;
       container.told = await tellStatus(this.#life.parts.isolators, id);
       container.foreign = found.foreign;
-      (found.foreign ? this.#report.foreign : this.#report.running).push(id);
+      const { refusal } = found.handle;
+      if (found.foreign) this.#report.foreign.push(id);
+      else if (refusal) this.#report.failed.push({ id, message: refusal.message });
+      else this.#report.running.push(id);
       this.#life.watch(container);
       if (record.paused && !found.foreign) {
         // One in its parent's groups is paused with that.
@@ -107,7 +110,7 @@ export class Recoverer {
       if (parent === undefined || !container.isAlive || container.foreign) continue;
       if (this.#life.containers.get(parent)?.isAlive || this.#report.foreign.includes(parent)) continue;
       await this.#life.end(container);
-      this.#report.running.splice(this.#report.running.indexOf(container.id), 1);
+      this.#report.running = this.#report.running.filter((id) => id !== container.id);
       this.#report.cleaned.push(container.id);
     }
   }

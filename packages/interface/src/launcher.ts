@@ -1,5 +1,6 @@
 import type { Duplex, Readable, Writable } from 'node:stream';
 import type { ContainerId, ExitStatus } from './container.js';
+import type { GantryError } from './errors.js';
 import type { OciSpec } from './oci-runtime.js';
 import type { CallOptions } from './options.js';
 import type { DirectoryRootfs, OverlayRootfs } from './provisioner.js';
@@ -76,7 +77,7 @@ export interface Launcher {
   begin(id: ContainerId): PendingLaunch;
   /** `begin` and `PendingLaunch.launch` in one. */
   launch(request: LaunchRequest, options?: CallOptions): Promise<LaunchedContainer>;
-  /** Finds the shim of an earlier host program by its state folder. Undefined if none is alive. */
+  /** Finds the shim of an earlier host program by its state folder. Undefined if none is alive. See `LaunchedContainer.refusal`. */
   connect(id: ContainerId, stateDir: string, options?: CallOptions): Promise<LaunchedContainer | undefined>;
   /** The exit record a shim left in a state folder, if there is one. */
   readExit(stateDir: string): Promise<ExitStatus | undefined>;
@@ -142,6 +143,10 @@ export interface LaunchedContainer extends AsyncDisposable {
   readonly shimPid: number;
   /** Whether the first process has been let go to its exec. */
   readonly released: boolean;
+  /**
+   * Why it can only be signalled and waited for: its shim is of another release, and `enter`, `attach` and `connect` reject with this.
+   */
+  readonly refusal?: GantryError;
   /** Lets the blocked first process go; resolves once its exec succeeded. `LAUNCH_FAILED` if it did not; `WRONG_STATE` on a connection that did not launch it. */
   release(options?: CallOptions): Promise<void>;
   /**

@@ -490,7 +490,7 @@ export type HostMessage =
   | ResizeMessage
   | StatusMessage;
 
-/** The first frame to every client of the path socket, and to the launching host once the first process is blocked and ready. */
+/** The first frame to every client of the path socket, and to the launching host once the first process is blocked and ready; the same in every version. */
 export type HelloMessage = {
   readonly op: 'hello';
   readonly version: number;

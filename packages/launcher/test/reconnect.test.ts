@@ -1,6 +1,9 @@
 import { mkdirSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
+import { constants } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { LaunchedContainer } from '@gantry/interface';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createLauncher } from '../src/index.js';
 import { protocolVersion } from '../src/protocol.generated.js';
@@ -88,26 +91,63 @@ describe.skipIf(skipReason !== '')(`a container that outlives its connection${sk
     await container.exit;
   });
 
-  it('is absent where no shim ever was, and refused where another version speaks', async () => {
+  it('is absent where no shim ever was', async () => {
     const { id, stateDir } = host.request(['true']);
     expect(await launcher.connect(id, stateDir)).toBeUndefined();
-    const hello = Buffer.alloc(4 + 1 + 4 + 4 + 4 + 8 + 1);
-    hello.writeUInt32LE(hello.length - 4);
-    hello.writeUInt8(65, 4);
-    const server = createServer((socket) => void socket.on('error', () => undefined).write(hello));
-    await new Promise<void>((resolve) => server.listen(join(stateDir, 'shim.sock'), resolve));
-    try {
-      // Of the release before, and of one to come.
-      for (const shim of [protocolVersion - 1, protocolVersion + 1]) {
-        hello.writeUInt32LE(shim, 5);
-        await expect(launcher.connect(id, stateDir)).rejects.toMatchObject({
+  });
+
+  it('is only watched and signalled where its shim speaks another version', async () => {
+    const request = host.request(['sleep', '1000']);
+    const { stateDir } = host.request(['true']);
+    await using real = await launcher.launch(request);
+    await real.release();
+    // Of the release before, and of one to come.
+    for (const shim of [protocolVersion - 1, protocolVersion + 1]) {
+      const hello = encodeHello(shim, real);
+      let shimSide: Socket | undefined;
+      const server = createServer((socket) => {
+        socket.on('error', () => undefined).write(hello);
+        shimSide = socket;
+      });
+      await new Promise<void>((resolve) => server.listen(join(stateDir, 'shim.sock'), resolve));
+      try {
+        await using other = await launcher.connect(request.id, stateDir);
+        if (!other) throw new Error('the shim is not there');
+        const refusal = {
           code: 'UNSUPPORTED',
           message: expect.stringContaining('use the release of Gantry that started it') as string,
           details: { shim, launcher: protocolVersion },
-        });
+        };
+        expect(other.refusal).toMatchObject(refusal);
+        expect([other.process, other.shimPid, other.released]).toEqual([real.process, real.shimPid, true]);
+        for (const refused of [other.attach(), other.enter(request), other.connect(request, 80)])
+          await expect(refused).rejects.toMatchObject(refusal);
+        await expect(other.signal(65)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+        await other.signal(constants.signals.SIGCONT);
+        // What another release may say is no reason to think that its shim is gone.
+        await new Promise<void>((resolve) => shimSide?.write(Buffer.from([1, 0, 0, 0, 255]), () => resolve()));
+        expect(await Promise.race([other.exit, delay(50, 'it goes on')])).toBe('it goes on');
+        shimSide?.destroy();
+        expect(await other.exit).toMatchObject({ type: 'unknown', reason: 'the shim was lost' });
+      } finally {
+        await new Promise((resolve) => server.close(resolve));
       }
-    } finally {
-      server.close();
     }
+    expect(processExists(real.process.pid)).toBe(true);
+    await real.signal(constants.signals.SIGKILL);
+    await real.exit;
   });
 });
+
+/** The first frame of a shim of any version. */
+function encodeHello(version: number, { shimPid, process }: LaunchedContainer): Buffer {
+  const hello = Buffer.alloc(4 + 1 + 4 + 4 + 4 + 8 + 1);
+  hello.writeUInt32LE(hello.length - 4);
+  hello.writeUInt8(65, 4);
+  hello.writeUInt32LE(version, 5);
+  hello.writeInt32LE(shimPid, 9);
+  hello.writeInt32LE(process.pid, 13);
+  hello.writeBigUInt64LE(BigInt(process.startTime), 17);
+  hello.writeUInt8(1, 25);
+  return hello;
+}

@@ -7,11 +7,15 @@ import {
   throwIfAborted,
 } from '@gantry/interface';
 import { ShimContainer } from './container.js';
+import { OtherReleaseContainer } from './other-release.js';
 import { openPathSocket } from './path-socket.js';
 import { ShimSession } from './session.js';
-import { checkVersion } from './version.js';
+import { versionRefusal } from './version.js';
 
-/** Connects to the shim in a state folder; undefined if there is none, or it is just ending. */
+/**
+ * Connects to the shim in a state folder; undefined if there is none, or it is just ending. One of another protocol version
+ * is only watched.
+ */
 export async function connectContainer(
   id: ContainerId,
   stateDir: string,
@@ -28,7 +32,8 @@ export async function connectContainer(
     if (signal?.aborted) abort();
     const hello = await session.hello;
     throwIfAborted(signal, what);
-    checkVersion(hello, id);
+    const refusal = versionRefusal(hello, id);
+    if (refusal) return new OtherReleaseContainer({ id, stateDir }, session, hello, refusal);
     return new ShimContainer({ id, stateDir, launcher: false }, session, hello);
   } catch (error) {
     session.destroy();

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { errnoOf, type ProcessIdentity, toGantryError } from '@gantry/interface';
 import { addon } from '@gantry/native';
 
-const SIGKILL = 9;
+const { SIGKILL } = constants.signals;
 
 let knownBootId: string | undefined;
 
@@ -21,11 +22,16 @@ export function parseProcessStat(stat: string): { readonly state: string; readon
   return state && Number.isSafeInteger(startTime) ? { state, startTime } : undefined;
 }
 
+/** As {@link signalProcess} with SIGKILL. */
+export function killProcess(identity: ProcessIdentity): Promise<boolean> {
+  return signalProcess(identity, SIGKILL);
+}
+
 /**
- * Sends SIGKILL to a process if it is still the one of this identity and alive; whether it was. The pidfd is opened
+ * Sends a signal to a process if it is still the one of this identity and alive; whether it was. The pidfd is opened
  * before the start time is compared, so the process that was looked at is the one that is signalled.
  */
-export async function killProcess(identity: ProcessIdentity): Promise<boolean> {
+export async function signalProcess(identity: ProcessIdentity, signal: number): Promise<boolean> {
   if (identity.bootId !== bootId() || !Number.isInteger(identity.pid) || identity.pid <= 1) return false;
   const system = addon();
   let pidfd: number | undefined;
@@ -33,12 +39,12 @@ export async function killProcess(identity: ProcessIdentity): Promise<boolean> {
     pidfd = system.pidfdOpen(identity.pid);
     const stat = parseProcessStat(await readFile(`/proc/${identity.pid}/stat`, 'latin1'));
     if (stat?.startTime !== identity.startTime || stat.state === 'Z' || stat.state === 'X') return false;
-    system.pidfdSendSignal(pidfd, SIGKILL);
+    system.pidfdSendSignal(pidfd, signal);
     return true;
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === 'ESRCH' || errno === 'ENOENT') return false;
-    throw toGantryError(error, `ending process ${identity.pid}`);
+    throw toGantryError(error, `signalling process ${identity.pid}`);
   } finally {
     if (pidfd !== undefined) system.closeFd(pidfd);
   }

@@ -32,6 +32,7 @@ export class ShimSession {
   #failure: GantryError | undefined;
   #ended = false;
   #unread = false;
+  #muted = false;
 
   constructor(id: ContainerId, socket: Socket) {
     this.#id = id;
@@ -81,6 +82,11 @@ export class ShimSession {
   /** Has the session keep the event loop alive again. */
   ref(): void {
     this.#socket.ref();
+  }
+
+  /** From now on what comes is not understood as messages: only the end counts. */
+  mute(): void {
+    this.#muted = true;
   }
 
   /** From now on the session is about this container. */
@@ -150,6 +156,7 @@ export class ShimSession {
   }
 
   #receive(chunk: Uint8Array): void {
+    if (this.#muted) return;
     try {
       for (const message of this.#decoder.push(chunk)) this.#accept(message);
     } catch (error) {

@@ -15,11 +15,7 @@ export async function sendSignal(
   options: CallOptions,
   hasEnded: () => Promise<boolean>,
 ): Promise<void> {
-  if (!Number.isInteger(signal) || signal < 1 || signal > maxSignal) {
-    throw new GantryError('INVALID_ARGUMENT', `container ${id}: ${signal} is not a signal from 1 to ${maxSignal}`, {
-      details: { field: 'signal' },
-    });
-  }
+  checkSignal(id, signal);
   const ask = async () => {
     try {
       return await session.signal(signal);
@@ -32,5 +28,13 @@ export async function sendSignal(
   if (errno === 0 || errno === constants.errno.ESRCH) return;
   throw new GantryError('SYSTEM', `container ${id}: signal ${signal}: ${errnoText(errno)}`, {
     details: { syscall: 'pidfd_send_signal', errno: errnoName(errno) },
+  });
+}
+
+/** `INVALID_ARGUMENT` for a number that is no signal's. */
+export function checkSignal(id: ContainerId, signal: number): void {
+  if (Number.isInteger(signal) && signal >= 1 && signal <= maxSignal) return;
+  throw new GantryError('INVALID_ARGUMENT', `container ${id}: ${signal} is not a signal from 1 to ${maxSignal}`, {
+    details: { field: 'signal' },
   });
 }
