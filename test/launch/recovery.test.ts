@@ -145,28 +145,38 @@ requires({ root: true })('a host program that dies', () => {
     expect((await containerizer.wait('half')).failure).toMatchObject({ code: 'ABORTED' });
   });
 
-  it('of another boot left nothing that could be signalled', async () => {
-    const { program, status } = await launchIn({ id: 'rebooted', ...sh('true') });
-    await gone(status.pid);
+  it.each([
+    { name: 'of another boot', bootId: 'earlier', later: 0 },
+    { name: 'of a pid that is another process by now', bootId: undefined, later: 1 },
+  ])('left a record $name: nobody is signalled, and the end is not known', async ({ bootId, later }) => {
+    const { program, status } = await launchIn({ id: 'recorded', ...sh('true') });
+    // Else its shim may write the exit record after this test has removed it.
+    await gone(status.shimPid);
     await kill(program);
-    const path = join(host.root, '..', 'other-state', 'containers', 'rebooted', 'state.json');
-    const record = JSON.parse(readFileSync(path, 'utf8'));
-    // The pid of a stranger: this very process.
-    writeFileSync(
-      path,
-      JSON.stringify({
-        ...record,
-        bootId: 'earlier',
-        process: { ...record.process, pid: process.pid, bootId: 'earlier' },
-      }),
-    );
-    rmSync(join(path, '..', 'termination.json'), { force: true });
-    rmSync(join(path, '..', 'exit'), { force: true });
+    const stranger = spawn('sleep', ['1000']);
+    programs.push(stranger);
+    const folder = join(host.root, '..', 'other-state', 'containers', 'recorded');
+    amend(join(folder, 'state.json'), bootId === undefined ? {} : { bootId });
+    const process = { pid: stranger.pid, startTime: startTimeOf(stranger.pid) - later };
+    amend(join(folder, 'process.json'), bootId === undefined ? process : { ...process, bootId });
+    for (const name of ['termination.json', 'exit']) rmSync(join(folder, name), { force: true });
     const containerizer = await nextHost();
     expect((await containerizer.recover()).failed).toEqual([]);
-    expect((await containerizer.wait('rebooted')).exit).toMatchObject({ type: 'unknown' });
+    expect((await containerizer.wait('recorded')).exit).toMatchObject({ type: 'unknown' });
+    // Would SIGKILL have come, that would have been before the container was cleaned up.
+    expect(readFileSync(`/proc/${stranger.pid}/status`, 'utf8')).toMatch(/^State:\s+S/m);
   });
 });
+
+/** Changes fields of a record. */
+function amend(path: string, fields: object): void {
+  writeFileSync(path, JSON.stringify({ ...(JSON.parse(readFileSync(path, 'utf8')) as object), ...fields }));
+}
+
+/** Field 22 of proc_pid_stat(5). */
+function startTimeOf(pid: number | undefined): number {
+  return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[19]);
+}
 
 /** Waits until a process that is no child of ours has ended. */
 async function gone(pid: number | undefined): Promise<void> {
