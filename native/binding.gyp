@@ -22,6 +22,7 @@
         "addon/inflate-fast.cc",
         "addon/inflate-table.cc",
         "addon/inflate.cc",
+        "addon/landlock.cc",
         "addon/mount.cc",
         "addon/process.cc",
         "addon/project-quota.cc",

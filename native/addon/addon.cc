@@ -27,6 +27,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   gantry::InitBlob(env, exports);
   gantry::InitFilesystem(env, exports);
   gantry::InitHostFile(env, exports);
+  gantry::InitLandlock(env, exports);
   gantry::InitMount(env, exports);
   gantry::InitProcess(env, exports);
   gantry::InitProjectQuota(env, exports);

@@ -41,6 +41,7 @@ void InitDetachedMount(Napi::Env env, Napi::Object exports);
 void InitBlob(Napi::Env env, Napi::Object exports);
 void InitFilesystem(Napi::Env env, Napi::Object exports);
 void InitHostFile(Napi::Env env, Napi::Object exports);
+void InitLandlock(Napi::Env env, Napi::Object exports);
 void InitMount(Napi::Env env, Napi::Object exports);
 void InitProcess(Napi::Env env, Napi::Object exports);
 void InitProjectQuota(Napi::Env env, Napi::Object exports);

@@ -20,6 +20,7 @@ enum class ChannelPacket : uint8_t {
   kWaiting = 7,    // to the shim: can be given the ids of its user namespace
   kMount = 8,      // to the first process: comes with a mount that a step of it needs
   kConsole = 6,    // to the shim: comes with the master of the terminal that the process has made
+  kRuleset = 9,    // to the shim: comes with the Landlock ruleset that the process has made
 };
 
 // What the shim receives.

@@ -26,6 +26,8 @@ struct Container {
   Terminal terminal;
   bool hasInput = false;
   Input input;
+  // What its processes are under, if they are to be under one: a Landlock ruleset.
+  Fd ruleset;
 };
 
 // Makes the container's input; `reader` is the first process's end.

@@ -26,8 +26,9 @@ constexpr uint64_t kNamespaces =
 constexpr int kRounds = 16;
 
 // Closes what the shim holds and the container must not see, not even by /proc of a process of its own.
-Result CloseAllBut(const Streams& streams, int channel, int container) {
-  int kept[] = {streams.fds[0].get(), streams.fds[1].get(), streams.fds[2].get(), channel, container};
+Result CloseAllBut(const Streams& streams, const FirstProcess& process, int container) {
+  int kept[] = {streams.fds[0].get(),  streams.fds[1].get(),  streams.fds[2].get(),
+                process.channel.get(), process.ruleset.get(), container};
   constexpr int kCount = sizeof kept / sizeof *kept;
   unsigned next = Streams::kCount;
   for (int done = 0; done < kCount; done++) {
@@ -36,7 +37,7 @@ Result CloseAllBut(const Streams& streams, int channel, int container) {
       if (kept[other] < kept[least]) least = other;
     }
     std::swap(kept[done], kept[least]);
-    // Of a process that makes a terminal for itself there are no streams.
+    // Of a process that makes a terminal for itself there are no streams, and few have a ruleset.
     if (kept[done] < 0) continue;
     auto keep = static_cast<unsigned>(kept[done]);
     if (keep > next && CloseRange(next, keep - 1, 0) != 0) return CallFailure("close_range");
@@ -147,7 +148,8 @@ Result StartEnteredProcess(const Container& container, const EnterMessage& enter
   pid_t entering = fork();
   if (entering < 0) return CallFailure("fork");
   if (entering == 0) {
-    Result closed = CloseAllBut(streams, process.channel.get(), container.pidfd.get());
+    if (container.ruleset.valid()) process.ruleset = Fd(fcntl(container.ruleset.get(), F_DUPFD_CLOEXEC, 0));
+    Result closed = CloseAllBut(streams, process, container.pidfd.get());
     if (!closed.ok()) ReportAndExit(process, kNoStep, "enter", closed);
     Result entered = Enter(container, enter, shared, process);
     if (!entered.ok()) ReportAndExit(process, kNoStep, "enter", entered);

@@ -42,6 +42,9 @@ struct FirstProcess {
   // The filter to install last, if there is one.
   SeccompStep filter;
   bool filterPending = false;
+  // The Landlock ruleset, until the process is under it, and whether it has made that itself.
+  Fd ruleset;
+  bool madeRuleset = false;
   uint32_t umask = 0022;
   // Whether its streams are pipes of its own, which its user may then open by name.
   bool hasInput = false;
@@ -135,5 +138,9 @@ Result Perform(FirstProcess& process, const InitStep& step);
 Result Perform(FirstProcess& process, const SandboxStep& step);
 Result Perform(FirstProcess& process, const ConnectStep& step);
 Result Perform(FirstProcess& process, const SeccompStep& step);
+Result Perform(FirstProcess& process, const LandlockRulesetStep& step);
+Result Perform(FirstProcess& process, const LandlockPathStep& step);
+Result Perform(FirstProcess& process, const LandlockPortStep& step);
+Result Perform(FirstProcess& process, const LandlockStep& step);
 
 }  // namespace gantry

@@ -178,6 +178,7 @@ bool Guardian::ReadChannel() {
   if (packet.kind == ChannelPacket::kReady) OnReady();
   if (packet.kind == ChannelPacket::kExecuting) executing_ = true;
   if (packet.kind == ChannelPacket::kConsole) AdoptTerminal(static_cast<Fd&&>(packet.descriptor));
+  if (packet.kind == ChannelPacket::kRuleset) container_.ruleset = static_cast<Fd&&>(packet.descriptor);
   if (packet.kind == ChannelPacket::kFailed) {
     // The host that released it may be gone, and would else be thought to have missed its end.
     if (phase_ == Phase::kReleased) RecordFailure(packet.Errno());

@@ -5,7 +5,7 @@
 
 namespace gantry {
 
-constexpr uint32_t kProtocolVersion = 5;
+constexpr uint32_t kProtocolVersion = 7;
 constexpr uint32_t kMaxFrame = 1048576;
 constexpr uint32_t kNoStep = 4294967295u;
 
@@ -86,6 +86,10 @@ enum class StepCode : uint8_t {
   kInit = 31,
   kSandbox = 32,
   kSeccomp = 35,
+  kLandlockRuleset = 70,
+  kLandlockPath = 71,
+  kLandlockPort = 72,
+  kLandlock = 73,
   kConnect = 33,
   kExec = 26,
 };
@@ -176,6 +180,14 @@ inline const char* StepName(StepCode code) {
       return "sandbox";
     case StepCode::kSeccomp:
       return "seccomp";
+    case StepCode::kLandlockRuleset:
+      return "landlockRuleset";
+    case StepCode::kLandlockPath:
+      return "landlockPath";
+    case StepCode::kLandlockPort:
+      return "landlockPort";
+    case StepCode::kLandlock:
+      return "landlock";
     case StepCode::kConnect:
       return "connect";
     case StepCode::kExec:
@@ -699,6 +711,31 @@ struct SeccompStep {
   uint8_t last{};
 };
 
+// Begin the Landlock ruleset of the container, which denies these LANDLOCK_ACCESS_FS_* and LANDLOCK_ACCESS_NET_*
+// but for what the next steps allow, and all of LANDLOCK_SCOPE_*.
+struct LandlockRulesetStep {
+  uint64_t files{};
+  uint64_t network{};
+  uint64_t scopes{};
+};
+
+// Allow `access` (LANDLOCK_ACCESS_FS_*) to what `path` is inside the root now and to all below it; of a file, what
+// files can have of that.
+struct LandlockPathStep {
+  Text path{};
+  uint64_t access{};
+};
+
+// Allow `access` (LANDLOCK_ACCESS_NET_*) to a TCP port.
+struct LandlockPortStep {
+  uint32_t port{};
+  uint64_t access{};
+};
+
+// After `noNewPrivileges`: put the caller under the ruleset. That which the first process has made goes to the
+// shim, which has each process that enters come under the same one.
+struct LandlockStep {};
+
 // In place of `exec`: connect to a TCP port of the loopback, by IPv4, else IPv6, tell that it has succeeded, and
 // copy between that and the standard streams until both directions have ended.
 struct ConnectStep {
@@ -979,6 +1016,29 @@ inline bool Read(FieldReader& in, SeccompStep* out) {
          in.AtEnd();
 }
 
+inline bool Read(FieldReader& in, LandlockRulesetStep* out) {
+  return in.Read(&out->files) &&
+         in.Read(&out->network) &&
+         in.Read(&out->scopes) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, LandlockPathStep* out) {
+  return in.Read(&out->path) &&
+         in.Read(&out->access) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, LandlockPortStep* out) {
+  return in.Read(&out->port) &&
+         in.Read(&out->access) &&
+         in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, LandlockStep*) {
+  return in.AtEnd();
+}
+
 inline bool Read(FieldReader& in, ConnectStep* out) {
   return in.Read(&out->port) &&
          in.AtEnd();
@@ -1083,6 +1143,14 @@ bool VisitStep(StepCode code, FieldReader& in, Perform&& perform) {
       return visit(SandboxStep{});
     case StepCode::kSeccomp:
       return visit(SeccompStep{});
+    case StepCode::kLandlockRuleset:
+      return visit(LandlockRulesetStep{});
+    case StepCode::kLandlockPath:
+      return visit(LandlockPathStep{});
+    case StepCode::kLandlockPort:
+      return visit(LandlockPortStep{});
+    case StepCode::kLandlock:
+      return visit(LandlockStep{});
     case StepCode::kConnect:
       return visit(ConnectStep{});
     case StepCode::kExec:

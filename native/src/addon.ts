@@ -9,6 +9,7 @@ import type { DescriptorAddon } from './descriptors.js';
 import type { DiskAddon } from './disk.js';
 import type { FilesystemAddon } from './filesystem.js';
 import type { HostFileAddon } from './host-file.js';
+import type { LandlockAddon } from './landlock.js';
 import type { MountAddon } from './mount.js';
 import type { ProcessAddon } from './process.js';
 import type { TreeAddon } from './tree.js';
@@ -21,6 +22,7 @@ export type Addon = BlobAddon &
   DiskAddon &
   FilesystemAddon &
   HostFileAddon &
+  LandlockAddon &
   MountAddon &
   ProcessAddon &
   TreeAddon;

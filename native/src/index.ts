@@ -6,6 +6,8 @@ export type * from './copy.js';
 export type * from './descriptors.js';
 export type * from './disk.js';
 export type * from './filesystem.js';
+export { findProgram } from './find-program.js';
+export type * from './landlock.js';
 export type * from './mount.js';
 export type * from './process.js';
 export { shimPath } from './shim.js';

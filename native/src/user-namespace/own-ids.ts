@@ -1,6 +1,5 @@
-import { accessSync, constants } from 'node:fs';
-import { join } from 'node:path';
 import type { IdMapping, IdMappings } from '@gantry/interface';
+import { findProgram } from '../find-program.js';
 import { mapRanges, ownNames, readSubordinateRanges } from './subordinate-ids.js';
 
 /** The ids that an ordinary user can have in a user namespace: he is its root. */
@@ -54,19 +53,4 @@ function findOwnIds(): OwnIds {
     gids: [own(gid), ...mapRanges(gids, 1)],
     mapper: 'helpers',
   };
-}
-
-function findProgram(name: string): string | undefined {
-  const folders = [...(process.env['PATH'] ?? '').split(':'), '/usr/bin', '/bin', '/usr/local/bin'];
-  return folders
-    .filter((folder) => folder.startsWith('/'))
-    .map((folder) => join(folder, name))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
 }

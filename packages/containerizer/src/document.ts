@@ -93,6 +93,7 @@ export async function composeRequest(
     cgroupVersion: parts.cgroups.version,
     ...(unified === undefined ? {} : { cgroupTree: unified }),
     clampedRlimits: merged.clampedRlimits,
+    ...(merged.landlock ? { landlock: merged.landlock } : {}),
     ...(merged.secretEnv ? { secretEnv: merged.secretEnv } : {}),
     ...(merged.secretFiles ? { secretFiles: merged.secretFiles } : {}),
     stateDir,

@@ -1,6 +1,7 @@
 import {
   GantryError,
   type IsolatorEdits,
+  type LandlockRules,
   type OciResources,
   type OciSpec,
   type RlimitEdit,
@@ -18,6 +19,7 @@ export interface MergedDocument {
   readonly config: OciSpec;
   readonly cgroups: readonly string[];
   readonly clampedRlimits: readonly string[];
+  readonly landlock?: LandlockRules;
   readonly secretEnv?: readonly string[];
   readonly secretFiles?: readonly SecretFile[];
 }
@@ -146,6 +148,7 @@ export function mergeEdits(
     config,
     cgroups: [...cgroups],
     clampedRlimits,
+    ...optional('landlock', scalar('landlock')),
     ...(secretEnv.size > 0 ? { secretEnv: [...secretEnv] } : {}),
     ...optional('secretFiles', nonEmpty(secretFiles.values())),
   };
@@ -161,6 +164,7 @@ const scalarFields = [
   'hostname',
   'rootReadonly',
   'seccomp',
+  'landlock',
   'uidMappings',
   'gidMappings',
   'timeOffsets',

@@ -3,6 +3,7 @@ import type { ContainerId, ContainerMount, ContainerSpec, ExecSpec, PullPolicy, 
 import * as is from './fields.js';
 import { parseSignal } from './signals.js';
 import { device } from './spec-devices.js';
+import { landlock } from './spec-landlock.js';
 import { mount, pullPolicy, secretReference } from './spec-mounts.js';
 import { checkNetworks, networkFields } from './spec-network.js';
 import { checkPorts, portFields } from './spec-ports.js';
@@ -68,6 +69,7 @@ const check = is.object({
   timeOffsets,
   capabilities: is.object({ add: is.list(is.nonEmptyString), drop: is.list(is.nonEmptyString) }),
   seccomp,
+  landlock,
   rlimits: is.list(
     is.object({ type: is.nonEmptyString, soft: rlimitValue, hard: rlimitValue }, ['type', 'soft', 'hard']),
   ),
@@ -96,6 +98,7 @@ const ofPrograms = [
   'user',
   'mounts',
   'devices',
+  'landlock',
   'tty',
   'stdin',
   'init',

@@ -6,6 +6,7 @@ const served: readonly (readonly [field: keyof ContainerSpec, isolator: string, 
     (field) => [field, 'network/cni', '@gantry/cni makes'] as const,
   ),
   ['egress', 'network/egress', 'is one of @gantry/isolators'],
+  ['landlock', 'linux/landlock', 'is one of @gantry/isolators'],
   ['listenPorts', 'network/ports', 'is one of @gantry/isolators'],
 ];
 

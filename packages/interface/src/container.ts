@@ -1,6 +1,7 @@
 import type { DeviceRequest } from './devices.js';
 import type { EgressPolicy } from './egress.js';
 import type { Digest } from './image.js';
+import type { LandlockRules } from './landlock.js';
 import type { ContainerMount } from './mounts.js';
 import type { DnsSettings, HostEntry, MappedPort, NetworkRequest, NetworkStatus, PortMapping } from './network.js';
 import type { PortRange } from './ports.js';
@@ -87,6 +88,8 @@ export interface ContainerSpec {
   readonly capabilities?: CapabilityChange;
   /** Default `default`. */
   readonly seccomp?: SeccompSetting;
+  /** Not of a sandbox. A nested container has what its own spec says. Default: no restriction. */
+  readonly landlock?: LandlockRules;
   readonly rlimits?: readonly Rlimit[];
   /** Kernel parameters of the container's own namespaces. */
   readonly sysctls?: Readonly<Record<string, string>>;

@@ -6,6 +6,7 @@ export * from './egress.js';
 export * from './errors.js';
 export * from './image.js';
 export * from './isolator.js';
+export * from './landlock.js';
 export * from './launcher.js';
 export * from './mounts.js';
 export * from './network.js';

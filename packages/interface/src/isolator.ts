@@ -1,5 +1,6 @@
 import type { ContainerId, ContainerSpec, ContainerStatus, Limitation, SharedNamespace } from './container.js';
 import type { ImageConfig } from './image.js';
+import type { LandlockRules } from './landlock.js';
 import type { ProcessIdentity } from './launcher.js';
 import type {
   OciCapabilities,
@@ -86,6 +87,7 @@ export interface IsolatorEdits {
   /** Those of several isolators are put together; a list (devices, throttles, huge pages) is one after the other. */
   readonly resources?: OciResources;
   readonly seccomp?: OciSeccomp;
+  readonly landlock?: LandlockRules;
   readonly uidMappings?: readonly OciIdMapping[];
   readonly gidMappings?: readonly OciIdMapping[];
   readonly timeOffsets?: OciLinux['timeOffsets'];

@@ -1,6 +1,7 @@
 import type { Duplex, Readable, Writable } from 'node:stream';
 import type { ContainerId, ExitStatus } from './container.js';
 import type { GantryError } from './errors.js';
+import type { LandlockRules } from './landlock.js';
 import type { OciSpec } from './oci-runtime.js';
 import type { CallOptions } from './options.js';
 import type { DirectoryRootfs, OverlayRootfs } from './provisioner.js';
@@ -30,6 +31,8 @@ export interface LaunchRequest {
    */
   readonly idMapper?: IdMapper;
   readonly log?: LogSettings;
+  /** Of every process of the container; takes `config.process.noNewPrivileges`. */
+  readonly landlock?: LandlockRules;
   /** Names of variables whose values come with the launch. */
   readonly secretEnv?: readonly string[];
   /** Files whose contents come with the launch. */

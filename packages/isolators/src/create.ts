@@ -20,6 +20,7 @@ import { dockerRuntime } from './docker/runtime.js';
 import { filesystemLinux } from './filesystem/linux.js';
 import { linuxCapabilities } from './linux/capabilities.js';
 import { linuxDevices } from './linux/devices.js';
+import { linuxLandlock } from './linux/landlock.js';
 import { linuxNnp } from './linux/nnp.js';
 import { linuxOom } from './linux/oom.js';
 import { linuxSeccomp } from './linux/seccomp/isolator.js';
@@ -90,6 +91,7 @@ export function createIsolators(
     namespacesUts(),
     linuxCapabilities({ devices: devices, ...(users ? { users } : {}) }),
     linuxDevices({ control: devices, ...(users ? { users } : {}) }),
+    linuxLandlock(),
     linuxNnp(),
     linuxOom(),
     linuxSeccomp(),

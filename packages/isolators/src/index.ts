@@ -40,6 +40,7 @@ export { filesystemLinux } from './filesystem/linux.js';
 export { filesystemPosix } from './filesystem/posix.js';
 export { linuxCapabilities } from './linux/capabilities.js';
 export { linuxDevices } from './linux/devices.js';
+export { type LandlockSupport, linuxLandlock } from './linux/landlock.js';
 export { linuxNnp } from './linux/nnp.js';
 export { linuxOom } from './linux/oom.js';
 export { linuxSeccomp } from './linux/seccomp/isolator.js';

@@ -1,15 +1,17 @@
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import type { CgroupLayout, HostAbility } from '@gantry/interface';
 import {
   appArmorRestriction,
+  findProgram,
   idHelpers,
   ownIds,
   ownNames,
   readSubordinateRanges,
   userNamespaceObstacle,
 } from '@gantry/native';
+import { landlockAbilities, landlockSupport } from './linux/landlock.js';
 import { ownCapabilities } from './linux/own-process.js';
 
 const isRoot = () => process.geteuid?.() === 0;
@@ -23,7 +25,6 @@ function kernel(): HostAbility[] {
   const [major = 0, minor = 0] = release().split('.').map(Number);
   const isNew = major > 5 || (major === 5 && minor >= 12);
   const seccomp = readText('/proc/sys/kernel/seccomp/actions_avail');
-  const modules = readText('/sys/kernel/security/lsm');
   return [
     ability('kernel', isNew, `it is Linux ${release()}`, 'use Linux 5.12 or later', release()),
     ability(
@@ -33,13 +34,13 @@ function kernel(): HostAbility[] {
       'use one with CONFIG_SECCOMP_FILTER',
       seccomp?.trim(),
     ),
-    ability(
-      'landlock',
-      modules?.split(',').includes('landlock') ?? false,
-      modules === undefined ? '/sys/kernel/security/lsm cannot be read' : 'it is not among the security modules',
-      modules === undefined ? 'mount securityfs' : 'boot with landlock in lsm=',
-    ),
+    landlock(),
   ];
+}
+
+function landlock(): HostAbility {
+  const { abi, problem = '', remedy = '' } = landlockSupport();
+  return ability('landlock', abi > 0, problem, remedy, landlockAbilities(abi));
 }
 
 function users(): HostAbility[] {
@@ -145,7 +146,7 @@ function programs(): HostAbility[] {
       plugins,
     ),
     ...['pasta', 'slirp4netns'].map((program) => {
-      const path = inPath(program);
+      const path = findProgram(program);
       const package_ = program === 'pasta' ? 'passt' : program;
       return ability(
         program,
@@ -161,21 +162,6 @@ function programs(): HostAbility[] {
 function ability(name: string, works: boolean, reason: string, remedy: string, detail?: string): HostAbility {
   if (!works) return { name, works, reason, remedy };
   return { name, works, ...(detail === undefined ? {} : { detail }) };
-}
-
-function inPath(program: string): string | undefined {
-  const folders = [...(process.env['PATH'] ?? '').split(':'), '/usr/bin', '/bin', '/usr/sbin', '/sbin'];
-  return folders
-    .filter((folder) => folder.startsWith('/'))
-    .map((folder) => join(folder, program))
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
 }
 
 function readText(path: string): string | undefined {

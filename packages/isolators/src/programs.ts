@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { GantryError, toGantryError } from '@gantry/interface';
+
+export { findProgram } from '@gantry/native';
 
 const outputLimit = 64 * 1024;
 
@@ -18,18 +18,6 @@ export interface ProgramOptions {
   /** Milliseconds after which it is killed. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
-}
-
-/** The path of a program that the host program can run, also where its PATH leaves out the administrator's; undefined if there is none. */
-export function findProgram(name: string): string | undefined {
-  const folders = [
-    ...(process.env['PATH'] ?? '').split(delimiter),
-    '/usr/local/sbin',
-    '/usr/sbin',
-    '/sbin',
-    '/usr/bin',
-  ];
-  return folders.map((folder) => join(folder, name)).find((path) => path.startsWith('/') && isExecutable(path));
 }
 
 /**
@@ -74,13 +62,4 @@ function interrupted(path: string, signal: AbortSignal | undefined, timeoutMs: n
   return signal?.aborted
     ? new GantryError('ABORTED', `running ${path}: aborted`, { cause: signal.reason })
     : new GantryError('TIMEOUT', `running ${path}: it did not end within ${timeoutMs} ms and was killed`, { cause });
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -2,7 +2,7 @@
 import { GantryError } from '@gantry/interface';
 
 /** The version that host and shim must share. */
-export const protocolVersion = 5;
+export const protocolVersion = 7;
 
 /** The most bytes that may follow a frame's length. */
 export const maxFrame = 1048576;
@@ -339,6 +339,33 @@ export type SeccompStep = {
   readonly last: number;
 };
 
+/** Begin the Landlock ruleset of the container, which denies these LANDLOCK_ACCESS_FS_* and LANDLOCK_ACCESS_NET_* but for what the next steps allow, and all of LANDLOCK_SCOPE_*. */
+export type LandlockRulesetStep = {
+  readonly op: 'landlockRuleset';
+  readonly files: number;
+  readonly network: number;
+  readonly scopes: number;
+};
+
+/** Allow `access` (LANDLOCK_ACCESS_FS_*) to what `path` is inside the root now and to all below it; of a file, what files can have of that. */
+export type LandlockPathStep = {
+  readonly op: 'landlockPath';
+  readonly path: string;
+  readonly access: number;
+};
+
+/** Allow `access` (LANDLOCK_ACCESS_NET_*) to a TCP port. */
+export type LandlockPortStep = {
+  readonly op: 'landlockPort';
+  readonly port: number;
+  readonly access: number;
+};
+
+/** After `noNewPrivileges`: put the caller under the ruleset. That which the first process has made goes to the shim, which has each process that enters come under the same one. */
+export type LandlockStep = {
+  readonly op: 'landlock';
+};
+
 /** In place of `exec`: connect to a TCP port of the loopback, by IPv4, else IPv6, tell that it has succeeded, and copy between that and the standard streams until both directions have ended. */
 export type ConnectStep = {
   readonly op: 'connect';
@@ -396,6 +423,10 @@ export type Step =
   | InitStep
   | SandboxStep
   | SeccompStep
+  | LandlockRulesetStep
+  | LandlockPathStep
+  | LandlockPortStep
+  | LandlockStep
   | ConnectStep
   | ExecStep;
 
@@ -895,6 +926,25 @@ function encodeStep(writer: FieldWriter, step: Step): void {
       writer.blob(step.program, 'seccomp.program');
       writer.u32(step.flags, 'seccomp.flags');
       writer.u8(step.last, 'seccomp.last');
+      break;
+    case 'landlockRuleset':
+      writer.u8(70);
+      writer.u64(step.files, 'landlockRuleset.files');
+      writer.u64(step.network, 'landlockRuleset.network');
+      writer.u64(step.scopes, 'landlockRuleset.scopes');
+      break;
+    case 'landlockPath':
+      writer.u8(71);
+      writer.str(step.path, 'landlockPath.path');
+      writer.u64(step.access, 'landlockPath.access');
+      break;
+    case 'landlockPort':
+      writer.u8(72);
+      writer.u32(step.port, 'landlockPort.port');
+      writer.u64(step.access, 'landlockPort.access');
+      break;
+    case 'landlock':
+      writer.u8(73);
       break;
     case 'connect':
       writer.u8(33);

@@ -5,6 +5,7 @@ import { compileGroups } from './cgroups.js';
 import { compileHooks } from './hooks.js';
 import { type CompileInputs, forShow } from './inputs.js';
 import { refuseUnknownFields } from './known-fields.js';
+import { compileRuleset } from './landlock.js';
 import { compileMounts } from './mounts.js';
 import type { CompiledNamespaces } from './namespaces.js';
 import { compileConsole, compileProcess } from './process.js';
@@ -70,6 +71,7 @@ export function compilePlan(request: LaunchRequest, inputs: CompileInputs = forS
     ...compileConsole(config.process, true),
     ...later.protections,
     ...(config.root.readonly ? [{ op: 'readonlyRoot' } as const] : []),
+    ...compileRuleset(request),
     ...compileProcess(request, inputs.secrets, request.first, compileHooks(request, 'startContainer')).filter(
       ({ op }) => !stage || !ownSteps.has(op),
     ),

@@ -2,6 +2,7 @@ import type { LaunchRequest, OciProcess } from '@gantry/interface';
 import type { Step } from '../protocol.generated.js';
 import { compileCapabilities } from './capabilities.js';
 import type { CompileSecrets } from './inputs.js';
+import { compileLandlock } from './landlock.js';
 import { compileSecretEnv } from './memory-files.js';
 import { absolutePath, integer, invalid, maxId } from './refusal.js';
 import { compileRlimits } from './rlimits.js';
@@ -14,7 +15,7 @@ import { compileSeccompStep } from './seccomp/step.js';
  * before that is gone. `hooks` are run once the barrier is passed.
  */
 export function compileProcess(
-  { config: { process, linux }, clampedRlimits, secretEnv, idMapper }: LaunchRequest,
+  { config: { process, linux }, clampedRlimits, secretEnv, idMapper, landlock }: LaunchRequest,
   secrets: CompileSecrets,
   first: LaunchRequest['first'] = 'program',
   hooks: readonly Step[] = [],
@@ -31,6 +32,7 @@ export function compileProcess(
     compileCapabilities(process.capabilities),
     compileUser(process.user, idMapper),
     ...(process.noNewPrivileges ? [{ op: 'noNewPrivileges' } as const] : []),
+    ...compileLandlock(landlock),
     ...(last ? filter : []),
     { op: 'ready' },
     ...hooks,
