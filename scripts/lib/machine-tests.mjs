@@ -8,6 +8,7 @@ const filters = [
   ...['block-io', 'control-groups', 'delegation', 'devices', 'hugepages', 'network-classes'].map(
     (name) => `test/isolators/${name}.test.ts`,
   ),
+  'test/security/landlock.test.ts',
 ];
 
 /** Its processor is emulated. */

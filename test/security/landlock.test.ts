@@ -139,7 +139,7 @@ requires({ root: true, commands: ['gcc', 'busybox'], packages: ['busybox-static'
           { path: '/bin', allow: ['read', 'execute'] },
           { path: '/attempts', allow: ['read', 'execute'] },
           { path: '/data', allow: ['read', 'write'] },
-          { path: '/data/programs', allow: ['execute'] },
+          { path: '/data/programs', allow: ['read', 'execute'] },
         ] as const;
         return {
           image: host.image,

@@ -27,7 +27,7 @@ export interface LandlockPath {
   readonly allow: readonly LandlockRight[];
 }
 
-/** `write` is to write, truncate, make, remove, rename and link. `ioctl` on devices that could be opened is none of them. */
+/** To run a program takes `read` and `execute`. `write` is to write, truncate, make, remove, rename and link. `ioctl` on devices that could be opened is none of them. */
 export type LandlockRight = 'read' | 'write' | 'execute';
 
 export type LandlockScope = 'abstract-sockets' | 'signals';
