@@ -76,8 +76,15 @@ export async function publish(mount: Placed<'csi'>, target: string, record: CsiR
   await driver.node.call('Node', 'NodePublishVolume', request, options.signal);
 }
 
-/** Takes a volume that no container has any more back to where it was. Idempotent. */
-export async function detach(record: CsiRecord, { driver, records, key, secrets }: Attachment): Promise<void> {
+/**
+ * Takes a volume that no container has any more back to where it was. Idempotent. Asks for secrets only for the call that takes
+ * them, so that nothing else waits for one that is not to be had any more.
+ */
+export async function detach(
+  record: CsiRecord,
+  { driver, records, key }: Omit<Attachment, 'secrets' | 'options'>,
+  secretsOf: () => Promise<Attachment['secrets']>,
+): Promise<void> {
   const { volumeId } = record;
   if (volumeId === undefined) return;
   // From here on whoever wants it attaches it again.
@@ -88,7 +95,7 @@ export async function detach(record: CsiRecord, { driver, records, key, secrets 
     await gone(driver.node.call('Node', 'NodeUnstageVolume', request));
   }
   if (record.nodeId !== undefined) {
-    const request = { volumeId, nodeId: record.nodeId, secrets };
+    const request = { volumeId, nodeId: record.nodeId, secrets: await secretsOf() };
     await gone(driver.controller.call('Controller', 'ControllerUnpublishVolume', request));
   }
 }

@@ -1,4 +1,4 @@
-import { GantryError } from '@gantry/interface';
+import { GantryError, throwIfAborted } from '@gantry/interface';
 import { Client, type ClientUnaryCall, credentials, type ServiceError } from '@grpc/grpc-js';
 import { fromJSON, type MethodDefinition, type ServiceDefinition } from '@grpc/proto-loader';
 import { csiMessages } from './messages.js';
@@ -14,7 +14,21 @@ const definitions = fromJSON(csiMessages, {
 export type CsiService = 'Identity' | 'Controller' | 'Node';
 export type CsiAnswer = Readonly<Record<string, unknown>>;
 
-/** Calls of one socket of a driver. A failure is a `SYSTEM` error with the status's name in `details.status`; it has nothing of the request. */
+/** What a driver that has come back is found by soon: by default the wait grows to two minutes, for all clients of a socket. */
+const connection = {
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 500,
+  'grpc.use_local_subchannel_pool': 1,
+};
+
+interface CsiRequest {
+  readonly secrets?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Calls of one socket of a driver. A failure is a `SYSTEM` error with the status's name in `details.status`, `UNREACHABLE`,
+ * `TIMEOUT` or `ABORTED`. It has the driver's own words, without the secrets of the request.
+ */
 export class CsiClient {
   readonly #client: Client;
 
@@ -23,15 +37,21 @@ export class CsiClient {
     socket: string,
     private readonly timeoutMs: number,
   ) {
-    this.#client = new Client(`unix://${socket}`, credentials.createInsecure());
+    this.#client = new Client(`unix://${socket}`, credentials.createInsecure(), connection);
   }
 
-  call(service: CsiService, method: string, request: object, signal?: AbortSignal): Promise<CsiAnswer> {
+  async call(
+    service: CsiService,
+    method: string,
+    request: CsiRequest & object,
+    signal?: AbortSignal,
+  ): Promise<CsiAnswer> {
+    throwIfAborted(signal, `volume/csi: ${method} of the driver ${this.driver}`);
     const definition = methodOf(service, method);
     return new Promise((resolve, reject) => {
       const done = (error: ServiceError | null, answer?: CsiAnswer) => {
         signal?.removeEventListener('abort', cancel);
-        if (error) reject(this.#error(method, error));
+        if (error) reject(this.#error(method, error, request));
         else resolve(answer ?? {});
       };
       const call: ClientUnaryCall = this.#client.makeUnaryRequest(
@@ -51,14 +71,21 @@ export class CsiClient {
     this.#client.close();
   }
 
-  #error(method: string, { code, details }: ServiceError): GantryError {
+  #error(method: string, { code, details: words }: ServiceError, { secrets = {} }: CsiRequest): GantryError {
     const status = statusNames[code] ?? `${code}`;
+    const details = withoutSecrets(words, Object.values(secrets));
     return new GantryError(
       code === 14 ? 'UNREACHABLE' : code === 4 ? 'TIMEOUT' : code === 1 ? 'ABORTED' : 'SYSTEM',
       `volume/csi: ${method} of the driver ${this.driver}: ${status}${details ? `: ${details}` : ''}`,
       { details: { isolator: 'volume/csi', driver: this.driver, method, status } },
     );
   }
+}
+
+/** The longest first: another may be a part of it. */
+function withoutSecrets(text: string, secrets: readonly string[]): string {
+  const longestFirst = secrets.filter((secret) => secret !== '').sort((a, b) => b.length - a.length);
+  return longestFirst.reduce((rest, secret) => rest.replaceAll(secret, '<secret>'), text);
 }
 
 function methodOf(service: CsiService, method: string): MethodDefinition<object, object> {

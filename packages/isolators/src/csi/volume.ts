@@ -1,5 +1,6 @@
 import type { CallOptions, ContainerId, Isolator, SecretReference } from '@gantry/interface';
 import { refused } from '../errors.js';
+import { forEvery } from '../for-every.js';
 import { identityOf, lookAt } from '../volume/identity.js';
 import { folderMount, mountsOf, type Placed } from '../volume/mounts.js';
 import { resolveSecret } from '../volume/resolve-secret.js';
@@ -44,12 +45,13 @@ export function volumeCsi(options: VolumeCsiOptions): Isolator {
     const driver = driverOf(mount.driver, mount.field);
     const secrets = await secretsOf(mount.secrets ?? {}, { ...call, field: mount.field, container: id });
     await records.announce(id, index, key);
-    await records.locked(key, async () => {
+    const show = async () => {
       const attachment: Attachment = { driver, records, key, secrets, options: call };
       await records.addUser(key, id, index);
       const record = await attach(mount, attachment);
       await publish(mount, records.target(id, index), record, attachment);
-    });
+    };
+    await records.locked(key, show, call.signal);
   }
 
   async function letGo(id: ContainerId, index: number, key: string): Promise<void> {
@@ -61,8 +63,8 @@ export function volumeCsi(options: VolumeCsiOptions): Isolator {
     }
     if (await records.removeUser(key, id, index)) {
       if (record) {
-        const secrets = await secretsOf(record.secrets, { field, container: id });
-        await detach(record, { driver: driverOf(record.driver, field), records, key, secrets, options: {} });
+        const driver = driverOf(record.driver, field);
+        await detach(record, { driver, records, key }, () => secretsOf(record.secrets, { field, container: id }));
       }
       await records.forget(key);
     }
@@ -94,9 +96,7 @@ export function volumeCsi(options: VolumeCsiOptions): Isolator {
       return pins;
     },
     async cleanup(id) {
-      for (const { index, key } of await records.mountsOf(id)) {
-        await records.locked(key, () => letGo(id, index, key));
-      }
+      await forEvery(await records.mountsOf(id), ({ index, key }) => records.locked(key, () => letGo(id, index, key)));
       await records.removeContainer(id);
     },
     list: () => records.containers.list(),
