@@ -1,6 +1,8 @@
-import { chmod, chown, mkdir, rename, rmdir, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { mkdir, open, rename, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type BindMount, errnoOf, toGantryError, type VolumeOwner } from '@gantry/interface';
+import { addon } from '@gantry/native';
 
 /** Makes the folder of a `bind` that asks for it, unless something is there. It is never seen with another mode or owner. */
 export async function makeSource(mount: BindMount, id: string): Promise<void> {
@@ -19,14 +21,27 @@ export async function makeFolder(path: string, staging: string, owner: VolumeOwn
   await rmdir(staging).catch(() => undefined);
   await mkdir(staging, { mode: 0o700 });
   try {
-    await chown(staging, owner.uid ?? 0, owner.gid ?? 0);
-    await chmod(staging, owner.mode ?? 0o755);
-    await rename(staging, path);
+    // By its descriptor: the folder around it may be somebody's who puts a link in its place.
+    await using made = await open(staging, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    await made.chown(owner.uid ?? 0, owner.gid ?? 0);
+    await made.chmod(owner.mode ?? 0o755);
+    await renameNew(staging, path);
   } catch (error) {
     await rmdir(staging).catch(() => undefined);
     const errno = errnoOf(error);
-    // Another made it meanwhile, and there is something in it.
-    if (errno !== 'ENOTEMPTY' && errno !== 'EEXIST') throw error;
+    // Another made it meanwhile.
+    if (errno !== 'EEXIST' && errno !== 'ENOTEMPTY') throw error;
+  }
+}
+
+/** An empty folder that is there may be in use: rename(2) alone would put another in its place. */
+async function renameNew(from: string, to: string): Promise<void> {
+  try {
+    addon().renameNew(from, to);
+  } catch (error) {
+    if (errnoOf(error) !== 'EINVAL') throw error;
+    // File systems over a network cannot do better.
+    await rename(from, to);
   }
 }
 

@@ -1,44 +1,45 @@
-import { existsSync } from 'node:fs';
-import { lstat, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { existsSync, type Stats } from 'node:fs';
+import { lstat, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ContainerId, errnoOf, GantryError, type PersistentVolume, type VolumeOwner } from '@gantry/interface';
 import { ContainerFolders, type VolumeFolders } from './container-folders.js';
+import { withLock } from './file-lock.js';
 import { makeFolder } from './host-source.js';
-import { isRunning, thisProcess } from './process-mark.js';
 
 /**
  * Folders that outlive containers, `<root>/persistent/volumes/<id>`, and who uses them: a file a container and volume, named
  * `<root>/persistent/users/<place>/<container>/<volume>`. Host programs that share `root` share them, too.
  *
- * Who takes a volume writes his mark and then looks for one who is removing it; who removes it writes his, and then looks
- * for users. So of two who come together at least one sees the other and gives up.
+ * Who takes a volume and who removes it hold its lock, neither for long: a volume that is removed is moved away first.
  */
 export class PersistentVolumes {
   readonly #root: string;
+  readonly #volumes: string;
+  readonly #removals: string;
   readonly #users: ContainerFolders;
 
   constructor(folders: VolumeFolders) {
     this.#root = join(folders.root, 'persistent');
+    this.#volumes = join(this.#root, 'volumes');
+    this.#removals = join(this.#root, 'removals');
     this.#users = new ContainerFolders({ ...folders, root: this.#root }, 'users');
   }
 
   path(id: string): string {
-    return join(this.#root, 'volumes', id);
+    return join(this.#volumes, id);
   }
 
   /** Makes the volume if there is none, and keeps it from removal until the container is cleaned up. */
-  async take(id: string, container: ContainerId, owner: VolumeOwner = {}): Promise<void> {
-    await mkdir(join(this.#root, 'volumes'), { recursive: true, mode: 0o711 });
-    const marks = await this.#users.make(container);
-    await writeFile(join(marks, id), '');
-    if (await this.#isBeingRemoved(id)) {
-      throw new GantryError('REFUSED', `volume/persistent: the volume ${id} is being removed; try again`, {
-        details: { isolator: 'volume/persistent', volume: id },
-      });
-    }
-    if (existsSync(this.path(id))) return;
-    await makeFolder(this.path(id), join(this.#root, 'volumes', `.${id}.${container}`), owner);
-    await flush(join(this.#root, 'volumes'));
+  async take(id: string, container: ContainerId, owner: VolumeOwner = {}, signal?: AbortSignal): Promise<void> {
+    await mkdir(this.#volumes, { recursive: true, mode: 0o711 });
+    const take = async () => {
+      await writeFile(join(await this.#users.make(container), id), '');
+      if (existsSync(this.path(id))) return;
+      await makeFolder(this.path(id), join(this.#volumes, `.${id}`), owner);
+      await flush(this.#volumes);
+    };
+    await withLock(this.#lockOf(id), take, signal);
   }
 
   /** Lets go of all that a container has taken. */
@@ -54,53 +55,48 @@ export class PersistentVolumes {
 
   async *list(): AsyncIterable<PersistentVolume> {
     const users = await this.#usersByVolume();
-    for (const id of await namesIn(join(this.#root, 'volumes'))) {
+    for (const id of await namesIn(this.#volumes)) {
       if (id.startsWith('.')) continue;
-      const { mode, uid, gid } = await stat(this.path(id));
+      const found = await statOf(this.path(id));
+      // One that was removed meanwhile.
+      if (!found) continue;
+      const { mode, uid, gid } = found;
       yield { id, path: this.path(id), owner: { mode: mode & 0o7777, uid, gid }, users: users.get(id) ?? [] };
     }
   }
 
   /** Removes a volume with all in it; false if there is none. `WRONG_STATE` while a container uses it. */
   async remove(id: string): Promise<boolean> {
-    const removal = join(this.#root, 'removals', id);
     if (!existsSync(this.path(id))) return false;
-    await mkdir(join(this.#root, 'removals'), { recursive: true, mode: 0o700 });
-    if (await this.#isBeingRemoved(id)) throw inUse(id, 'it is being removed by another host program');
-    await writeFile(removal, thisProcess());
-    try {
+    const trash = join(this.#removals, `${id}.${randomUUID()}`);
+    const moveAway = async () => {
+      if (!existsSync(this.path(id))) return false;
       const users = (await this.#usersByVolume()).get(id) ?? [];
-      if (users.length > 0) throw inUse(id, `${users.join(', ')} uses it; destroy what uses it first`);
-      const trash = join(this.#root, 'removals', `.${id}.${process.pid}`);
+      if (users.length > 0) throw inUse(id, users);
+      await mkdir(this.#removals, { recursive: true, mode: 0o700 });
       await rename(this.path(id), trash);
-      await rm(trash, { recursive: true, force: true });
+      await flush(this.#volumes);
       return true;
-    } finally {
-      await rm(removal, { force: true });
-    }
+    };
+    const isAway = await withLock(this.#lockOf(id), moveAway);
+    if (isAway) await rm(trash, { recursive: true, force: true });
+    return isAway;
   }
 
-  /** Removes what those who were removing volumes had moved away when they died. */
+  #lockOf(id: string): string {
+    return join(this.#root, 'locks', id);
+  }
+
+  /** Removes what those who were making or removing volumes left when they died. Of those who live it takes nothing that they need. */
   async #sweep(): Promise<void> {
-    const removals = join(this.#root, 'removals');
-    for (const name of await namesIn(removals)) {
-      const pid = /^\..*\.(\d+)$/.exec(name)?.[1];
-      if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
-      await rm(join(removals, name), { recursive: true, force: true });
+    for (const name of await namesIn(this.#removals)) {
+      await rm(join(this.#removals, name), { recursive: true, force: true });
     }
-  }
-
-  async #isBeingRemoved(id: string): Promise<boolean> {
-    const removal = join(this.#root, 'removals', id);
-    try {
-      if (isRunning(await readFile(removal, 'utf8'))) return true;
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return false;
-      throw error;
+    for (const name of await namesIn(this.#volumes)) {
+      if (!name.startsWith('.')) continue;
+      const remove = () => rm(join(this.#volumes, name), { recursive: true, force: true });
+      await withLock(this.#lockOf(name.slice(1)), remove);
     }
-    // Its host program is gone.
-    await rm(removal, { force: true });
-    return false;
   }
 
   /** Of every state root that shares the volumes. */
@@ -127,6 +123,15 @@ async function namesIn(folder: string): Promise<string[]> {
   }
 }
 
+async function statOf(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
 async function flush(folder: string): Promise<void> {
   const handle = await open(folder);
   try {
@@ -136,6 +141,7 @@ async function flush(folder: string): Promise<void> {
   }
 }
 
-function inUse(id: string, why: string): GantryError {
-  return new GantryError('WRONG_STATE', `removing the volume ${id}: ${why}`, { details: { volume: id } });
+function inUse(id: string, users: readonly ContainerId[]): GantryError {
+  const message = `removing the volume ${id}: ${users.join(', ')} uses it; destroy what uses it first`;
+  return new GantryError('WRONG_STATE', message, { details: { volume: id } });
 }

@@ -17,10 +17,10 @@ export function volumePersistent(options: { readonly volumes: PersistentVolumes 
       );
       return mounts.length > 0 ? { mounts } : {};
     },
-    async prepare({ id, spec }) {
+    async prepare({ id, spec }, { signal } = {}) {
       for (const mount of mountsOf(spec, 'persistent')) {
         try {
-          await volumes.take(mount.id, id, mount.owner);
+          await volumes.take(mount.id, id, mount.owner, signal);
         } catch (error) {
           throw toGantryError(error, `${name}: making the volume ${mount.id}`);
         }
