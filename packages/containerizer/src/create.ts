@@ -15,6 +15,7 @@ import {
   toGantryError,
 } from '@gantry/interface';
 import {
+  type CdiOptions,
   createIsolators,
   type DiskOptions,
   detectCgroups,
@@ -74,6 +75,8 @@ export interface ContainerizerOptions {
   readonly disk?: Omit<DiskOptions, 'stateFolder'>;
   /** How `listenPorts` is kept. */
   readonly ports?: PortsOptions;
+  /** Where the specifications of CDI devices are. Default: in /etc/cdi and /var/run/cdi. */
+  readonly cdi?: CdiOptions;
   /** Instead of Gantry's own, or made of those: `(own) => [...own, mine]`. Ordered by what each declares. */
   readonly isolators?: readonly Isolator[] | ((own: readonly Isolator[]) => readonly Isolator[]);
 }
@@ -120,6 +123,7 @@ async function wire(options: ContainerizerOptions): Promise<Containerizer> {
       stateFolder: join(stateRoot, 'isolators'),
       ...(options.disk ? { disk: options.disk } : {}),
       ...(options.ports ? { ports: options.ports } : {}),
+      ...(options.cdi ? { cdi: options.cdi } : {}),
     }),
     ...(users.isOrdinary
       ? []

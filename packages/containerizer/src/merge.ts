@@ -2,8 +2,10 @@ import {
   GantryError,
   type IsolatorEdits,
   type LandlockRules,
+  type OciHooks,
   type OciResources,
   type OciSpec,
+  type OciUser,
   type RlimitEdit,
   type SecretFile,
 } from '@gantry/interface';
@@ -43,6 +45,10 @@ class Claims<T> {
     return this.#values.get(key)?.value;
   }
 
+  keys(): string[] {
+    return [...this.#values.keys()];
+  }
+
   values(): T[] {
     return [...this.#values.values()].map((claim) => claim.value);
   }
@@ -58,6 +64,7 @@ export function mergeEdits(
 ): MergedDocument {
   const scalars = new Claims<unknown>();
   const env = new Claims<string>();
+  const defaultEnv = new Claims<string>();
   const secretEnv = new Set<string>();
   const secretFiles = new Claims<SecretFile>();
   const mounts = new Claims<OciSpec['mounts'][number]>();
@@ -70,6 +77,7 @@ export function mergeEdits(
   const masked = new Set<string>();
   const readonlyPaths = new Set<string>();
   const cgroups = new Set<string>();
+  const groups = new Set<number>();
 
   for (const { isolator, edits } of all) {
     if (isEmpty(edits)) continue;
@@ -77,6 +85,8 @@ export function mergeEdits(
       if (edits[field] !== undefined) scalars.set(field, edits[field], isolator);
     }
     for (const [name, value] of Object.entries(edits.env ?? {})) env.set(`env ${name}`, `${name}=${value}`, isolator);
+    for (const [name, value] of Object.entries(edits.defaultEnv ?? {}))
+      defaultEnv.set(`env ${name}`, `${name}=${value}`, isolator);
     for (const name of edits.secretEnv ?? []) secretEnv.add(name);
     for (const file of edits.secretFiles ?? []) secretFiles.set(`secret file ${file.id}`, file, isolator);
     for (const mount of edits.mounts ?? []) mounts.set(`mount ${mount.destination}`, mount, isolator);
@@ -91,6 +101,7 @@ export function mergeEdits(
     for (const path of edits.maskedPaths ?? []) masked.add(path);
     for (const path of edits.readonlyPaths ?? []) readonlyPaths.add(path);
     for (const path of edits.cgroups ?? []) cgroups.add(path);
+    for (const gid of edits.additionalGids ?? []) groups.add(gid);
   }
 
   const scalar = <F extends ScalarField>(field: F) => scalars.get(field) as IsolatorEdits[F];
@@ -105,9 +116,11 @@ export function mergeEdits(
     ociVersion: '1.2.0',
     process: {
       terminal: false,
-      user: scalar('user') ?? { uid: 0, gid: 0 },
+      user: withGroups(scalar('user') ?? { uid: 0, gid: 0 }, groups),
       args: [...args],
-      env: env.values(),
+      env: [...defaultEnv.keys(), ...env.keys()]
+        .filter((key, index, keys) => keys.indexOf(key) === index)
+        .map((key) => env.get(key) ?? defaultEnv.get(key) ?? ''),
       cwd: scalar('cwd') ?? '/',
       ...optional('capabilities', scalar('capabilities')),
       rlimits: rlimits.values().map(({ type, soft, hard }) => ({ type, soft, hard })),
@@ -118,6 +131,7 @@ export function mergeEdits(
     ...optional('hostname', scalar('hostname')),
     // From the root down, so that none hides another.
     mounts: mounts.values().sort((a, b) => depthOf(a.destination) - depthOf(b.destination)),
+    ...optional('hooks', mergedHooks(all)),
     ...optional('annotations', fromEntries(annotations.values())),
     linux: {
       namespaces: namespaces.values(),
@@ -200,6 +214,16 @@ function combined<T extends object>(a: T, b: T): T {
     else result[name] = value;
   }
   return result as T;
+}
+
+function withGroups(user: OciUser, groups: ReadonlySet<number>): OciUser {
+  if (groups.size === 0) return user;
+  return { ...user, additionalGids: [...new Set([...(user.additionalGids ?? []), ...groups])] };
+}
+
+function mergedHooks(all: readonly NamedEdits[]): OciHooks | undefined {
+  const hooks = all.reduce((merged, { edits }) => combined(merged, edits.hooks ?? {}), {} as OciHooks);
+  return Object.keys(hooks).length > 0 ? hooks : undefined;
 }
 
 function nonEmpty<T>(list: readonly T[]): readonly T[] | undefined {

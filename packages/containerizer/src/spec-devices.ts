@@ -6,5 +6,12 @@ const permissions: is.Check = (value, field) => {
   }
 };
 
+/** What a CDI device is called is for the isolator that serves it to say. */
+const cdiDevice = is.object({ cdi: is.nonEmptyString }, ['cdi']);
+const hostDevice = is.object({ path: is.absolutePath, containerPath: is.absolutePath, permissions }, ['path']);
+
 /** One item of `spec.devices`. */
-export const device = is.object({ path: is.absolutePath, containerPath: is.absolutePath, permissions }, ['path']);
+export const device: is.Check = (value, field) => {
+  const isCdi = typeof value === 'object' && value !== null && 'cdi' in value;
+  (isCdi ? cdiDevice : hostDevice)(value, field);
+};

@@ -13,7 +13,7 @@ const served: readonly (readonly [field: keyof ContainerSpec, isolator: string, 
 /** What only some isolators see to: without them it is refused, not skipped. */
 export function refuseUnserved(spec: ContainerSpec, isolators: readonly Isolator[]): void {
   refuseFields(spec, isolators);
-  if (spec.mounts || spec.secretEnv) refuseVolumes(spec, isolators);
+  if (spec.mounts || spec.secretEnv || spec.devices) refuseByService(spec, isolators);
 }
 
 function refuseFields(spec: ContainerSpec, isolators: readonly Isolator[]): void {
@@ -25,12 +25,15 @@ function refuseFields(spec: ContainerSpec, isolators: readonly Isolator[]): void
   }
 }
 
-/** Mounts and secrets, by what isolators say that they serve. */
-function refuseVolumes(spec: ContainerSpec, isolators: readonly Isolator[]): void {
+/** Mounts, secrets and devices, by what isolators say that they serve. */
+function refuseByService(spec: ContainerSpec, isolators: readonly Isolator[]): void {
   const served = new Set(isolators.flatMap(({ serves = [] }) => serves));
   const wanted = [
     ...(spec.mounts ?? []).map(({ type }, index) => [`mounts.${type}`, `spec.mounts[${index}]`] as const),
     ...(spec.secretEnv ? [['secretEnv', 'spec.secretEnv'] as const] : []),
+    ...(spec.devices ?? []).flatMap((device, index) =>
+      'cdi' in device ? [['devices.cdi', `spec.devices[${index}]`] as const] : [],
+    ),
   ];
   const missing = wanted.find(([what]) => !served.has(what));
   if (!missing) return;

@@ -82,6 +82,38 @@ describe('mergeEdits', () => {
     expect(merged.cgroups).toEqual(['/sys/fs/cgroup/gantry/c1']);
   });
 
+  it('takes a variable’s default only where nobody sets it, in the order of the defaults', () => {
+    const { config } = merge(
+      { isolator: 'a', edits: { defaultEnv: { PATH: '/bin', A: 'image', B: 'image' } } },
+      { isolator: 'b', edits: { env: { C: 'set', A: 'set' } } },
+    );
+    expect(config.process.env).toEqual(['PATH=/bin', 'A=set', 'B=image', 'C=set']);
+    const run = () =>
+      merge(
+        { isolator: 'one', edits: { defaultEnv: { A: '1' } } },
+        { isolator: 'two', edits: { defaultEnv: { A: '2' } } },
+      );
+    expect(conflictOf(run)).toEqual(['one', 'two']);
+  });
+
+  it('adds groups to those of the user, and hooks to each other', () => {
+    const hook = (path: string) => ({ createContainer: [{ path }] });
+    const { config } = merge(
+      { isolator: 'a', edits: { user: { uid: 1, gid: 2, additionalGids: [2, 3] }, hooks: hook('/one') } },
+      {
+        isolator: 'b',
+        edits: { additionalGids: [3, 4], hooks: { ...hook('/two'), startContainer: [{ path: '/three' }] } },
+      },
+      { isolator: 'c', edits: { additionalGids: [5], hooks: {} } },
+    );
+    expect(config.process.user).toEqual({ uid: 1, gid: 2, additionalGids: [2, 3, 4, 5] });
+    expect(config.hooks).toEqual({
+      createContainer: [{ path: '/one' }, { path: '/two' }],
+      startContainer: [{ path: '/three' }],
+    });
+    expect(merge({ isolator: 'c', edits: { hooks: {} } }).config).not.toHaveProperty('hooks');
+  });
+
   it('refuses a document with nothing to run', () => {
     expect(() => mergeEdits([{ isolator: 'a', edits: {} }], target)).toThrow(/nothing to run/);
   });

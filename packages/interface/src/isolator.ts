@@ -5,6 +5,7 @@ import type { ProcessIdentity } from './launcher.js';
 import type {
   OciCapabilities,
   OciDevice,
+  OciHooks,
   OciIdMapping,
   OciLinux,
   OciMount,
@@ -65,12 +66,16 @@ export interface PrepareContext {
 export interface IsolatorEdits {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Variables for which `env`, of whichever isolator, has no value; as an image's. */
+  readonly defaultEnv?: Readonly<Record<string, string>>;
   /** Names of variables whose values `secrets` gives. */
   readonly secretEnv?: readonly string[];
   /** Files whose contents `secrets` gives. */
   readonly secretFiles?: readonly SecretFile[];
   readonly cwd?: string;
   readonly user?: OciUser;
+  /** Groups of the user besides those of `user`; those of several isolators are put together. */
+  readonly additionalGids?: readonly number[];
   readonly capabilities?: OciCapabilities;
   readonly rlimits?: readonly RlimitEdit[];
   readonly noNewPrivileges?: boolean;
@@ -81,6 +86,8 @@ export interface IsolatorEdits {
   readonly mounts?: readonly OciMount[];
   readonly namespaces?: readonly OciNamespace[];
   readonly devices?: readonly OciDevice[];
+  /** Those of several isolators are run one after the other. Of whoever has the host in trust, never of an image. */
+  readonly hooks?: OciHooks;
   readonly maskedPaths?: readonly string[];
   readonly readonlyPaths?: readonly string[];
   readonly sysctl?: Readonly<Record<string, string>>;
@@ -119,8 +126,8 @@ export interface Isolator {
   /** Names, or families as `filesystem/*`, of isolators that must come earlier, if present. */
   readonly after?: readonly string[];
   /**
-   * What of a spec is refused unless an isolator serves it: `mounts.TYPE` for a mount of that type, or the name of a
-   * field (`secretEnv`).
+   * What of a spec is refused unless an isolator serves it: `mounts.TYPE` for a mount of that type, `devices.cdi`, or the
+   * name of a field (`secretEnv`).
    */
   readonly serves?: readonly string[];
   /** Reads, but changes nothing. Refuses what cannot be met with `REFUSED`, naming itself and the remedy. */

@@ -18,6 +18,8 @@ import { diskIsolators } from './disk/isolators.js';
 import type { DiskOptions } from './disk/options.js';
 import { dockerRuntime } from './docker/runtime.js';
 import { filesystemLinux } from './filesystem/linux.js';
+import { gpuCdi } from './gpu/cdi.js';
+import type { CdiOptions } from './gpu/cdi-files.js';
 import { linuxCapabilities } from './linux/capabilities.js';
 import { linuxDevices } from './linux/devices.js';
 import { linuxLandlock } from './linux/landlock.js';
@@ -55,6 +57,7 @@ export function createIsolators(
     readonly stateFolder?: string;
     readonly disk?: Omit<DiskOptions, 'stateFolder'>;
     readonly ports?: PortsOptions;
+    readonly cdi?: CdiOptions;
   } & VolumeOptions,
 ): Isolator[] {
   const cgroupParent = options.cgroupParent ?? '/gantry';
@@ -80,6 +83,7 @@ export function createIsolators(
     cgroupsNetPrio(control),
     cgroupsPerfEvent(control),
     cgroupsPids(control),
+    gpuCdi({ ...options.cdi, control: devices, ...(users ? { users } : {}) }),
     networkEgress(),
     networkPorts({ ...control, ...options.ports, stateFolder }),
     namespacesCgroup(),

@@ -38,6 +38,20 @@ export { lookUpUser, type ResolvedUser } from './docker/user.js';
 export { environmentSecret } from './environment-secret.js';
 export { filesystemLinux } from './filesystem/linux.js';
 export { filesystemPosix } from './filesystem/posix.js';
+export { type CdiSetting, gpuCdi } from './gpu/cdi.js';
+export { type CdiOptions, defaultCdiFolders } from './gpu/cdi-files.js';
+export { parseCdiSpec, parseCdiText } from './gpu/cdi-parser.js';
+export type {
+  CdiDevice,
+  CdiDeviceNode,
+  CdiEdits,
+  CdiHook,
+  CdiHookName,
+  CdiIntelRdt,
+  CdiMount,
+  CdiNetDevice,
+  CdiSpec,
+} from './gpu/cdi-spec.js';
 export { linuxCapabilities } from './linux/capabilities.js';
 export { linuxDevices } from './linux/devices.js';
 export { type LandlockSupport, linuxLandlock } from './linux/landlock.js';

@@ -44,29 +44,31 @@ describe('docker/runtime: the environment', () => {
   const base = { home: '/root', hostname: 'h', image: [], spec: {} };
 
   it('has PATH, HOME and HOSTNAME, and nothing of the host program', () => {
-    expect(Object.keys(mergeEnvironment(base)).sort()).toEqual(['HOME', 'HOSTNAME', 'PATH']);
+    expect(mergeEnvironment(base).env).toEqual({});
+    expect(Object.keys(mergeEnvironment(base).defaultEnv).sort()).toEqual(['HOME', 'HOSTNAME', 'PATH']);
   });
 
-  it('lets the image win over the defaults and the spec over the image', () => {
+  it('lets the image win over the defaults, and keeps those of the spec apart, which win over both', () => {
     const image = ['PATH=/image', 'A=image', 'B=x=y', 'EMPTY='];
     const merged = mergeEnvironment({ ...base, image, spec: { A: 'spec', HOME: '/mine' } });
-    expect({ ...merged }).toEqual({
+    expect({ ...merged.defaultEnv }).toEqual({
       PATH: '/image',
-      HOME: '/mine',
+      HOME: '/root',
       HOSTNAME: 'h',
-      A: 'spec',
+      A: 'image',
       B: 'x=y',
       EMPTY: '',
     });
+    expect({ ...merged.env }).toEqual({ A: 'spec', HOME: '/mine' });
   });
 
   it('keeps a variable called __proto__ a variable', () => {
     const merged = mergeEnvironment({ ...base, image: ['__proto__=x'] });
-    expect(Object.entries(merged)).toContainEqual(['__proto__', 'x']);
+    expect(Object.entries(merged.defaultEnv)).toContainEqual(['__proto__', 'x']);
   });
 
   it('leaves out image entries without a value, and refuses NUL bytes', () => {
-    expect(Object.keys(mergeEnvironment({ ...base, image: ['LONE', '=x'] }))).toHaveLength(3);
+    expect(Object.keys(mergeEnvironment({ ...base, image: ['LONE', '=x'] }).defaultEnv)).toHaveLength(3);
     expect(() => mergeEnvironment({ ...base, image: ['A=b\0C=d'] })).toThrow(refused);
   });
 });
@@ -95,7 +97,7 @@ describe('docker/runtime', () => {
     const files = { '/etc/passwd': 'root:x:0:0::/root:/bin/sh\napp:x:12:13::/srv/app:/bin/sh\n' };
     const edits = await dockerRuntime().edits(contextOf({ command: ['/bin/true'], user: 'app' }, { files }));
     expect(edits.user).toEqual({ uid: 12, gid: 13, additionalGids: [13] });
-    expect(edits.env).toMatchObject({ HOME: '/srv/app', HOSTNAME: 'c1' });
+    expect(edits.defaultEnv).toMatchObject({ HOME: '/srv/app', HOSTNAME: 'c1' });
     expect(edits.args).toEqual(['/bin/true']);
   });
 

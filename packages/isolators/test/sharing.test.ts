@@ -52,9 +52,9 @@ describe('a nested container', () => {
   it('has the host name of the nearest that has one of its own', async () => {
     const share = ['uts'] as const;
     const context = nested({}, { spec: { id: 'middle' }, share }, { spec: { hostname: 'top' }, share });
-    expect((await editsOf('docker/runtime', nested({ command: ['a'] }, ...[])))?.env?.['HOSTNAME']).toBe('c1');
-    const { env } = await editsOf('docker/runtime', { ...context, spec: { command: ['a'] } });
-    expect(env?.['HOSTNAME']).toBe('top');
+    expect((await editsOf('docker/runtime', nested({ command: ['a'] }, ...[])))?.defaultEnv?.['HOSTNAME']).toBe('c1');
+    const { defaultEnv } = await editsOf('docker/runtime', { ...context, spec: { command: ['a'] } });
+    expect(defaultEnv?.['HOSTNAME']).toBe('top');
   });
 
   it.each([

@@ -14,27 +14,37 @@ export interface EnvironmentSources {
   readonly spec: Readonly<Record<string, string>>;
 }
 
+/** An environment in two parts: what the spec says, and what other isolators may say otherwise. */
+export interface Environment {
+  readonly env: Record<string, string>;
+  readonly defaultEnv: Record<string, string>;
+}
+
 /**
  * The whole environment of the first process; nothing of the host program's is in it. An entry of the image's without
  * `=` has no value and is left out. `REFUSED` for a NUL, which would cut a variable short.
  */
-export function mergeEnvironment(sources: EnvironmentSources): Record<string, string> {
+export function mergeEnvironment(sources: EnvironmentSources): Environment {
   const image = sources.image.flatMap((entry): [string, string][] => {
     const at = entry.indexOf('=');
     return at > 0 ? [[entry.slice(0, at), entry.slice(at + 1)]] : [];
   });
-  const merged: Record<string, string> = Object.create(null);
-  for (const [key, value] of [
+  const defaults = [
     ['PATH', defaultPath] as const,
     ['HOME', sources.home] as const,
     ['HOSTNAME', sources.hostname] as const,
     ...image,
-    ...Object.entries(sources.spec),
-  ]) {
+  ];
+  return { env: checked(Object.entries(sources.spec)), defaultEnv: checked(defaults) };
+}
+
+function checked(variables: readonly (readonly [name: string, value: string])[]): Record<string, string> {
+  const result: Record<string, string> = Object.create(null);
+  for (const [key, value] of variables) {
     if (key === '' || key.includes('=') || `${key}${value}`.includes('\0')) {
       throw refused(name, `the variable ${JSON.stringify(key)} is malformed`, 'use a name without =, and no NUL bytes');
     }
-    merged[key] = value;
+    result[key] = value;
   }
-  return merged;
+  return result;
 }

@@ -22,15 +22,15 @@ export function dockerRuntime(): Isolator {
       const args = mergeCommand(spec, image);
       const cwd = workingFolder(spec, image);
       const { home, ...user } = await resolveUser(context);
-      const env = mergeEnvironment({
+      const { env, defaultEnv } = mergeEnvironment({
         home,
         hostname: hostnameOf(context),
         image: image?.env ?? [],
         spec: spec.env ?? {},
       });
       // Theirs are not for a document to hold; see environment_secret.
-      for (const secret of Object.keys(spec.secretEnv ?? {})) delete env[secret];
-      return { args, env, cwd, user };
+      for (const secret of Object.keys(spec.secretEnv ?? {})) delete defaultEnv[secret];
+      return { args, env, defaultEnv, cwd, user };
     },
   };
 }

@@ -1,10 +1,17 @@
 import { stat } from 'node:fs/promises';
-import { type DeviceRequest, errnoOf, type Isolator, type OciDevice, type OciDeviceRule } from '@gantry/interface';
+import {
+  type DeviceRequest,
+  errnoOf,
+  type HostDeviceRequest,
+  type Isolator,
+  type OciDevice,
+  type OciDeviceRule,
+} from '@gantry/interface';
 import type { DeviceControl } from '../cgroups/device-control.js';
 import { invalidField, refused } from '../errors.js';
-import { normalTarget } from '../filesystem/targets.js';
 import { rootUsers, type UserPolicy, usersOf } from '../namespaces/users.js';
 import { deviceNumbers } from './device-numbers.js';
+import { devicePlace } from './device-place.js';
 
 const name = 'linux/devices';
 const all = 'rwm';
@@ -16,7 +23,7 @@ interface GivenDevice {
 }
 
 /**
- * `linux/devices`: nodes for `spec.devices`, with the numbers, mode and owner that they have on the host, and leave to use
+ * `linux/devices`: nodes for those of `spec.devices` that are given by path, with the numbers, mode and owner that they have on the host, and leave to use
  * them. Fewer permissions than all are `REFUSED` where `cgroups/devices` cannot hold the container to them.
  */
 export function linuxDevices(options: { readonly control: DeviceControl; readonly users?: UserPolicy }): Isolator {
@@ -26,25 +33,30 @@ export function linuxDevices(options: { readonly control: DeviceControl; readonl
     after: ['cgroups/devices', 'filesystem/*'],
     async edits(context) {
       const { spec } = context;
-      if (spec.devices === undefined || spec.devices.length === 0) return {};
-      if (usersOf(context, policy)) checkSamePaths(spec.devices);
-      const given = await Promise.all(
-        spec.devices.map((request, index) => givenDevice(request, `spec.devices[${index}]`, options.control)),
-      );
+      const requests = (spec.devices ?? []).flatMap(hostRequest);
+      if (requests.length === 0) return {};
+      if (usersOf(context, policy)) checkSamePaths(requests);
+      const given = await Promise.all(requests.map((request) => givenDevice(request, request.field, options.control)));
       checkPaths(given.map(({ node }) => node.path));
       return { devices: given.map(({ node }) => node), resources: { devices: given.map(({ rule }) => rule) } };
     },
   };
 }
 
-async function givenDevice(request: DeviceRequest, field: string, control: DeviceControl): Promise<GivenDevice> {
+type FieldRequest = HostDeviceRequest & { readonly field: string };
+
+function hostRequest(request: DeviceRequest, index: number): FieldRequest[] {
+  return 'path' in request ? [{ ...request, field: `spec.devices[${index}]` }] : [];
+}
+
+async function givenDevice(request: HostDeviceRequest, field: string, control: DeviceControl): Promise<GivenDevice> {
   const access = request.permissions ?? all;
   const missing = control.missing();
   if (missing !== undefined && [...all].some((letter) => !access.includes(letter))) {
     throw refused(name, `${field}: nothing would hold the container to '${access}'`, missing);
   }
   const { type, major, minor, mode, uid, gid } = await hostDevice(request.path, field);
-  const path = checkedPlace(request.containerPath ?? request.path, field);
+  const path = devicePlace(name, request.containerPath ?? request.path, field);
   return {
     node: { type, path, major, minor, fileMode: mode, uid, gid },
     rule: { allow: true, type, major, minor, access },
@@ -52,7 +64,7 @@ async function givenDevice(request: DeviceRequest, field: string, control: Devic
 }
 
 /** The host's own nodes are bound in a user namespace, which is done by their paths. */
-function checkSamePaths(requests: readonly DeviceRequest[]): void {
+function checkSamePaths(requests: readonly HostDeviceRequest[]): void {
   const moved = requests.find(({ path, containerPath }) => containerPath !== undefined && containerPath !== path);
   if (!moved) return;
   throw refused(
@@ -61,20 +73,6 @@ function checkSamePaths(requests: readonly DeviceRequest[]): void {
     'leave containerPath out',
     { details: { path: moved.path } },
   );
-}
-
-/** Elsewhere the container's file systems are mounted `nodev`. */
-function checkedPlace(path: string, field: string): string {
-  const normal = normalTarget(path);
-  if (normal === undefined) throw invalidField(field, `'${path}' must be an absolute path without '..' or NUL`);
-  if (!normal.startsWith('/dev/') || /^\/dev\/(pts|shm|mqueue)(\/|$)/.test(normal)) {
-    throw refused(
-      name,
-      `${field}: no device can be used at ${path}`,
-      "give a containerPath below /dev, as '/dev/fuse'",
-    );
-  }
-  return normal;
 }
 
 async function hostDevice(path: string, field: string) {
