@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { interleave } from './contender.mjs';
-import { launchTable, missedGoals } from './launch-table.mjs';
+import { execTable, launchTable, missedGoals } from './launch-table.mjs';
 import { percentile } from './statistics.mjs';
 
 it('takes percentiles by nearest rank', () => {
@@ -23,6 +23,28 @@ it('runs the contenders in turn, each round from another one on, and leaves the 
   ]);
 });
 
+it('lets some take part in the first of so many rounds, and in the last of the warm-up', async () => {
+  let rounds = 0;
+  const seen: number[] = [];
+  const always = {
+    run: async () => {
+      rounds += 1;
+      return new Map<string, number>();
+    },
+    close: async () => undefined,
+  };
+  const seldom = {
+    every: 3,
+    run: async () => new Map([['seldom', seen.push(rounds)]]),
+    close: async () => undefined,
+  };
+  const figures = await interleave([always, seldom], { rounds: 5, warmUp: 2 });
+  expect(rounds).toBe(7);
+  // Behind the first round of those that count, which is the third, and before the sixth, which begins with it.
+  expect(seen).toEqual([2, 3, 5]);
+  expect([...figures]).toEqual([['seldom', [2, 3]]]);
+});
+
 it('names each goal that was missed, and none that was met', () => {
   const figures = (gantry: number) => new Map(Object.entries({ gantry: [gantry], bare: [2], runc: [30] }));
   expect(missedGoals(figures(6))).toEqual([]);
@@ -38,4 +60,7 @@ it('writes a table of Markdown with columns that line up', () => {
     '| gantry    |   6.00 |   7.00 |   3.00 |',
     '| bare      |   2.00 |   2.00 |   1.00 |',
   ]);
+  expect(execTable(new Map(Object.entries({ gantry: [1.5], docker: [60] })))).toContain(
+    '| docker            |  60.00 |',
+  );
 });

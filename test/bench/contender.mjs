@@ -2,6 +2,7 @@
  * One way to run `/bin/true` in a container. What a run measures comes under names: most have just one figure.
  * @typedef {object} Contender
  * @property {() => Promise<ReadonlyMap<string, number>>} run Milliseconds by name of the figure.
+ * @property {number} [every] In which rounds it takes part: the first of so many, and the last that does not count. Default all.
  * @property {() => PromiseLike<void>} close Leaves nothing behind.
  */
 
@@ -18,6 +19,7 @@ export async function interleave(contenders, { rounds, warmUp }) {
   for (let round = -warmUp; round < rounds; round += 1) {
     const first = Math.max(0, round) % contenders.length;
     for (const contender of [...contenders.slice(first), ...contenders.slice(0, first)]) {
+      if (!takesPart(contender, round)) continue;
       for (const [name, milliseconds] of await contender.run()) {
         if (round < 0) continue;
         const values = figures.get(name);
@@ -27,4 +29,9 @@ export async function interleave(contenders, { rounds, warmUp }) {
     }
   }
   return figures;
+}
+
+/** @param {Contender} contender @param {number} round Below 0 if it does not count. */
+function takesPart({ every = 1 }, round) {
+  return every === 1 || round === -1 || (round >= 0 && round % every === 0);
 }

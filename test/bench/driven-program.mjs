@@ -23,12 +23,7 @@ export class DrivenProgram {
    */
   async run() {
     this.#child.stdin.write('\n');
-    const { value, done } = await this.#answers.next();
-    if (done) throw new Error(`${this.name}: ended before its answer`);
-    const [microseconds, status] = String(value).split(' ').map(Number);
-    if (microseconds === undefined || status !== 0)
-      throw new Error(`${this.name}: the run ended with status ${status}`);
-    return microseconds / 1000;
+    return millisecondsOf(this.name, await this.#answers.next());
   }
 
   async close() {
@@ -36,4 +31,17 @@ export class DrivenProgram {
     this.#child.stdin.end();
     await closed;
   }
+}
+
+/**
+ * What an answer says.
+ * @param {string} name For errors.
+ * @param {IteratorResult<string>} answer
+ * @returns {number}
+ */
+export function millisecondsOf(name, { value, done }) {
+  if (done) throw new Error(`${name}: ended before its answer`);
+  const [microseconds, status] = String(value).split(' ').map(Number);
+  if (microseconds === undefined || status !== 0) throw new Error(`${name}: the run ended with status ${status}`);
+  return microseconds / 1000;
 }

@@ -26,6 +26,7 @@ export async function gantry(folder) {
     layers: layerPaths,
     config,
     containerizer,
+    store,
     image: image.reference,
     /** @type {import('./contender.mjs').Contender} */
     contender: {

@@ -1,3 +1,3 @@
 export { measureLaunch } from './launch.mjs';
-export { launchTable, missedGoals } from './launch-table.mjs';
+export { execTable, launchTable, missedGoals } from './launch-table.mjs';
 export { machine } from './machine.mjs';

@@ -1,24 +1,45 @@
+import { createWriteStream } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { bare } from './bare.mjs';
 import { interleave } from './contender.mjs';
 import { gantry } from './gantry.mjs';
+import { gantryExec } from './gantry-exec.mjs';
 import { ociRuntime } from './oci-runtime.mjs';
+import { startPeers } from './peers/index.mjs';
 import { measureRates } from './rates.mjs';
 
 const warmUp = 5;
 
 /**
+ * @typedef {object} Measured
+ * @property {Map<string, number[]>} launches Milliseconds by name of the figure, of which those that start with `step ` are parts of
+ *   Gantry's launch.
+ * @property {Map<string, number[]>} execs The same of processes started in a container that runs.
+ * @property {string} rates A table of how much goes through.
+ */
+
+/**
  * Measures `/bin/true` in a container by every contender.
  * @param {{ folder: string, rounds: number }} options An empty folder, and how many rounds count.
- * @returns {Promise<{ figures: Map<string, number[]>, rates: string }>} Milliseconds by name of the figure, of which those that start
- *   with `step ` are parts of Gantry's launch; a table of how much goes through.
+ * @returns {Promise<Measured>}
  */
 export async function measureLaunch({ folder, rounds }) {
   const ours = await gantry(folder);
+  const { containerizer, image } = ours;
   const same = { folder, layers: ours.layers, config: ours.config };
+  /** @type {import('./peers/index.mjs').RunningPeer[]} */
+  const peers = [];
   /** @type {import('./contender.mjs').Contender[]} */
   const contenders = [ours.contender];
   try {
+    const archive = join(folder, 'image.tar');
+    await pipeline(Readable.from(ours.store.export(image, { format: 'docker-archive' })), createWriteStream(archive));
+    peers.push(...(await startPeers({ folder, archive, reference: image })));
     contenders.push(await bare(same));
+    // What comes after them finds the caches full of other things, so that is neither of the two that matter most.
+    contenders.push(...peers.map(({ launch }) => launch));
     contenders.push(await ociRuntime({ ...same, name: 'crun', command: 'crun' }));
     contenders.push(
       await ociRuntime({
@@ -30,9 +51,13 @@ export async function measureLaunch({ folder, rounds }) {
       }),
     );
     contenders.push(await ociRuntime({ ...same, name: 'runc', command: 'runc' }));
-    const figures = await interleave(contenders, { rounds, warmUp });
-    return { figures, rates: await measureRates(ours.containerizer, ours.image, rounds) };
+    const launches = await interleave(contenders, { rounds, warmUp });
+    const beside = await gantryExec(containerizer, image);
+    const execs = await interleave([beside, ...peers.map(({ exec }) => exec)], { rounds, warmUp });
+    await beside.close();
+    return { launches, execs, rates: await measureRates(containerizer, image, rounds, peers) };
   } finally {
+    for (const peer of peers) await peer.close();
     for (const contender of contenders) await contender.close();
   }
 }

@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { removeGroups } from '../support/control-groups.mjs';
 import { compile } from './compile.mjs';
 import { DrivenProgram } from './driven-program.mjs';
 import { lowerdir } from './lowerdir.mjs';
@@ -48,7 +48,7 @@ export async function ociRuntime({ name, command, flags = [], cgroups = true, fo
     run: async () => new Map([[name, await program.run()]]),
     close: async () => {
       await program.close();
-      await removeCgroup(cgroup);
+      await removeGroups(cgroup);
     },
   };
 }
@@ -73,16 +73,4 @@ function documentFor(config, rootfs, cgroupsPath) {
     root: { ...config.root, path: rootfs },
     linux: cgroupsPath === undefined ? linux : { ...linux, resources: { ...resources, devices }, cgroupsPath },
   };
-}
-
-/**
- * Removes the folder that a runtime made above its containers' control groups, in every tree.
- * @param {string} name
- */
-async function removeCgroup(name) {
-  const trees = ['.', ...(await readdir(cgroupRoot))];
-  for (const tree of trees) {
-    const path = join(cgroupRoot, tree, name);
-    if (existsSync(path)) await rmdir(path);
-  }
 }

@@ -1,27 +1,29 @@
 import { performance } from 'node:perf_hooks';
-import { percentile } from './statistics.mjs';
+import { streamed, streamPiece } from './stream.mjs';
 import { table } from './table.mjs';
 
 /** @import { Containerizer, ContainerSpec } from '@gantry/interface' */
 
 const atOnce = [1, 4, 16];
-const execs = 50;
-const streamed = 64 * 2 ** 20;
 
 /**
- * How much of it goes through: launches to their ends and back to nothing, by how many are under way at once; processes started beside a
- * first one; bytes from a client through the container's program, its shim and the log back to the client.
+ * How much of it goes through: launches to their ends and back to nothing, by how many are under way at once; bytes
+ * from a client through the container's program, its shim and the log back to the client.
  *
  * @param {Containerizer} containerizer
  * @param {string} image
  * @param {number} rounds Launches of each kind.
+ * @param {readonly { readonly name: string, echo(): Promise<number | undefined> }[]} peers For the last.
  */
-export async function measureRates(containerizer, image, rounds) {
+export async function measureRates(containerizer, image, rounds, peers) {
   const rows = [['how much', 'figure']];
   for (const many of atOnce)
     rows.push([`launches a second, ${many} at once`, await launchRate(containerizer, image, many, rounds)]);
-  rows.push(['exec of /bin/true to its exit, p50 ms', await execTime(containerizer, image)]);
-  rows.push(['input to output of cat, MiB a second', await throughput(containerizer, image)]);
+  const echoes = [{ name: 'gantry', echo: () => throughput(containerizer, image) }, ...peers];
+  for (const peer of echoes) {
+    const figure = await peer.echo();
+    if (figure !== undefined) rows.push([`input to output of cat, ${peer.name}, MiB a second`, figure.toFixed(0)]);
+  }
   return table(rows);
 }
 
@@ -46,32 +48,15 @@ async function launchRate(containerizer, image, many, rounds) {
 }
 
 /** @param {Containerizer} containerizer @param {string} image */
-async function execTime(containerizer, image) {
-  const { id } = await containerizer.launch({ image, command: ['/bin/sleep', '100000'] });
-  const times = [];
-  for (let round = 0; round < execs; round += 1) {
-    const start = performance.now();
-    const beside = await containerizer.exec(id, { command: ['/bin/true'] });
-    const exit = await beside.exit;
-    times.push(performance.now() - start);
-    await beside[Symbol.asyncDispose]();
-    if (exit.type !== 'exited' || exit.code !== 0) throw new Error(`exec: ${JSON.stringify(exit)}`);
-  }
-  await end(containerizer, id);
-  return percentile(times, 0.5).toFixed(2);
-}
-
-/** @param {Containerizer} containerizer @param {string} image */
 async function throughput(containerizer, image) {
   /** @type {ContainerSpec} */
   const spec = { image, command: ['/bin/cat'], stdin: true, log: { maxBytes: 16 * 2 ** 20, maxFiles: 8 } };
   const { id } = await containerizer.launch(spec);
   const attachment = await containerizer.attach(id, { stdin: true, from: 'start' });
-  const line = Buffer.alloc(2 ** 20, `${'x'.repeat(1023)}\n`);
   const start = performance.now();
   const sending = (async () => {
-    for (let sent = 0; sent < streamed; sent += line.length) {
-      await new Promise((resolve) => attachment.stdin?.write(line, resolve));
+    for (let sent = 0; sent < streamed; sent += streamPiece.length) {
+      await new Promise((resolve) => attachment.stdin?.write(streamPiece, resolve));
     }
     attachment.stdin?.end();
   })();
@@ -82,7 +67,7 @@ async function throughput(containerizer, image) {
   if (received !== streamed) throw new Error(`attach: ${received} of ${streamed} bytes came back`);
   await attachment[Symbol.asyncDispose]();
   await end(containerizer, id);
-  return (streamed / 2 ** 20 / seconds).toFixed(0);
+  return streamed / 2 ** 20 / seconds;
 }
 
 /** @param {Containerizer} containerizer @param {string} id */

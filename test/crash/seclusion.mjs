@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { eventually } from '../support/eventually.mjs';
+import { removeGroup } from '../support/control-groups.mjs';
 
 /**
  * A tree of control groups as it is mounted here.
@@ -115,23 +115,6 @@ function mountsOf(trees) {
     ),
     'ip link set lo up',
   ].join('\n');
-}
-
-/** A group is in use until all of its processes are reaped. @param {string} group */
-async function removeGroup(group) {
-  await eventually(async () => isRemoved(group), Boolean);
-}
-
-/** @param {string} group */
-function isRemoved(group) {
-  try {
-    const folders = readdirSync(group, { recursive: true, withFileTypes: true }).filter((entry) => entry.isDirectory());
-    for (const { parentPath, name } of folders.toReversed()) rmdirSync(join(parentPath, name));
-    rmdirSync(group);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /**
