@@ -21,6 +21,9 @@ struct FirstProcess {
   Fd procfs;
   // The container's root, O_PATH; the host's until a step makes one.
   Fd root;
+  // What was mounted at /proc, /sys and /dev: see places.h.
+  static constexpr int kPlaces = 3;
+  Fd pinned[kPlaces];
   // Of a process that was staged: see stage.h.
   Stage stage;
   // The tmpfs that masks folders, once there is one.

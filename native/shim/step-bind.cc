@@ -5,7 +5,7 @@
 #include "filesystem.h"
 #include "first-process.h"
 #include "host-tree.h"
-#include "in-root.h"
+#include "places.h"
 
 namespace gantry {
 namespace {
@@ -50,7 +50,8 @@ Result Perform(FirstProcess& process, const BindStep& step) {
   if (!result.ok()) return result;
   Kind kind = S_ISDIR(info.st_mode) ? Kind::kFolder : Kind::kFile;
   Fd target;
-  result = OpenOrCreateInRoot(process.root.get(), step.target.data, kind, &target);
+  result = OpenOrCreateInContainer(process, step.target.data, kind, &target);
+  if (result.ok()) Unpin(process, step.target.data);
   return result.ok() ? Attach(mount.get(), target.get(), step.target.data) : result;
 }
 

@@ -8,7 +8,7 @@
 #include "channel.h"
 #include "filesystem.h"
 #include "first-process.h"
-#include "in-root.h"
+#include "places.h"
 #include "rights.h"
 #include "system-calls.h"
 
@@ -18,9 +18,9 @@ namespace {
 constexpr char kFolder[] = "/dev/pts";
 
 // What a container put in the place of the devpts would be opened with the privileges of the shim, so nothing else is.
-Result OpenMaster(int root, Fd* out) {
+Result OpenMaster(const FirstProcess& process, Fd* out) {
   Fd folder;
-  if (Result result = OpenInRoot(root, kFolder, RESOLVE_NO_SYMLINKS, &folder); !result.ok()) return result;
+  if (Result result = OpenInContainer(process, kFolder, RESOLVE_NO_SYMLINKS, &folder); !result.ok()) return result;
   struct statfs info;
   if (fstatfs(folder.get(), &info) != 0) return CallFailure("fstatfs", kFolder);
   if (info.f_type != DEVPTS_SUPER_MAGIC) return Failure(EXDEV, "not a devpts", kFolder);
@@ -30,7 +30,7 @@ Result OpenMaster(int root, Fd* out) {
 }
 
 Result MakeTerminal(const FirstProcess& process, const ConsoleStep& step, Fd* master, Fd* slave) {
-  if (Result result = OpenMaster(process.root.get(), master); !result.ok()) return result;
+  if (Result result = OpenMaster(process, master); !result.ok()) return result;
   int locked = 0;
   if (ioctl(master->get(), TIOCSPTLCK, &locked) != 0) return CallFailure("TIOCSPTLCK");
   *slave = Fd(ioctl(master->get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
@@ -44,10 +44,10 @@ Result MakeTerminal(const FirstProcess& process, const ConsoleStep& step, Fd* ma
   return fchown(slave->get(), step.uid, static_cast<gid_t>(-1)) == 0 ? kOk : CallFailure("fchown");
 }
 
-Result BindConsole(int root, int slave) {
+Result BindConsole(const FirstProcess& process, int slave) {
   constexpr char kConsole[] = "/dev/console";
   Fd target;
-  if (Result result = OpenOrCreateInRoot(root, kConsole, Kind::kFile, &target); !result.ok()) return result;
+  if (Result result = OpenOrCreateInContainer(process, kConsole, Kind::kFile, &target); !result.ok()) return result;
   Fd mount;
   if (Result result = CloneTree(slave, false, &mount); !result.ok()) return result;
   return Attach(mount.get(), target.get(), kConsole);
@@ -60,7 +60,7 @@ Result Perform(FirstProcess& process, const ConsoleStep& step) {
   Fd slave;
   if (Result result = MakeTerminal(process, step, &master, &slave); !result.ok()) return result;
   if (step.devConsole != 0) {
-    if (Result result = BindConsole(process.root.get(), slave.get()); !result.ok()) return result;
+    if (Result result = BindConsole(process, slave.get()); !result.ok()) return result;
   }
   if (ioctl(slave.get(), TIOCSCTTY, 0) != 0) return CallFailure("TIOCSCTTY");
   for (int fd = 0; fd < Streams::kCount; fd++) {

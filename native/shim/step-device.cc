@@ -7,7 +7,7 @@
 #include "device.h"
 #include "filesystem.h"
 #include "first-process.h"
-#include "in-root.h"
+#include "places.h"
 
 namespace gantry {
 namespace {
@@ -17,7 +17,7 @@ Result BindDevice(FirstProcess& process, const DeviceStep& step) {
   Result result = process.outside ? ReceiveMount(process, &mount) : CloneDevice(step, &mount);
   if (!result.ok()) return result;
   Fd target;
-  result = OpenOrCreateInRoot(process.root.get(), step.path.data, Kind::kFile, &target);
+  result = OpenOrCreateInContainer(process, step.path.data, Kind::kFile, &target);
   return result.ok() ? Attach(mount.get(), target.get(), step.path.data) : result;
 }
 
@@ -31,7 +31,7 @@ Result Perform(FirstProcess& process, const DeviceStep& step) {
   if (!step.host.empty()) return BindDevice(process, step);
   Fd parent;
   const char* name;
-  if (Result result = OpenParentInRoot(process.root.get(), step.path.data, &parent, &name); !result.ok()) return result;
+  if (Result result = OpenParentInContainer(process, step.path.data, &parent, &name); !result.ok()) return result;
   if (mknodat(parent.get(), name, step.type | (step.mode & 07777), DeviceNumber(step.major, step.minor)) != 0) {
     return CallFailure("mknod", step.path.data);
   }
@@ -44,7 +44,7 @@ Result Perform(FirstProcess& process, const DeviceStep& step) {
 Result Perform(FirstProcess& process, const SymlinkStep& step) {
   Fd parent;
   const char* name;
-  if (Result result = OpenParentInRoot(process.root.get(), step.path.data, &parent, &name); !result.ok()) return result;
+  if (Result result = OpenParentInContainer(process, step.path.data, &parent, &name); !result.ok()) return result;
   if (symlinkat(step.target.data, parent.get(), name) == 0) return kOk;
   Result failure = CallFailure("symlink", step.path.data);
   if (failure.error != EEXIST) return failure;

@@ -7,7 +7,7 @@
 
 #include "channel.h"
 #include "first-process.h"
-#include "in-root.h"
+#include "places.h"
 #include "rights.h"
 
 namespace gantry {
@@ -47,7 +47,7 @@ Result Perform(FirstProcess& process, const LandlockRulesetStep& step) {
 
 Result Perform(FirstProcess& process, const LandlockPathStep& step) {
   Fd target;
-  if (Result result = OpenInRoot(process.root.get(), step.path.data, 0, &target); !result.ok()) return result;
+  if (Result result = OpenInContainer(process, step.path.data, 0, &target); !result.ok()) return result;
   struct stat info;
   if (fstat(target.get(), &info) != 0) return CallFailure("fstat", step.path.data);
   landlock_path_beneath_attr rule{};

@@ -9,7 +9,7 @@
 
 #include "filesystem.h"
 #include "first-process.h"
-#include "in-root.h"
+#include "places.h"
 #include "system-calls.h"
 
 namespace gantry {
@@ -72,7 +72,7 @@ Result Perform(FirstProcess& process, const MemoryMountStep& step) {
   Result result = SetAttributes(mount.get(), kAttributes, false);
   Fd target;
   if (result.ok()) {
-    result = OpenOrCreateInRoot(process.root.get(), step.target.data, whole ? Kind::kFolder : Kind::kFile, &target);
+    result = OpenOrCreateInContainer(process, step.target.data, whole ? Kind::kFolder : Kind::kFile, &target);
   }
   result.path = step.target.data;
   return result.ok() ? Attach(mount.get(), target.get(), step.target.data) : result;

@@ -12,6 +12,7 @@
 #include "filesystem.h"
 #include "first-process.h"
 #include "in-root.h"
+#include "places.h"
 
 namespace gantry {
 namespace {
@@ -20,7 +21,7 @@ bool IsKernelFilesystem(const char* type) { return strcmp(type, "proc") == 0 || 
 
 // Opens an existing path that is to be protected; `out` stays empty if it is absent.
 Result OpenProtected(const FirstProcess& process, Text path, Fd* out) {
-  Result result = OpenInRoot(process.root.get(), path.data, 0, out);
+  Result result = OpenInContainer(process, path.data, 0, out);
   if (result.error == ENOENT || result.error == ENOTDIR) return kOk;
   if (!result.ok() || strncmp(path.data, "/proc/", 6) != 0) return result;
   struct statfs info;
@@ -30,14 +31,14 @@ Result OpenProtected(const FirstProcess& process, Text path, Fd* out) {
 
 // Where to mount. Without `links` no part of the path may be one.
 Result OpenMountPoint(const FirstProcess& process, const char* path, bool links, Fd* out) {
-  Result found = links ? Failure(ENOENT, "") : OpenInRoot(process.root.get(), path, RESOLVE_NO_SYMLINKS, out);
-  return found.error == ENOENT ? OpenOrCreateInRoot(process.root.get(), path, Kind::kFolder, out) : found;
+  Result found = links ? Failure(ENOENT, "") : OpenInContainer(process, path, RESOLVE_NO_SYMLINKS, out);
+  return found.error == ENOENT ? OpenOrCreateInContainer(process, path, Kind::kFolder, out) : found;
 }
 
 Result OpenNullDevice(FirstProcess& process) {
   if (process.nullDevice.valid()) return kOk;
   Fd null;
-  if (Result result = OpenInRoot(process.root.get(), "/dev/null", 0, &null); !result.ok()) return result;
+  if (Result result = OpenInContainer(process, "/dev/null", 0, &null); !result.ok()) return result;
   struct stat info;
   if (fstat(null.get(), &info) != 0) return CallFailure("fstat", "/dev/null");
   if (!S_ISCHR(info.st_mode) || info.st_rdev != kNullDevice) {
@@ -87,7 +88,9 @@ Result Perform(FirstProcess& process, const MountStep& step) {
   Fd mount;
   Result result = NewFilesystem(step.type.data, step.source.data, step.data, step.flags, &mount);
   result.path = step.target.data;
-  return result.ok() ? Attach(mount.get(), target.get(), step.target.data) : result;
+  if (result.ok()) result = Attach(mount.get(), target.get(), step.target.data);
+  if (result.ok()) Pin(process, step.target.data, static_cast<Fd&&>(mount));
+  return result;
 }
 
 Result Perform(FirstProcess& process, const MaskStep& step) {
@@ -113,7 +116,7 @@ Result Perform(FirstProcess& process, const ReadonlyPathStep& step) {
 
 Result Perform(FirstProcess& process, const MakeFolderStep& step) {
   Fd folder;
-  return OpenOrCreateInRoot(process.root.get(), step.path.data, Kind::kFolder, &folder);
+  return OpenOrCreateInContainer(process, step.path.data, Kind::kFolder, &folder);
 }
 
 }  // namespace gantry

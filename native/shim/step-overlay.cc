@@ -4,7 +4,7 @@
 
 #include "filesystem.h"
 #include "first-process.h"
-#include "in-root.h"
+#include "places.h"
 #include "overlay.h"
 
 namespace gantry {
@@ -29,7 +29,8 @@ Result Perform(FirstProcess& process, const OverlayStep& step) {
   if (result.ok() && !process.outside) result = SetAttributes(mount.get(), step.attributes, false);
   if (!result.ok()) return result;
   Fd target;
-  result = OpenOrCreateInRoot(process.root.get(), step.target.data, Kind::kFolder, &target);
+  result = OpenOrCreateInContainer(process, step.target.data, Kind::kFolder, &target);
+  if (result.ok()) Unpin(process, step.target.data);
   return result.ok() ? Attach(mount.get(), target.get(), step.target.data) : result;
 }
 

@@ -1,9 +1,15 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import { createContainerizer } from '@gantry/containerizer';
+import type { ContainerSpec } from '@gantry/interface';
 import { addon } from '@gantry/native';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { outputMatching, readOutput, startHost, type TestHost } from '../launch/host.js';
+import { eventually } from '../support/eventually.mjs';
 import { type LoopFilesystem, type LoopType, loopFilesystem, whyNoQuota } from '../support/loop-filesystem.js';
 import { requires, whatIsMissing } from '../support/requires.js';
 
@@ -13,7 +19,7 @@ const limited = (disk: number) => ({ resources: { limits: { disk } } });
 const projects = { first: 5000, count: 3 };
 const fill = (name: string) => `dd if=/dev/zero of=/${name} bs=64k 2>&1`;
 
-const needs = { root: true, commands: ['mkfs.xfs', 'mkfs.ext4'], packages: ['xfsprogs', 'e2fsprogs'] };
+const needs = { root: true, commands: ['mkfs.xfs', 'mkfs.ext4', 'gcc'], packages: ['xfsprogs', 'e2fsprogs'] };
 const able = whatIsMissing(needs).length === 0;
 
 for (const type of ['xfs', 'ext4'] satisfies LoopType[]) {
@@ -34,6 +40,12 @@ for (const type of ['xfs', 'ext4'] satisfies LoopType[]) {
 
       const quotas = () =>
         Array.from({ length: projects.count }, (_, at) => addon().projectQuota(filesystem.path, projects.first + at));
+      /** Those that are left; XFS counts what was removed until a thread of its own has freed it. */
+      const lastQuotas = () =>
+        eventually(
+          async () => quotas().filter(({ limit, used, files }) => limit > 0 || used > 0 || files > 0),
+          (left) => left.length === 0,
+        );
       const taken = () => {
         const folder = join(host.stateRoot, 'isolators', 'projects');
         return existsSync(folder) ? readdirSync(folder) : [];
@@ -72,11 +84,7 @@ for (const type of ['xfs', 'ext4'] satisfies LoopType[]) {
           limitation: { isolator: 'disk/xfs', resource: 'disk' },
         });
         expect((await containerizer.destroy(other.id)).limitation).toBeUndefined();
-        expect(quotas()).toEqual([
-          { used: 0, files: 0, limit: 0 },
-          { used: 0, files: 0, limit: 0 },
-          { used: 0, files: 0, limit: 0 },
-        ]);
+        expect(await lastQuotas()).toEqual([]);
         expect(taken()).toEqual([]);
         await containerizer.remove(id);
         await containerizer.remove(other.id);
@@ -109,21 +117,48 @@ for (const type of ['xfs', 'ext4'] satisfies LoopType[]) {
         expect(taken()).toEqual([]);
       });
 
-      it('is no matter of whom a file belongs to: one that is taken out of the project is noticed', async () => {
-        const { containerizer, image } = host;
-        const { id } = await containerizer.launch({
-          image,
+      describe('from which a folder is taken', () => {
+        let folder: string;
+        beforeAll(() => {
+          folder = mkdtempSync(join(tmpdir(), 'gantry-project-'));
+          execFileSync('gcc', [
+            '-static',
+            '-o',
+            join(folder, 'leave'),
+            fileURLToPath(new URL('project.c', import.meta.url)),
+          ]);
+        });
+        afterAll(() => rmSync(folder, { recursive: true }));
+
+        const leaving = (spec: Partial<ContainerSpec>) => ({
+          image: host.image,
           ...limited(8 * MiB),
           ...sh(
-            'mkdir /out && chattr -P /out && dd if=/dev/zero of=/out/f bs=1M count=32 2>&1; echo status $?; sleep 1000',
+            'mkdir /tmp/out; /leave /tmp/out; dd if=/dev/zero of=/tmp/out/f bs=1M count=32 2>&1; echo status $?; sleep 1000',
           ),
+          mounts: [{ type: 'bind', source: join(folder, 'leave'), target: '/leave', readonly: true } as const],
+          ...spec,
         });
-        await Promise.race([containerizer.wait(id), outputMatching(containerizer, id, /status/)]);
-        const { stdout } = await readOutput(containerizer, id);
-        // Where the file system lets nothing out, the quota holds.
-        if (/status 1/.test(stdout)) return void (await containerizer.destroy(id));
-        expect(await containerizer.wait(id)).toMatchObject({
-          limitation: { isolator: 'disk/xfs', message: expect.stringContaining('out of its quota') },
+
+        it('is left by the owner, and the container ended as soon as that has been measured', async () => {
+          const { containerizer } = host;
+          const { id } = await containerizer.launch(leaving({}));
+          expect(await containerizer.wait(id)).toMatchObject({
+            limitation: { isolator: 'disk/xfs', message: expect.stringContaining('out of its quota') },
+          });
+          expect((await readOutput(containerizer, id)).stdout).toMatch(/^left 0$/m);
+          await containerizer.remove(id);
+        });
+
+        it('holds the root of a user namespace, and all the more who does not own it', async () => {
+          const { containerizer } = host;
+          const ids = [{ inside: 0, outside: 700_000, size: 65_536 }];
+          const { id } = await containerizer.launch(leaving({ userNamespace: { uids: ids, gids: ids } }));
+          await outputMatching(containerizer, id, /status 1/);
+          expect((await readOutput(containerizer, id)).stdout).toMatch(/^left 22$/m);
+          await using entered = await containerizer.exec(id, { command: ['/leave', '/tmp/out'], user: '1000' });
+          expect(await text(entered.stdout)).toBe('left 1\n');
+          await containerizer.destroy(id);
         });
       });
 
@@ -145,7 +180,7 @@ for (const type of ['xfs', 'ext4'] satisfies LoopType[]) {
         await (await next.exec(id, { command: ['/bin/touch', '/dev/shm/go'] })).exit;
         await outputMatching(next, id, /status 1/);
         await next.destroy(id);
-        expect(quotas().filter(({ limit, used }) => limit > 0 || used > 0)).toEqual([]);
+        expect(await lastQuotas()).toEqual([]);
       });
     },
   );
