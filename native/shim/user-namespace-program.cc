@@ -10,31 +10,40 @@
 #include "daemon.h"
 #include "fd.h"
 #include "result.h"
+#include "system-calls.h"
 #include "text-buffer.h"
 
 namespace gantry {
 namespace {
 
-Result JoinUsers(const char* pid) {
-  TextBuffer<48> path;
-  path.Add("/proc/").Add(pid, strnlen(pid, 12)).Add("/ns/user");
-  Fd users(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+// What comes after the socket, for one that joins: the process's folder below /proc.
+constexpr int kMember = kHostSocket + 1;
+
+Result Tell() {
+  constexpr char kThere = 'U';
+  return write(kHostSocket, &kThere, 1) == 1 ? kOk : CallFailure("write");
+}
+
+Result JoinUsers() {
+  Fd users(openat(kMember, "ns/user", O_RDONLY | O_CLOEXEC));
   if (!users.valid()) return CallFailure("open");
-  return syscall(SYS_setns, users.get(), CLONE_NEWUSER) == 0 ? kOk : CallFailure("setns");
+  if (syscall(SYS_setns, users.get(), CLONE_NEWUSER) != 0) return CallFailure("setns");
+  return Tell();
 }
 
 Result MakeUsers() {
   if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return CallFailure("unshare");
-  char byte = 'U';
-  if (write(kHostSocket, &byte, 1) != 1) return CallFailure("write");
+  if (Result result = Tell(); !result.ok()) return result;
+  char byte;
   ssize_t size = read(kHostSocket, &byte, 1);
   // Else the host is gone.
   return size == 1 ? kOk : Failure(ECONNRESET, "read");
 }
 
-Result Enter(const char* pid) {
-  Result result = strcmp(pid, "0") == 0 ? MakeUsers() : JoinUsers(pid);
-  if (!result.ok()) return result;
+Result Enter(bool joins) {
+  // What else the host program has is not for the program, in whose namespace others may be.
+  CloseRange(joins ? kMember + 1 : kMember, ~0U, 0);
+  if (Result result = joins ? JoinUsers() : MakeUsers(); !result.ok()) return result;
   // Denied where there is only one user.
   if (setgroups(0, nullptr) != 0 && errno != EPERM) return CallFailure("setgroups");
   if (setresgid(0, 0, 0) != 0) return CallFailure("setresgid");
@@ -44,7 +53,7 @@ Result Enter(const char* pid) {
 }  // namespace
 
 void RunInUserNamespace(char** argv, char** environment) {
-  Result result = Enter(argv[0]);
+  Result result = Enter(strcmp(argv[0], "join") == 0);
   if (result.ok()) {
     execve(argv[1], argv + 1, environment);
     result = CallFailure("execve");

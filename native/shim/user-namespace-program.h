@@ -3,9 +3,9 @@
 
 namespace gantry {
 
-// `argv`: the id of a process whose user namespace to join, or 0 for a new one, and the program with its arguments. On
-// the socket that is descriptor 3 a new namespace is told by `U`, and ids for it are awaited as any byte; a failure is
-// `E` and an errno, and ends the process. The program has the socket too.
+// `argv`: `new`, or `join` for the user namespace of the process whose folder below /proc is descriptor 4, and the program
+// with its arguments. On the socket that is descriptor 3 being in the namespace is told by `U`; ids for a new one are awaited as any
+// byte; a failure is `E` and an errno, and ends the process. The program has both descriptors too.
 [[noreturn]] void RunInUserNamespace(char** argv, char** environment);
 
 }  // namespace gantry

@@ -15,24 +15,28 @@ export interface UserNamespaceProgram {
 }
 
 /**
- * Runs a program as the root of a user namespace: of a new one with the user's own ids, in a mount namespace of its own, or
- * of the one that the process `join` is in. `REFUSED` if there can be none.
+ * Runs a program as the root of a user namespace: of a new one with the user's own ids, in a mount namespace of its own; or of
+ * the one that a process is in, whose folder below /proc is open as the descriptor `member`. The program has that as its descriptor 4,
+ * which leads to no later process of the same id. `REFUSED` if there can be no namespace, `WRONG_STATE` if the process has ended.
  */
 export async function runInUserNamespace(
   command: readonly [program: string, ...args: string[]],
-  join = 0,
+  member?: number,
 ): Promise<UserNamespaceProgram> {
-  const child = spawn(shimPath, ['in-user-namespace', String(join), ...command], {
-    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+  const joins = member !== undefined;
+  const child = spawn(shimPath, ['in-user-namespace', joins ? 'join' : 'new', ...command], {
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe', ...(joins ? [member] : [])],
     env: { PATH: process.env['PATH'] ?? '' },
   });
+  // Before that it may have no streams: Node.js makes none where it is out of descriptors.
+  await spawned(child);
   const socket = child.stdio[3] as Duplex;
   // Its end tells.
   socket.on('error', () => undefined);
   try {
-    await spawned(child);
-    if (join === 0) {
-      await answer(socket);
+    const errno = await answer(socket);
+    if (errno !== undefined) throw joins ? notJoined(errno) : notMade(errno);
+    if (!joins) {
       await writeIds(child.pid ?? 0);
       socket.write('M');
     }
@@ -52,18 +56,32 @@ function spawned(child: ChildProcess): Promise<void> {
   });
 }
 
-/** Resolves when the namespace is there. */
-async function answer(socket: Duplex): Promise<void> {
-  const told = await new Promise<string>((resolve) => {
-    socket.once('readable', () => resolve(String(socket.read() ?? '')));
-    socket.once('close', () => resolve(''));
+/** Resolves when the shim is in the namespace, or with the errno for which it is not. */
+async function answer(socket: Duplex): Promise<string | undefined> {
+  await new Promise<void>((resolve) => {
+    socket.once('readable', resolve);
+    socket.once('close', resolve);
   });
-  if (told === 'U') return;
-  const [errno = 'an unknown error'] = getSystemErrorMap().get(-Number(told.slice(1))) ?? [];
+  // The program may have written by now.
+  if (String(socket.read(1)) === 'U') return undefined;
+  const [errno = 'an unknown error'] = getSystemErrorMap().get(-Number(socket.read())) ?? [];
+  return errno;
+}
+
+function notMade(errno: string): GantryError {
   const { problem, remedy } = explainUserNamespace(errno);
-  throw new GantryError('REFUSED', `namespaces/user: ${problem}; ${remedy}`, {
+  return new GantryError('REFUSED', `namespaces/user: ${problem}; ${remedy}`, {
     details: { isolator: 'namespaces/user', errno },
   });
+}
+
+function notJoined(errno: string): GantryError {
+  const hasEnded = errno === 'ESRCH' || errno === 'ENOENT';
+  return new GantryError(
+    hasEnded ? 'WRONG_STATE' : 'SYSTEM',
+    `joining the user namespace of a process: ${hasEnded ? 'it has ended' : errno}`,
+    { details: { errno } },
+  );
 }
 
 async function writeIds(pid: number): Promise<void> {

@@ -1,12 +1,20 @@
 import { type CallOptions, GantryError } from '@gantry/interface';
+import { memberFolder } from './namespace/start-worker.js';
 import { runInThread } from './stream-thread.js';
+
+/** The folder that is the root for every link. */
+export type CopyRoot =
+  /** By its path on the host, that of a descriptor, say. */
+  | { readonly root: string }
+  /**
+   * What the process has as its root whose folder below /proc is open as this descriptor. The ids of the archive are those of its user
+   * namespace, and what the root of that may do decides what can be copied.
+   */
+  | { readonly member: number };
 
 /** Options of {@link copyIn}. */
 export interface CopyInOptions extends Pick<CallOptions, 'signal'> {
-  /** Path on the host of the folder that is the root for every link: `/proc/<pid>/root`, or that of a descriptor. */
-  readonly root: string;
-  /** The process in whose user namespace the ids of the archive are, and by whose privileges it is unpacked. Default: the program's own. */
-  readonly users?: number | undefined;
+  readonly tree: CopyRoot;
   /** Absolute, as seen from that root; a folder that is there. No `..` in it. */
   readonly folder: string;
   /** Uncompressed tar. */
@@ -15,10 +23,7 @@ export interface CopyInOptions extends Pick<CallOptions, 'signal'> {
 
 /** Options of {@link copyOut}. */
 export interface CopyOutOptions extends Pick<CallOptions, 'signal'> {
-  /** As in {@link CopyInOptions}. */
-  readonly root: string;
-  /** As in {@link CopyInOptions}. */
-  readonly users?: number | undefined;
+  readonly tree: CopyRoot;
   /** Absolute, as seen from that root. No `..` in it. A link at its end is copied itself. */
   readonly path: string;
 }
@@ -36,9 +41,9 @@ export interface CopyOutOptions extends Pick<CallOptions, 'signal'> {
  * in it, a mount) or a path that leads over no folder; `UNSUPPORTED` for devices and without Linux; `INVALID_ARCHIVE`,
  * `INVALID_ARGUMENT`, `LIMIT_EXCEEDED`, `PERMISSION_DENIED`, `ABORTED`, `SYSTEM`, or what the archive's source throws.
  */
-export async function copyIn({ root, folder, archive, signal, users }: CopyInOptions): Promise<void> {
-  const job = { type: 'copy-in', root, folder: componentsOf(folder, 'folder').join('/') } as const;
-  for await (const _ of run(job, `copying into ${folder}`, signal, archive, users));
+export async function copyIn({ tree, folder, archive, signal }: CopyInOptions): Promise<void> {
+  const job = { type: 'copy-in', root: pathOf(tree), folder: componentsOf(folder, 'folder').join('/') } as const;
+  for await (const _ of run(job, `copying into ${folder}`, signal, archive, memberOf(tree)));
 }
 
 /**
@@ -48,16 +53,19 @@ export async function copyIn({ root, folder, archive, signal, users }: CopyInOpt
  * @throws `NOT_FOUND` if there is nothing; `WRONG_STATE` for what changes while it is read; `UNSUPPORTED` without Linux;
  * `INVALID_ARGUMENT`, `LIMIT_EXCEEDED` for paths over 4095 bytes or 1024 folders, `PERMISSION_DENIED`, `ABORTED`, `SYSTEM`.
  */
-export async function* copyOut({
-  root,
-  path,
-  signal,
-  users,
-}: CopyOutOptions): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* copyOut({ tree, path, signal }: CopyOutOptions): AsyncGenerator<Uint8Array, void, undefined> {
   const components = componentsOf(path, 'path');
   const name = components.pop() ?? '';
-  const job = { type: 'copy-out', root, folder: components.join('/'), name } as const;
-  yield* run(job, `copying ${path}`, signal, undefined, users);
+  const job = { type: 'copy-out', root: pathOf(tree), folder: components.join('/'), name } as const;
+  yield* run(job, `copying ${path}`, signal, undefined, memberOf(tree));
+}
+
+function pathOf(tree: CopyRoot): string {
+  return 'root' in tree ? tree.root : `${memberFolder}/root/.`;
+}
+
+function memberOf(tree: CopyRoot): number | undefined {
+  return 'root' in tree ? undefined : tree.member;
 }
 
 function run(...args: Parameters<typeof runInThread>): AsyncGenerator<Uint8Array, void, undefined> {

@@ -2,7 +2,7 @@ export { type ApplyLayerOptions, applyLayer, prepareToApply, removeTree } from '
 export { defaultBudget, type UnpackBudget } from './budget.js';
 export { compress } from './compress.js';
 export { type Compression, compressionOf, detectCompression } from './compression.js';
-export { type CopyInOptions, type CopyOutOptions, copyIn, copyOut } from './copy.js';
+export { type CopyInOptions, type CopyOutOptions, type CopyRoot, copyIn, copyOut } from './copy.js';
 export { decompress } from './decompress.js';
 export { createGrowingBlob, type GrowingBlob, type GrowingBlobHandle } from './growing-blob.js';
 export type { NamespaceWorker } from './namespace/helper.js';

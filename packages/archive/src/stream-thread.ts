@@ -33,18 +33,18 @@ const ahead = 4;
 
 /**
  * The bytes that a job in a worker thread gives, piece by piece; so the thread of the caller is not held. `what` names the call in
- * errors. A job that decodes or copies in takes its input from `source`; the latter gives nothing. `users`: the process in whose
- * user namespace it is to be done.
+ * errors. A job that decodes or copies in takes its input from `source`; the latter gives nothing. `member`: the open folder below
+ * /proc of a process in whose user namespace it is to be done.
  */
 export async function* runInThread(
   job: StreamJob,
   what: string,
   signal?: AbortSignal,
   source?: AsyncIterable<Uint8Array>,
-  users?: number,
+  member?: number,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   throwIfAborted(signal, what);
-  const thread = new StreamThread(job, what, source?.[Symbol.asyncIterator](), users);
+  const thread = new StreamThread(job, what, source?.[Symbol.asyncIterator](), member);
   const onAbort = () => {
     if (signal) thread.settle(abortedError(signal, what));
   };
@@ -69,12 +69,12 @@ class StreamThread {
   #isFeeding = false;
   #wake: (() => void) | undefined;
 
-  constructor(job: StreamJob, what: string, source: AsyncIterator<Uint8Array> | undefined, users: number | undefined) {
+  constructor(job: StreamJob, what: string, source: AsyncIterator<Uint8Array> | undefined, member: number | undefined) {
     this.#source = source;
     this.#worker = startWorker(new URL('./stream-worker.js', import.meta.url), {
       name: `gantry-${job.type}`,
       data: job,
-      users,
+      member,
       inThread: job.type === 'decode',
     });
     this.#worker.on('message', (response: StreamResponse) => this.#take(response));

@@ -41,9 +41,9 @@ async function* pieces(bytes: Uint8Array, size = 700): AsyncGenerator<Uint8Array
 }
 
 const into = (folder: string, archive: CopyInOptions['archive'], signal?: AbortSignal) =>
-  copyIn({ root, folder, archive, ...(signal ? { signal } : {}) });
+  copyIn({ tree: { root }, folder, archive, ...(signal ? { signal } : {}) });
 const intoData = (...entries: TarInput[]) => into('/data', writeTar(entries));
-const from = (path: string) => copyOut({ root, path });
+const from = (path: string) => copyOut({ tree: { root }, path });
 
 describe.skipIf(!isRoot)(`copying (${needsRoot})`, { timeout: 60_000 }, () => {
   describe('a tree and GNU tar', () => {
@@ -275,8 +275,8 @@ describe.skipIf(!isRoot)(`copying (${needsRoot})`, { timeout: 60_000 }, () => {
       execFileSync('mv', [root, join(base, 'moved')]);
       await mkdir(root);
       const pinned = `/proc/self/fd/${handle.fd}/.`;
-      await copyIn({ root: pinned, folder: '/data', archive: writeTar([{ name: 'file', body: 'x' }]) });
-      expect(await entryNames(copyOut({ root: pinned, path: '/data' }))).toEqual(['data/', 'data/file']);
+      await copyIn({ tree: { root: pinned }, folder: '/data', archive: writeTar([{ name: 'file', body: 'x' }]) });
+      expect(await entryNames(copyOut({ tree: { root: pinned }, path: '/data' }))).toEqual(['data/', 'data/file']);
       expect(await readdir(root)).toEqual([]);
     } finally {
       await handle.close();

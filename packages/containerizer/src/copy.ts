@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { copyIn, copyOut } from '@gantry/archive';
+import { type CopyRoot, copyIn, copyOut } from '@gantry/archive';
 import { type CallOptions, errnoOf, GantryError, type ProcessIdentity, toGantryError } from '@gantry/interface';
 import { isProcessAlive, readBootId } from './owner.js';
 
@@ -12,11 +12,11 @@ export async function copyInto(
   { signal }: CallOptions,
   hasUsers = false,
 ): Promise<void> {
-  const root = await pinRoot(process);
+  const pinned = await pin(process, hasUsers);
   try {
-    await copyIn({ ...placeOf(root, process, hasUsers), folder, archive, ...(signal ? { signal } : {}) });
+    await copyIn({ tree: treeOf(pinned, hasUsers), folder, archive, ...(signal ? { signal } : {}) });
   } finally {
-    await root.close();
+    await pinned.close();
   }
 }
 
@@ -27,35 +27,33 @@ export async function* copyFrom(
   { signal }: CallOptions,
   hasUsers = false,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const root = await pinRoot(process);
+  const pinned = await pin(process, hasUsers);
   try {
-    yield* copyOut({ ...placeOf(root, process, hasUsers), path, ...(signal ? { signal } : {}) });
+    yield* copyOut({ tree: treeOf(pinned, hasUsers), path, ...(signal ? { signal } : {}) });
   } finally {
-    await root.close();
+    await pinned.close();
   }
 }
 
-/** Opens the root of that process and no other's. `WRONG_STATE` if it has ended. */
-async function pinRoot({ pid, startTime, bootId }: ProcessIdentity): Promise<FileHandle> {
-  let root: FileHandle | undefined;
+/**
+ * Opens the root of that process and no other's, or all that /proc has of it: a container with users of its own is copied into by the
+ * privileges and ids of its user namespace. `WRONG_STATE` if it has ended.
+ */
+async function pin({ pid, startTime, bootId }: ProcessIdentity, hasUsers: boolean): Promise<FileHandle> {
+  let opened: FileHandle | undefined;
   try {
-    root = await open(`/proc/${pid}/root`, constants.O_RDONLY | constants.O_DIRECTORY);
-    // Asked last: a process that has this pid still had it when the root was opened.
-    if (bootId === readBootId() && isProcessAlive(pid, startTime)) return root;
+    opened = await open(hasUsers ? `/proc/${pid}` : `/proc/${pid}/root`, constants.O_RDONLY | constants.O_DIRECTORY);
+    // Asked last: a process that has this pid still had it when that was opened.
+    if (bootId === readBootId() && isProcessAlive(pid, startTime)) return opened;
   } catch (error) {
     const errno = errnoOf(error);
     if (errno !== 'ENOENT' && errno !== 'ESRCH') throw toGantryError(error, `opening the root of process ${pid}`);
   }
-  await root?.close();
+  await opened?.close();
   throw new GantryError('WRONG_STATE', `process ${pid}, whose root was to be opened, has ended`, { details: { pid } });
 }
 
-/** For a container with users of its own, by the privileges and ids of its user namespace. */
-function placeOf(root: FileHandle, { pid }: ProcessIdentity, hasUsers: boolean) {
-  return hasUsers ? { root: `/proc/${pid}/root/.`, users: pid } : { root: pathOf(root) };
-}
-
-/** A path that any thread of this program can open while the descriptor is open. */
-function pathOf(root: FileHandle): string {
-  return `/proc/self/fd/${root.fd}/.`;
+/** By a path that any thread of this program can open while the descriptor is open. */
+function treeOf({ fd }: FileHandle, hasUsers: boolean): CopyRoot {
+  return hasUsers ? { member: fd } : { root: `/proc/self/fd/${fd}/.` };
 }

@@ -49,7 +49,7 @@ export class NamespaceWorker extends EventEmitter {
 
 /** A process in a user namespace, and the workers in it. */
 export class Helper {
-  readonly #join: number;
+  readonly #joins: boolean;
   readonly #program: Promise<UserNamespaceProgram>;
   readonly #workers = new Map<number, NamespaceWorker>();
   #next = 1;
@@ -57,11 +57,11 @@ export class Helper {
   #timer: NodeJS.Timeout | undefined;
   #hasEnded = false;
 
-  /** `join`: the process whose namespace it is to be in, or 0. */
-  constructor(join: number) {
-    this.#join = join;
+  /** `member`: the open folder below /proc of a process in whose namespace it is to be; its workers have it as descriptor 4. */
+  constructor(member?: number) {
+    this.#joins = member !== undefined;
     const script = new URL('./namespace-helper.js', import.meta.url).pathname;
-    this.#program = startProgram([process.execPath, script], join);
+    this.#program = startProgram([process.execPath, script], member);
     this.#program.then(
       (program) => this.#follow(program),
       (error: unknown) => this.#end(error),
@@ -131,7 +131,7 @@ export class Helper {
     worker?.ended(status);
     if (this.#workers.size > 0 || this.#hasEnded) return;
     // One that has joined others does not outlive what it was asked for.
-    this.#timer = setTimeout(() => this.#close(), this.#join === 0 ? idleTime : 0).unref();
+    this.#timer = setTimeout(() => this.#close(), this.#joins ? 0 : idleTime).unref();
   }
 
   #close(): void {
@@ -155,8 +155,8 @@ export class Helper {
 /** Loads the addon only now: programs that unpack nothing need not have it. */
 async function startProgram(
   command: readonly [program: string, ...args: string[]],
-  join: number,
+  member: number | undefined,
 ): Promise<UserNamespaceProgram> {
   const { runInUserNamespace } = await import('@gantry/native');
-  return runInUserNamespace(command, join);
+  return runInUserNamespace(command, member);
 }

@@ -20,11 +20,14 @@ export async function squashesOwners(): Promise<boolean> {
 export interface WorkerOptions {
   readonly name: string;
   readonly data?: unknown;
-  /** The process in whose user namespace it is to be. */
-  readonly users?: number | undefined;
+  /** The open folder below /proc of a process in whose user namespace it is to be: a descriptor, {@link memberFolder} to the worker. */
+  readonly member?: number | undefined;
   /** Whether it touches no files. */
   readonly inThread?: boolean;
 }
+
+/** Where a worker in the user namespace of a process finds that process's folder below /proc. */
+export const memberFolder = '/proc/self/fd/4';
 
 let own: Helper | undefined;
 
@@ -34,11 +37,11 @@ let own: Helper | undefined;
  */
 export function startWorker(
   url: URL,
-  { name, data, users, inThread = false }: WorkerOptions,
+  { name, data, member, inThread = false }: WorkerOptions,
 ): Worker | NamespaceWorker {
-  if (users !== undefined) return new NamespaceWorker(new Helper(users), url, data);
+  if (member !== undefined) return new NamespaceWorker(new Helper(member), url, data);
   // Loaders and flags of the host program are not for this thread.
   if (inThread || !isOrdinary()) return new Worker(url, { name, execArgv: [], workerData: data });
-  if (!own || own.hasEnded) own = new Helper(0);
+  if (!own || own.hasEnded) own = new Helper();
   return new NamespaceWorker(own, url, data);
 }
