@@ -4,9 +4,9 @@ import { closeSync, openSync, readlinkSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
+import { withoutDescriptors } from '../../test/support/without-descriptors.js';
 import { userNamespaceObstacle } from '../src/user-namespace/obstacles.js';
 import { runInUserNamespace } from '../src/user-namespace/program.js';
-import { withoutDescriptors } from './support/without-descriptors.js';
 
 const obstacle = userNamespaceObstacle();
 const because = obstacle ? ` (skipped: ${obstacle.problem})` : '';

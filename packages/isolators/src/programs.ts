@@ -37,14 +37,7 @@ export async function runProgram(
     signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
   });
   const output = { stdout: '', stderr: '' };
-  for (const name of ['stdout', 'stderr'] as const) {
-    child[name].setEncoding('utf8').on('data', (text: string) => {
-      output[name] = (output[name] + text).slice(0, outputLimit);
-    });
-  }
-  // One that ends without reading all is told by its status.
-  child.stdin.on('error', () => undefined).end(input);
-  const code = await new Promise<number | null>((resolve, reject) => {
+  const ended = new Promise<number | null>((resolve, reject) => {
     let failure: unknown;
     child.on('error', (error) => {
       failure = error;
@@ -55,6 +48,17 @@ export async function runProgram(
       else reject(interrupted(path, signal, timeoutMs, failure));
     });
   });
+  // One that could not be started has no streams where Node.js is out of descriptors.
+  if (child.pid !== undefined) {
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name].setEncoding('utf8').on('data', (text: string) => {
+        output[name] = (output[name] + text).slice(0, outputLimit);
+      });
+    }
+    // One that ends without reading all is told by its status.
+    child.stdin.on('error', () => undefined).end(input);
+  }
+  const code = await ended;
   return { code, ...output };
 }
 

@@ -4,7 +4,9 @@ import { delimiter, dirname, join } from 'node:path';
 import { inspect } from 'node:util';
 import { isGantryError } from '@gantry/interface';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { withoutDescriptors } from '../../../test/support/without-descriptors.js';
 import { createRegistryClient } from '../src/client.js';
+import { askHelper } from '../src/docker-config/credential-helper.js';
 import { dockerConfigCredentials } from '../src/index.js';
 import { ScriptedServer } from './scripted-server.js';
 
@@ -242,6 +244,14 @@ describe('credential helpers', () => {
     const source = dockerConfigCredentials({ env, helperMs: 300 });
     await expect(source('r.example', {})).rejects.toMatchObject({ message: expect.stringContaining('300 ms') });
     await expectGone(Number(await readFile(join(home, 'pid'), 'utf8')));
+  });
+
+  it('are told of as failed where this process is out of descriptors', async () => {
+    const signal = new AbortController().signal;
+    const request = { helper: 'any', server: 'r.example', env, deadlineMs: 5000, signal };
+    await withoutDescriptors(() =>
+      expect(askHelper(request)).rejects.toMatchObject({ message: expect.stringContaining('EMFILE') }),
+    );
   });
 
   it('are killed when the call that waits for them is aborted, and not while another waits', async () => {

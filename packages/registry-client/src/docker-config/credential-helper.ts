@@ -64,6 +64,8 @@ function run(request: HelperRequest): Promise<Outcome> {
         error.code === 'ENOENT' ? 'it is not installed, or not in PATH' : `it cannot be run (${error.code})`;
       settle(() => reject(failed(request, remedy)));
     });
+    // One that could not be started has no streams where Node.js is out of descriptors.
+    if (child.pid === undefined) return;
     child.stdout.on('data', (chunk: Buffer) => {
       length += chunk.byteLength;
       if (length > longestAnswer) giveUp(failed(request, `it wrote more than ${longestAnswer} bytes`));

@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import { withoutDescriptors } from '../../../test/support/without-descriptors.js';
+import { runProgram } from '../src/programs.js';
+
+const timeoutMs = 10_000;
+
+describe('a program', () => {
+  it('is run to its end, with its input and what it writes', async () => {
+    const script = ['-c', 'cat; echo "$PATH" >&2; exit 3'];
+    const result = await runProgram('/bin/sh', script, { input: 'given', timeoutMs });
+    expect(result).toEqual({ code: 3, stdout: 'given', stderr: '/usr/sbin:/usr/bin:/sbin:/bin\n' });
+  });
+
+  it('is killed at its time, and when the caller wants no more of it', async () => {
+    const late = runProgram('/bin/sleep', ['600'], { timeoutMs: 50 });
+    await expect(late).rejects.toMatchObject({ code: 'TIMEOUT' });
+    const aborted = runProgram('/bin/sleep', ['600'], { timeoutMs, signal: AbortSignal.abort() });
+    await expect(aborted).rejects.toMatchObject({ code: 'ABORTED' });
+  });
+
+  it.each(['/no/such/program', '/etc/passwd'])('is an error where it cannot be started: %s', async (path) => {
+    await expect(runProgram(path, [], { timeoutMs })).rejects.toMatchObject({ message: expect.stringContaining(path) });
+  });
+
+  it('is an error, and no more than that, where there are no descriptors for it', async () => {
+    const unhandled: unknown[] = [];
+    const note = (error: unknown) => void unhandled.push(error);
+    process.on('uncaughtException', note);
+    try {
+      const code = expect.stringMatching(/^(SYSTEM|LIMIT_EXCEEDED)$/);
+      await withoutDescriptors(() =>
+        expect(runProgram('/bin/true', [], { timeoutMs })).rejects.toMatchObject({ code }),
+      );
+    } finally {
+      process.off('uncaughtException', note);
+    }
+    expect(unhandled).toEqual([]);
+  });
+});
