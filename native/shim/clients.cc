@@ -27,6 +27,10 @@ bool Decode(FieldReader body, Request* out) {
       ReleaseMessage message;
       return Read(body, &message);
     }
+    case HostMessage::kGrouped: {
+      GroupedMessage message;
+      return Read(body, &message);
+    }
     case HostMessage::kSignal: {
       SignalMessage message;
       if (!Read(body, &message)) return false;

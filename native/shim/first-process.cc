@@ -125,6 +125,15 @@ Result BecomeRoot(const FirstProcess& process) {
   return kOk;
 }
 
+void AwaitPacket(const FirstProcess& process, ChannelPacket expected) {
+  ChannelPacket packet;
+  ssize_t size;
+  do {
+    size = recv(process.channel.get(), &packet, sizeof packet, 0);
+  } while (size < 0 && errno == EINTR);
+  if (size != sizeof packet || packet != expected) _exit(1);
+}
+
 Result ReceiveMount(const FirstProcess& process, Fd* out) {
   ChannelPacket packet{};
   ssize_t size;

@@ -2,6 +2,7 @@
 // a process that enters the container later.
 #pragma once
 
+#include "channel.h"
 #include "entered-process.h"
 #include "fd.h"
 #include "frame.h"
@@ -82,6 +83,9 @@ Result OpenProcfs(Fd* out);
 
 [[noreturn]] void ReportAndExit(const FirstProcess& process, uint32_t step, const char* op, const Result& result);
 
+// Waits for a packet of the shim. Ends the process if another comes, or none any more: the shim is gone then, or has given up.
+void AwaitPacket(const FirstProcess& process, ChannelPacket expected);
+
 // Becomes the root of the user namespace that the process is in.
 Result BecomeRoot(const FirstProcess& process);
 
@@ -98,6 +102,7 @@ Result ApplyFilter(FirstProcess& process);
 Result BeginRunning(FirstProcess& process);
 
 Result Perform(FirstProcess& process, const JoinCgroupStep& step);
+Result Perform(FirstProcess& process, const AwaitGroupsStep& step);
 Result Perform(FirstProcess& process, const CgroupNamespaceStep& step);
 Result Perform(FirstProcess& process, const SetPropagationStep& step);
 Result Perform(FirstProcess& process, const StageStep& step);

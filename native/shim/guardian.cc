@@ -73,6 +73,7 @@ Result Guardian::Launch(FieldReader fields) {
   memcpy(title_, launch.id.data, launch.id.size < room ? launch.id.size : room);
   if (chdir(launch.stateDir.data) != 0) return CallFailure("chdir", launch.stateDir.data);
   releasesItself_ = launch.release != 0;
+  groupsAwaited_ = launch.groups != 0;
   Fd reader;
   if (launch.input != 0) {
     if (Result result = MakeInput(container_, &reader); !result.ok()) return result;
@@ -120,7 +121,7 @@ void Guardian::Watch() {
   constexpr int kCount = kEnteredOutputs + kMost;
   for (;;) {
     bool released = releasesItself_ || releaseWanted_ || phase_ == Phase::kReleased || phase_ == Phase::kRunning;
-    if (!released && !clients_.Connected(Clients::kLauncher)) Abandon(nullptr);
+    if ((!released || groupsAwaited_) && !clients_.Connected(Clients::kLauncher)) Abandon(nullptr);
     const Input& input = container_.input;
     const Fd& output = container_.output;
     PollSet<kCount> events;
@@ -248,6 +249,7 @@ void Guardian::OnClient(int client) {
 
 void Guardian::Answer(int client, const Request& request) {
   if (request.code == HostMessage::kRelease) return Release(client);
+  if (request.code == HostMessage::kGrouped) return PassOnGroups(client);
   if (request.code == HostMessage::kEnter) return Enter(client);
   if (request.code == HostMessage::kEndInput) {
     sources_[client].ends = true;
@@ -295,6 +297,14 @@ void Guardian::Release(int client) {
   // If the first process has died meanwhile, its SIGCHLD tells.
   send(container_.channel.get(), &kPacket, sizeof kPacket, MSG_NOSIGNAL | MSG_DONTWAIT);
   phase_ = Phase::kReleased;
+}
+
+void Guardian::PassOnGroups(int client) {
+  if (client != Clients::kLauncher || !groupsAwaited_) return clients_.Drop(client);
+  groupsAwaited_ = false;
+  constexpr ChannelPacket kPacket = ChannelPacket::kGroups;
+  // If the first process has died meanwhile, its SIGCHLD tells.
+  send(container_.channel.get(), &kPacket, sizeof kPacket, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 void Guardian::CopyStreams(bool output, bool errors) {

@@ -53,6 +53,8 @@ class Guardian {
   // Ends those that are left, and waits for them.
   void EndEntered();
   void Release(int client);
+  // Tells the first process that its control groups are there.
+  void PassOnGroups(int client);
   void CopyStreams(bool output, bool errors);
   void CopyEnteredStreams(int client, bool input, bool output);
 
@@ -74,6 +76,7 @@ class Guardian {
   Fd signals_;
   Phase phase_ = Phase::kSettingUp;
   bool releasesItself_ = false;
+  bool groupsAwaited_ = false;
   bool releaseWanted_ = false;
   bool executing_ = false;
   bool reaped_ = false;

@@ -5,7 +5,7 @@
 
 namespace gantry {
 
-constexpr uint32_t kProtocolVersion = 7;
+constexpr uint32_t kProtocolVersion = 8;
 constexpr uint32_t kMaxFrame = 1048576;
 constexpr uint32_t kNoStep = 4294967295u;
 
@@ -25,6 +25,7 @@ constexpr char kExitRecordFile[] = "exit";
 enum class HostMessage : uint8_t {
   kClone = 1,
   kLaunch = 5,
+  kGrouped = 10,
   kRelease = 2,
   kSignal = 3,
   kEnter = 6,
@@ -45,6 +46,7 @@ enum class ShimMessage : uint8_t {
 
 enum class StepCode : uint8_t {
   kJoinCgroup = 1,
+  kAwaitGroups = 43,
   kCgroupNamespace = 27,
   kSetPropagation = 2,
   kStage = 40,
@@ -98,6 +100,8 @@ inline const char* StepName(StepCode code) {
   switch (code) {
     case StepCode::kJoinCgroup:
       return "joinCgroup";
+    case StepCode::kAwaitGroups:
+      return "awaitGroups";
     case StepCode::kCgroupNamespace:
       return "cgroupNamespace";
     case StepCode::kSetPropagation:
@@ -213,10 +217,12 @@ struct CloneMessage {
 
 // The second frame: whose the shim is, where the container's files are, the namespaces (CLONE_NEW*) that the first
 // process makes of what the host has now, and its further steps; with `release` it does not wait at `ready`; with
-// `input` its standard input is a pipe for those who attach; `logFormat` 0 cri, 1 json, 2 plain. In a user
-// namespace: unless empty, `uidMap` and `gidMap` are written first, after `deny` to setgroups without `setgroups`;
-// with `outside` the shim does for the first process what needs the host's privileges, makes the mounts of host
-// paths for it, those of the root idmapped, and gives the streams to `rootUid` and `rootGid`.
+// `groups` it waits at `awaitGroups` for grouped, and until that comes the end of the launcher is the end of the
+// launch even with `release`; with `input` its standard input is a pipe for those who attach; `logFormat` 0 cri, 1
+// json, 2 plain. In a user namespace: unless empty, `uidMap` and `gidMap` are written first, after `deny` to
+// setgroups without `setgroups`; with `outside` the shim does for the first process what needs the host's
+// privileges, makes the mounts of host paths for it, those of the root idmapped, and gives the streams to `rootUid`
+// and `rootGid`.
 struct LaunchMessage {
   Text id{};
   Text stateDir{};
@@ -226,6 +232,7 @@ struct LaunchMessage {
   uint32_t logMaxFiles{};
   uint64_t unshare{};
   uint8_t release{};
+  uint8_t groups{};
   Text uidMap{};
   Text gidMap{};
   uint8_t setgroups{};
@@ -234,6 +241,9 @@ struct LaunchMessage {
   uint32_t rootGid{};
   StepList steps{};
 };
+
+// The control groups are there that the first process is to join.
+struct GroupedMessage {};
 
 // Let the blocked first process go to its exec.
 struct ReleaseMessage {};
@@ -299,6 +309,7 @@ inline bool Read(FieldReader& in, LaunchMessage* out) {
          in.Read(&out->logMaxFiles) &&
          in.Read(&out->unshare) &&
          in.Read(&out->release) &&
+         in.Read(&out->groups) &&
          in.Read(&out->uidMap) &&
          in.Read(&out->gidMap) &&
          in.Read(&out->setgroups) &&
@@ -307,6 +318,10 @@ inline bool Read(FieldReader& in, LaunchMessage* out) {
          in.Read(&out->rootGid) &&
          in.Read(&out->steps) &&
          in.AtEnd();
+}
+
+inline bool Read(FieldReader& in, GroupedMessage*) {
+  return in.AtEnd();
 }
 
 inline bool Read(FieldReader& in, ReleaseMessage*) {
@@ -434,6 +449,9 @@ inline void Write(FieldWriter& out, const DoneMessage& message) {
 struct JoinCgroupStep {
   Text path{};
 };
+
+// Wait until the control groups are there that the next steps join; of a frame `launch` with `groups`, once.
+struct AwaitGroupsStep {};
 
 // A cgroup namespace rooted where the caller is; after every `joinCgroup`.
 struct CgroupNamespaceStep {};
@@ -754,6 +772,10 @@ inline bool Read(FieldReader& in, JoinCgroupStep* out) {
          in.AtEnd();
 }
 
+inline bool Read(FieldReader& in, AwaitGroupsStep*) {
+  return in.AtEnd();
+}
+
 inline bool Read(FieldReader& in, CgroupNamespaceStep*) {
   return in.AtEnd();
 }
@@ -1061,6 +1083,8 @@ bool VisitStep(StepCode code, FieldReader& in, Perform&& perform) {
   switch (code) {
     case StepCode::kJoinCgroup:
       return visit(JoinCgroupStep{});
+    case StepCode::kAwaitGroups:
+      return visit(AwaitGroupsStep{});
     case StepCode::kCgroupNamespace:
       return visit(CgroupNamespaceStep{});
     case StepCode::kSetPropagation:

@@ -65,12 +65,7 @@ Result Perform(FirstProcess& process, const ReadyStep&) {
   process.ready = true;
   if (!Tell(process, ChannelPacket::kReady)) _exit(1);
   if (process.released) return kOk;
-  ChannelPacket answer;
-  ssize_t size;
-  do {
-    size = recv(process.channel.get(), &answer, sizeof answer, 0);
-  } while (size < 0 && errno == EINTR);
-  if (size != sizeof answer || answer != ChannelPacket::kRelease) _exit(1);
+  AwaitPacket(process, ChannelPacket::kRelease);
   return kOk;
 }
 

@@ -5,24 +5,41 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "channel.h"
 #include "first-process.h"
 #include "text-buffer.h"
 
 namespace gantry {
+namespace {
 
-Result Perform(FirstProcess& process, const JoinCgroupStep& step) {
-  if (process.outside) return kOk;
+Result Join(const char* folder) {
   TextBuffer<PATH_MAX> path;
-  path.Add(step.path.data).Add("/tasks");
+  path.Add(folder).Add("/tasks");
   Fd file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (!file.valid() && errno == ENOENT) {
     // A group of a v2 tree beside the v1 hierarchies.
     TextBuffer<PATH_MAX> unified;
-    unified.Add(step.path.data).Add("/cgroup.procs");
+    unified.Add(folder).Add("/cgroup.procs");
     file = Fd(open(unified.c_str(), O_WRONLY | O_CLOEXEC));
   }
-  if (!file.valid()) return CallFailure("open", step.path.data);
-  return write(file.get(), "0", 1) == 1 ? kOk : CallFailure("write", step.path.data);
+  if (!file.valid()) return CallFailure("open", folder);
+  return write(file.get(), "0", 1) == 1 ? kOk : CallFailure("write", folder);
+}
+
+}  // namespace
+
+Result Perform(FirstProcess& process, const AwaitGroupsStep&) {
+  AwaitPacket(process, ChannelPacket::kGroups);
+  return kOk;
+}
+
+Result Perform(FirstProcess& process, const JoinCgroupStep& step) {
+  if (process.outside) return kOk;
+  // A staged process is among its own mounts by then.
+  if (Result left = process.stage.Leave(); !left.ok()) return left;
+  Result result = Join(step.path.data);
+  if (Result entered = process.stage.Enter(); !entered.ok()) return entered;
+  return result;
 }
 
 Result Perform(FirstProcess&, const CgroupNamespaceStep&) {

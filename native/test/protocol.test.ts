@@ -43,6 +43,7 @@ describe('encodeFrame', () => {
       logMaxFiles: 1,
       unshare: 0,
       release: 0,
+      groups: 0,
       uidMap: '',
       gidMap: '',
       setgroups: 0,

@@ -266,6 +266,44 @@ describe('a launch that releases by itself', () => {
   });
 });
 
+describe('a first process that waits for its control groups', () => {
+  const steps: Step[] = [{ op: 'awaitGroups' }, ...shell('exit 7')];
+
+  it('goes on when they are there, and does the rest by itself', async () => {
+    const { shim } = await launch(steps, { release: 1, groups: 1 });
+    shim.send({ op: 'grouped' });
+    expect(await shim.expect('hello')).toMatchObject({ released: 1 });
+    await shim.expect('started');
+    expect(await shim.expect('exited')).toMatchObject({ type: 0, value: 7 });
+  });
+
+  it('ends with the host until then, though it was to release by itself', async () => {
+    const shim = await startShim('grouping');
+    shim.send(cloneMessage());
+    shim.send(launchMessage({ stateDir: stateDir(), id: 'grouping', release: 1, groups: 1, steps }));
+    while (processesCalled('grouping').length < 2) await setImmediate();
+    const pids = processesCalled('grouping');
+    shim.close();
+    for (const pid of pids) await processGone(pid);
+  });
+
+  it('is told so once, by its launcher', async () => {
+    const { shim, folder } = await launch([{ op: 'awaitGroups' }, ...exec('/bin/sleep', '1000')], { groups: 1 });
+    shim.send({ op: 'grouped' });
+    shim.send({ op: 'release' });
+    const { shimPid } = await shim.expect('hello');
+    await shim.expect('started');
+    const client = await attach(folder);
+    await client.expect('hello');
+    client.send({ op: 'grouped' });
+    expect(await client.next()).toBeUndefined();
+    shim.send({ op: 'signal', request: 1, signal: SIGKILL });
+    await shim.expect('done');
+    await shim.expect('exited');
+    await processGone(shimPid);
+  });
+});
+
 describe('the host', () => {
   it('leaves nothing if it goes before the release', async () => {
     const { shim, folder } = await launch(exec('/bin/sleep', '1000'));

@@ -47,17 +47,26 @@ export async function runLaunch(
   if (pod) await parts.volumes.make(id, pod.volumes);
   await container.timed('provision', () => parts.provisioner.provision(id, resolved.source, options));
   container.enter('PREPARING');
-  await container.timed('prepare', () => prepare(parts, context, request, options));
+  const prepareAll = () => container.timed('prepare', () => prepare(parts, context, request, options));
+  // Control groups are made while the shim makes the root.
+  const onlyGroups = parts.isolators.every((isolator) => preparesNoRoot(isolator, context));
+  if (!onlyGroups) await prepareAll();
   const inputs =
     spec.mounts || spec.secretEnv
       ? await container.timed('prepare', () => launchInputs(parts, context, spec, options))
       : undefined;
 
-  container.enter('ISOLATING');
+  const prepareGroups = async () => {
+    await prepareAll();
+    container.enter('ISOLATING');
+  };
+  if (!onlyGroups) container.enter('ISOLATING');
   const isolating = parts.isolators.filter((one) => one.isolate && (one.isolates?.(context) ?? true));
   // If no isolator has anything to do with the blocked process, it need not wait for us.
   const release = isolating.length === 0;
-  const launching = container.timed('launch', () => pending.launch(request, { ...options, ...inputs, release }));
+  const launching = container.timed('launch', () =>
+    pending.launch(request, { ...options, ...inputs, release, ...(onlyGroups ? { meanwhile: prepareGroups } : {}) }),
+  );
   // Until it is there, what has been unpacked just now is held by the store itself.
   const leased = leasedImages(image, volumeImages);
   container.leasing = leased.length > 0 ? parts.leases.take(id, leased) : Promise.resolve();
@@ -97,6 +106,11 @@ async function announce(container: Container, root: StateRoot, image: Image | un
   container.record = record;
   container.folder = created.folder;
   return created;
+}
+
+/** Whether what an isolator makes on the host does not matter to the container's root. */
+function preparesNoRoot(isolator: Isolator, context: PrepareContext): boolean {
+  return !isolator.prepare || (isolator.prepares?.(context) ?? 'anything') !== 'anything';
 }
 
 /** What the isolators make on the host, in their order. */

@@ -132,6 +132,11 @@ export interface Isolator {
   readonly serves?: readonly string[];
   /** Reads, but changes nothing. Refuses what cannot be met with `REFUSED`, naming itself and the remedy. */
   edits(context: PrepareContext, options?: CallOptions): Promise<IsolatorEdits>;
+  /**
+   * What there is for `prepare` to do: `nothing`, or something that matters to the container's control groups only (`groups`), so that
+   * its root can be made meanwhile. Default `anything`: it is over before anything is done.
+   */
+  prepares?(context: PrepareContext): 'nothing' | 'groups' | 'anything';
   /** Makes what the edits rely on. Refuses with `REFUSED`; what it has made by then is removed by `cleanup`. */
   prepare?(context: PrepareContext, options?: CallOptions): Promise<void>;
   /**

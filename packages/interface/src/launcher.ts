@@ -49,6 +49,12 @@ export interface LaunchOptions extends CallOptions {
    * container still waits for the exec. For hosts with nothing to do in between. Default false.
    */
   readonly release?: boolean;
+  /**
+   * Makes the control groups, and whatever else there is to be made that no step but the joining of those needs. Called once: when the
+   * shim is at work on the steps before that, or, where they are the first, before it is given any. What it rejects with is what
+   * the launch fails with.
+   */
+  readonly meanwhile?: () => Promise<void>;
   /** Must have all that the request names. */
   readonly secrets?: LaunchSecrets;
   /** What the source of a bind mount must be, by its destination in `config.mounts`: `DEVICE:INODE`, decimal. */

@@ -2,7 +2,7 @@
 import { GantryError } from '@gantry/interface';
 
 /** The version that host and shim must share. */
-export const protocolVersion = 7;
+export const protocolVersion = 8;
 
 /** The most bytes that may follow a frame's length. */
 export const maxFrame = 1048576;
@@ -34,6 +34,11 @@ export const maxU64 = 2 ** 64;
 export type JoinCgroupStep = {
   readonly op: 'joinCgroup';
   readonly path: string;
+};
+
+/** Wait until the control groups are there that the next steps join; of a frame `launch` with `groups`, once. */
+export type AwaitGroupsStep = {
+  readonly op: 'awaitGroups';
 };
 
 /** A cgroup namespace rooted where the caller is; after every `joinCgroup`. */
@@ -382,6 +387,7 @@ export type ExecStep = {
 /** One step of a launch plan. */
 export type Step =
   | JoinCgroupStep
+  | AwaitGroupsStep
   | CgroupNamespaceStep
   | SetPropagationStep
   | StageStep
@@ -442,7 +448,7 @@ export type CloneMessage = {
   readonly steps: readonly Step[];
 };
 
-/** The second frame: whose the shim is, where the container's files are, the namespaces (CLONE_NEW*) that the first process makes of what the host has now, and its further steps; with `release` it does not wait at `ready`; with `input` its standard input is a pipe for those who attach; `logFormat` 0 cri, 1 json, 2 plain. In a user namespace: unless empty, `uidMap` and `gidMap` are written first, after `deny` to setgroups without `setgroups`; with `outside` the shim does for the first process what needs the host's privileges, makes the mounts of host paths for it, those of the root idmapped, and gives the streams to `rootUid` and `rootGid`. */
+/** The second frame: whose the shim is, where the container's files are, the namespaces (CLONE_NEW*) that the first process makes of what the host has now, and its further steps; with `release` it does not wait at `ready`; with `groups` it waits at `awaitGroups` for grouped, and until that comes the end of the launcher is the end of the launch even with `release`; with `input` its standard input is a pipe for those who attach; `logFormat` 0 cri, 1 json, 2 plain. In a user namespace: unless empty, `uidMap` and `gidMap` are written first, after `deny` to setgroups without `setgroups`; with `outside` the shim does for the first process what needs the host's privileges, makes the mounts of host paths for it, those of the root idmapped, and gives the streams to `rootUid` and `rootGid`. */
 export type LaunchMessage = {
   readonly op: 'launch';
   readonly id: string;
@@ -453,6 +459,7 @@ export type LaunchMessage = {
   readonly logMaxFiles: number;
   readonly unshare: number;
   readonly release: number;
+  readonly groups: number;
   readonly uidMap: string;
   readonly gidMap: string;
   readonly setgroups: number;
@@ -460,6 +467,11 @@ export type LaunchMessage = {
   readonly rootUid: number;
   readonly rootGid: number;
   readonly steps: readonly Step[];
+};
+
+/** The control groups are there that the first process is to join. */
+export type GroupedMessage = {
+  readonly op: 'grouped';
 };
 
 /** Let the blocked first process go to its exec. */
@@ -513,6 +525,7 @@ export type StatusMessage = {
 export type HostMessage =
   | CloneMessage
   | LaunchMessage
+  | GroupedMessage
   | ReleaseMessage
   | SignalMessage
   | EnterMessage
@@ -705,6 +718,9 @@ function encodeStep(writer: FieldWriter, step: Step): void {
     case 'joinCgroup':
       writer.u8(1);
       writer.str(step.path, 'joinCgroup.path');
+      break;
+    case 'awaitGroups':
+      writer.u8(43);
       break;
     case 'cgroupNamespace':
       writer.u8(27);
@@ -995,6 +1011,7 @@ export function encodeFrame(message: HostMessage): Uint8Array {
       writer.u32(message.logMaxFiles, 'launch.logMaxFiles');
       writer.u64(message.unshare, 'launch.unshare');
       writer.u8(message.release, 'launch.release');
+      writer.u8(message.groups, 'launch.groups');
       writer.str(message.uidMap, 'launch.uidMap');
       writer.str(message.gidMap, 'launch.gidMap');
       writer.u8(message.setgroups, 'launch.setgroups');
@@ -1002,6 +1019,9 @@ export function encodeFrame(message: HostMessage): Uint8Array {
       writer.u32(message.rootUid, 'launch.rootUid');
       writer.u32(message.rootGid, 'launch.rootGid');
       encodeSteps(writer, message.steps);
+      break;
+    case 'grouped':
+      writer.u8(10);
       break;
     case 'release':
       writer.u8(2);

@@ -43,11 +43,19 @@ describe('what can be done before the root of a container is there', () => {
       ...['readonlyPath', 'mask /proc/kcore', 'sessionKeyring', 'capabilities'],
     ]);
     expect(outline(steps.slice(ahead.length))).toEqual([
-      ...['hostname', 'joinCgroup', 'rootOverlay', 'bring /proc', 'bring /dev', 'mount /tmp', 'bind /data'],
-      ...['makeFolder', 'pivotRoot', 'mask /secret', 'chdir', 'umask', 'user', 'ready', 'exec'],
+      ...['hostname', 'rootOverlay', 'bring /proc', 'bring /dev', 'mount /tmp', 'bind /data', 'makeFolder'],
+      ...['awaitGroups', 'joinCgroup', 'pivotRoot', 'mask /secret', 'chdir', 'umask', 'user', 'ready', 'exec'],
     ]);
     expect(steps.slice(0, ahead.length)).toEqual(ahead);
     expect(unshareFlags).toBe(0);
+  });
+
+  it('needs no control group, so that the shim waits for these where there are any to join', () => {
+    expect(compile().awaitsGroups).toBe(true);
+    const without = compile((config) => (config.linux.resources = {}), { cgroups: [] });
+    expect(without.awaitsGroups).toBe(false);
+    expect(without.steps.some(({ op }) => op === 'awaitGroups')).toBe(false);
+    expect(compilePlan(request(full, groups)).awaitsGroups).toBe(false);
   });
 
   it('is the same array for the next container of the kind', () => {

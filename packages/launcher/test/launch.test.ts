@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { Launcher, OciSpec } from '@gantry/interface';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createLauncher } from '../src/index.js';
@@ -289,6 +290,51 @@ describe.skipIf(skipReason !== '')(`a launched container${skipNote}`, () => {
       }
     },
   );
+
+  describe.skipIf(!existsSync('/sys/fs/cgroup/pids/tasks'))('with groups made meanwhile (needs cgroup v1)', () => {
+    const folder = `/sys/fs/cgroup/pids/gantry-meanwhile-${process.pid}`;
+    /** One that can be made ahead as far as the kernel allows, and one that must not be made before its groups are. */
+    const kinds: readonly [string, (config: OciSpec) => unknown][] = [
+      ['made ahead', () => undefined],
+      ['made in order', (config) => (config.linux.rootfsPropagation = 'slave')],
+    ];
+
+    it.each(kinds)('is in them once it runs, if it is %s', async (_kind, edit) => {
+      const launcher = createLauncher();
+      const request = { ...host.request(['cat', '/proc/self/cgroup'], edit), cgroups: [folder] };
+      let times = 0;
+      try {
+        await using pending = launcher.begin(request.id);
+        await pending.announce(request);
+        const meanwhile = async () => {
+          times++;
+          await setImmediate();
+          mkdirSync(folder);
+        };
+        await using container = await pending.launch(request, { release: true, meanwhile });
+        expect(await container.exit).toMatchObject({ type: 'exited', code: 0 });
+        expect((await host.output(request.stateDir)).stdout).toContain(`:/gantry-meanwhile-${process.pid}\n`);
+        expect(times).toBe(1);
+      } finally {
+        await expect.poll(() => processesCalled(request.id)).toEqual([]);
+        rmdirSync(folder);
+        await launcher.close();
+      }
+    });
+
+    it.each(kinds)('is not launched, and leaves nothing, if they cannot be, and it is %s', async (_kind, edit) => {
+      const launcher = createLauncher();
+      const request = { ...host.request(['true'], edit), cgroups: [folder] };
+      const reason = new Error('no groups');
+      await using pending = launcher.begin(request.id);
+      await pending.announce(request);
+      const launch = pending.launch(request, { release: true, meanwhile: () => Promise.reject(reason) });
+      await expect(launch).rejects.toBe(reason);
+      expect(processesCalled(request.id)).toEqual([]);
+      expect(readdirSync(request.stateDir)).toEqual([]);
+      await launcher.close();
+    });
+  });
 
   it.skipIf(!unified)('is born in its group, which its namespace shows as the root (needs cgroup v2)', async () => {
     const group = `${unified}/gantry-launcher-${process.pid}`;

@@ -52,6 +52,11 @@ export class LocalHosts {
     return fileMounts(this.#folder, spec, ['hosts']);
   }
 
+  /** Whether this host program has seen to the file. */
+  get written(): boolean {
+    return this.#written;
+  }
+
   write(): void {
     if (this.#written) return;
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });

@@ -126,10 +126,15 @@ class NetworkCni implements Isolator {
     };
   }
 
+  prepares(context: PrepareContext): 'nothing' | 'anything' {
+    const writesHosts = usesLocalHosts(context) && !this.#localHosts.written;
+    return writesHosts || this.#isOwner(context) ? 'anything' : 'nothing';
+  }
+
   async prepare(context: PrepareContext): Promise<void> {
     const { id, spec } = context;
     if (usesLocalHosts(context)) this.#localHosts.write();
-    if (ownerOf(context, 'network').spec !== spec || !hasFiles(spec)) return;
+    if (!this.#isOwner(context)) return;
     this.#folders.make(id);
     writeNameService(this.#folders.of(id), 'hostname', `${hostnameOf(context)}\n`);
     this.#writeFiles(context, spec.networks?.length ? undefined : []);
@@ -222,6 +227,11 @@ class NetworkCni implements Isolator {
   async recover(options: CallOptions = {}): Promise<void> {
     const { collectGarbage: all = false } = this.#options;
     await collectGarbage(this.#used.list(), { cni: this.#cni, attachments: this.#attachments, all }, options);
+  }
+
+  /** Whether it has a network, and files of its own about it. */
+  #isOwner(context: PrepareContext): boolean {
+    return ownerOf(context, 'network').spec === context.spec && hasFiles(context.spec);
   }
 
   async #withLocalHosts(context: PrepareContext): Promise<IsolatorEdits> {

@@ -4,7 +4,8 @@ import { type CgroupIsolatorOptions, groupOf, preparedGroup } from './isolator.j
 import { sharedGroup } from './sharing.js';
 
 /** What is an isolator's own of those that have a controller each. */
-export interface ControllerPart extends Omit<Isolator, 'edits' | 'prepare' | 'cleanup' | 'list' | 'close'> {
+export interface ControllerPart
+  extends Omit<Isolator, 'edits' | 'prepares' | 'prepare' | 'cleanup' | 'list' | 'close'> {
   readonly controller: Controller;
   /**
    * What it asks for a container, checked; undefined if that is to have no group of this controller's. Called at `edits` and
@@ -34,6 +35,7 @@ export function controllerIsolator(options: CgroupIsolatorOptions, part: Control
       const asked = await resources(context, path);
       return asked === undefined ? {} : { cgroups: cgroups.folders(controller, path, part.name), resources: asked };
     },
+    prepares: () => 'groups',
     async prepare(context) {
       if (sharedGroup(options, context) !== undefined) return;
       const path = preparedGroup(options, context);

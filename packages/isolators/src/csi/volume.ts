@@ -85,6 +85,7 @@ export function volumeCsi(options: VolumeCsiOptions): Isolator {
         ),
       };
     },
+    prepares: ({ spec }) => (spec.mounts ? 'anything' : 'nothing'),
     async prepare({ id, spec }, call = {}) {
       for (const [index, mount] of mountsOf(spec, 'csi').entries()) await prepareMount(id, index, mount, call);
     },

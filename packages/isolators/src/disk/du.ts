@@ -31,6 +31,7 @@ export function diskDu(options: DiskOptions): Isolator {
       if (options.enforce !== 'quota') planDisk(context, options, name);
       return {};
     },
+    prepares: ({ spec }) => (spec.resources?.limits?.disk === undefined ? 'nothing' : 'anything'),
     async prepare(context) {
       const plan = options.enforce === 'quota' ? undefined : planDisk(context, options, name);
       if (plan?.by === 'polling') records.write(context.id, plan);

@@ -34,6 +34,7 @@ export function diskXfs(options: DiskOptions): Isolator {
       if (options.enforce !== 'polling') planDisk(context, options, name);
       return {};
     },
+    prepares: ({ spec }) => (spec.resources?.limits?.disk === undefined ? 'nothing' : 'anything'),
     async prepare(context) {
       const plan = options.enforce === 'polling' ? undefined : planDisk(context, options, name);
       if (plan?.by !== 'quota') return;

@@ -26,6 +26,7 @@ export function networkEgress(): Isolator {
       check(context);
       return {};
     },
+    prepares: ({ spec }) => (spec.egress ? 'anything' : 'nothing'),
     async prepare({ id, spec }) {
       if (spec.egress) rulesets.set(id, egressRuleset(spec.egress, spec.dns?.servers ?? []));
     },

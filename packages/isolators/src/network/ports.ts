@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { ContainerId, Isolator, Limitation, PortRange } from '@gantry/interface';
+import type { ContainerId, Isolator, Limitation, PortRange, PrepareContext } from '@gantry/interface';
 import { type CgroupIsolatorOptions, groupOf } from '../cgroups/isolator.js';
 import { pidsBelow } from '../cgroups/processes.js';
 import { refused } from '../errors.js';
@@ -58,7 +58,7 @@ export function networkPorts(
           "leave it out, or use network: 'host'",
         );
       }
-      const watched = context.spec.listenPorts ?? ownerOf(context, 'network').listenPorts;
+      const watched = portsOf(context);
       if (watched && context.spec.shareCgroups) {
         throw refused(
           name,
@@ -68,8 +68,9 @@ export function networkPorts(
       }
       return {};
     },
+    prepares: (context) => (portsOf(context) ? 'anything' : 'nothing'),
     async prepare(context) {
-      const ports = context.spec.listenPorts ?? ownerOf(context, 'network').listenPorts;
+      const ports = portsOf(context);
       if (ports) records.write(context.id, { ports });
     },
     async watch(id, { signal }) {
@@ -92,6 +93,11 @@ export function networkPorts(
       yield* records.ids();
     },
   };
+}
+
+/** Those that it may listen on; undefined for all. */
+function portsOf(context: PrepareContext): readonly PortRange[] | undefined {
+  return context.spec.listenPorts ?? ownerOf(context, 'network').listenPorts;
 }
 
 function limitationOf({ ports = [], found }: Partial<PortsRecord> = {}): Limitation | undefined {

@@ -24,6 +24,7 @@ export function volumeHostPath(): Isolator {
       );
       return edits.length > 0 ? { mounts: edits } : {};
     },
+    prepares: ({ spec }) => (spec.mounts ? 'anything' : 'nothing'),
     async prepare({ id, spec }) {
       for (const mount of mountsOf(spec, 'bind')) {
         if (mount.create) await makeSource(mount, id);

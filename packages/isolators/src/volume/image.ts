@@ -20,6 +20,7 @@ export function volumeImage(options: VolumeFolders): Isolator {
       );
       return mounts.length > 0 ? { mounts } : {};
     },
+    prepares: ({ spec }) => (spec.mounts ? 'anything' : 'nothing'),
     async prepare({ id, spec }) {
       for (const [index, { field }] of mountsOf(spec, 'image').entries()) {
         try {

@@ -17,6 +17,7 @@ export function volumePersistent(options: { readonly volumes: PersistentVolumes 
       );
       return mounts.length > 0 ? { mounts } : {};
     },
+    prepares: ({ spec }) => (spec.mounts ? 'anything' : 'nothing'),
     async prepare({ id, spec }, { signal } = {}) {
       for (const mount of mountsOf(spec, 'persistent')) {
         try {

@@ -28,6 +28,7 @@ export function volumeSandboxPath(options: VolumeFolders & { readonly persistent
       });
       return { mounts };
     },
+    prepares: ({ spec }) => (spec.mounts ? 'anything' : 'nothing'),
     async prepare(context) {
       for (const source of sources(context)) {
         if (source.container !== undefined) await makeFolders(sandboxes, source.container, source);

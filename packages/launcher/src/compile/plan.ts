@@ -27,6 +27,8 @@ export interface ShimPlan extends LaunchPlan {
   /** The ids of its user namespace, if it is in one. */
   readonly users?: CompiledUsers;
   readonly steps: readonly Step[];
+  /** Whether it is so far without control groups that these can be made meanwhile: it has the step `awaitGroups`. */
+  readonly awaitsGroups: boolean;
   /** The first of them, which need nothing of the host and are the same for most containers; the same array for the same steps, as a rule. */
   readonly ahead: readonly Step[];
 }
@@ -52,13 +54,15 @@ export function compilePlan(request: LaunchRequest, inputs: CompileInputs = forS
   const { namespaces, ofNamespaces, stage, ahead, later } = alike;
   const users = compileUsers(request, namespaces);
   const root = absolutePath(config.root.path, 'root.path');
+  const joins = joinCgroups(request, namespaces);
+  const awaitsGroups = stage !== undefined && joins.length > 0;
   const steps: Step[] = [
     ...ahead,
     ...early,
     ...(stage ? [] : [propagation, ...namespaces.joins]),
     ...compileHostname(config.hostname, namespaces),
     ...(stage ? [] : ofNamespaces),
-    ...joinCgroups(request, namespaces),
+    ...(awaitsGroups ? [] : joins),
     ...compileTime(config.linux.timeOffsets, namespaces),
     ...compileOomScore(config.process.oomScoreAdj),
     ...compileRoot(request.rootfs, root),
@@ -66,6 +70,7 @@ export function compilePlan(request: LaunchRequest, inputs: CompileInputs = forS
     ...later.mounts,
     ...later.devices,
     { op: 'makeFolder', path: absolutePath(config.process.cwd, 'process.cwd') },
+    ...(awaitsGroups ? [{ op: 'awaitGroups' } as const, ...joins] : []),
     ...compileHooks(request, 'createContainer'),
     { op: 'pivotRoot', path: root },
     ...compileConsole(config.process, true),
@@ -80,7 +85,7 @@ export function compilePlan(request: LaunchRequest, inputs: CompileInputs = forS
   const unshareFlags = stage ? 0 : namespaces.unshareFlags;
   const clone = { cloneFlags, unshareFlags, cgroup: compileGroups(request).clone, ...(within ? { within } : {}) };
   const remarks = remarksOn(config.linux.seccomp);
-  return { version: protocolVersion, ...clone, ...(users ? { users } : {}), steps, ahead, remarks };
+  return { version: protocolVersion, ...clone, ...(users ? { users } : {}), steps, awaitsGroups, ahead, remarks };
 }
 
 /** A read-only folder is so from the first: what later steps would create in it belongs to others. */

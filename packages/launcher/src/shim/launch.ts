@@ -57,7 +57,7 @@ export class ShimLaunch implements PendingLaunch {
 
   async launch(
     request: LaunchRequest,
-    { signal, release = false, secrets, pins }: LaunchOptions = {},
+    { signal, release = false, secrets, pins, meanwhile }: LaunchOptions = {},
   ): Promise<LaunchedContainer> {
     const id = this.#id;
     const what = `launching container ${id}`;
@@ -69,26 +69,32 @@ export class ShimLaunch implements PendingLaunch {
     this.#launched = true;
     try {
       await cloned;
+      if (!plan.awaitsGroups) await meanwhile?.();
     } catch (error) {
       await this.#end();
       throw error;
     }
+    const options: SendOptions = {
+      release,
+      ...(signal ? { signal } : {}),
+      ...(plan.awaitsGroups ? { groups: once(meanwhile) } : {}),
+    };
     const first = this.#begun;
     try {
-      return await this.#send(frame, request, { release, ...(signal ? { signal } : {}) });
+      return await this.#send(frame, request, options);
     } catch (error) {
       const { session } = await first.shim;
       if (!first.isSpare || !session.leftUnread || signal?.aborted) throw error;
       // A spare that somebody ended just now: it has done nothing of the plan.
       this.#begun = { ...first, shim: startShim(id, id, first.clone), isSpare: false };
-      return await this.#send(frame, request, { release, ...(signal ? { signal } : {}) });
+      return await this.#send(frame, request, options);
     }
   }
 
   async #send(
     frame: Uint8Array,
     request: LaunchRequest,
-    { signal, release = false }: LaunchOptions,
+    { signal, release, groups }: SendOptions,
   ): Promise<LaunchedContainer> {
     const id = this.#id;
     const what = `launching container ${id}`;
@@ -100,6 +106,12 @@ export class ShimLaunch implements PendingLaunch {
       if (!signal?.aborted) writeBundle(request);
       if (signal?.aborted) abort();
       else session.write(frame);
+      if (groups) {
+        // It may fail before they are made.
+        session.hello.catch(() => undefined);
+        await groups();
+        session.send({ op: 'grouped' });
+      }
       const hello = await session.hello;
       if (signal?.aborted) await session.closed;
       throwIfAborted(signal, what);
@@ -181,6 +193,22 @@ interface Announced {
   readonly cloned: Promise<void>;
 }
 
+interface SendOptions {
+  readonly signal?: AbortSignal;
+  readonly release: boolean;
+  /** Makes the control groups that the plan waits for. */
+  readonly groups?: () => Promise<void>;
+}
+
+/** The work, which however often it is asked for is done once. */
+function once(work: (() => Promise<void>) | undefined): () => Promise<void> {
+  let done: Promise<void> | undefined;
+  return () => {
+    done ??= work?.() ?? Promise.resolve();
+    return done;
+  };
+}
+
 /** Whether the plan that was announced is only one to show. */
 function needsInputs({ secretEnv, secretFiles }: LaunchRequest, pins: LaunchOptions['pins']): boolean {
   return pins !== undefined || (secretEnv?.length ?? 0) > 0 || (secretFiles?.length ?? 0) > 0;
@@ -191,7 +219,7 @@ const logFormats: readonly LogFormat[] = ['cri', 'json', 'plain'];
 
 function launchFrame(
   { id, stateDir, stdin, log }: LaunchRequest,
-  { steps, ahead, unshareFlags, users }: ShimPlan,
+  { steps, ahead, unshareFlags, users, awaitsGroups }: ShimPlan,
   limits: LogLimits,
   release: boolean,
 ): Uint8Array {
@@ -205,6 +233,7 @@ function launchFrame(
     logMaxFiles: log?.maxFiles ?? limits.maxFiles,
     unshare: unshareFlags,
     release: release ? 1 : 0,
+    groups: awaitsGroups ? 1 : 0,
     uidMap: users?.uidMap ?? '',
     gidMap: users?.gidMap ?? '',
     setgroups: users?.setgroups ? 1 : 0,

@@ -39,6 +39,7 @@ export function dockerVolume({ folders, plugins = {}, timeoutMs = 120_000 }: Doc
         ),
       };
     },
+    prepares: ({ spec }) => (spec.mounts ? 'anything' : 'nothing'),
     async prepare({ id, spec }, { signal } = {}) {
       for (const [index, mount] of mountsOf(spec, 'docker').entries()) {
         const key = volumeKey(mount.driver, mount.name);
