@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Launcher, OciSpec } from '@gantry/interface';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createLauncher } from '../src/index.js';
@@ -308,7 +308,7 @@ describe.skipIf(skipReason !== '')(`a launched container${skipNote}`, () => {
         await pending.announce(request);
         const meanwhile = async () => {
           times++;
-          await setImmediate();
+          await nextTurn();
           mkdirSync(folder);
         };
         await using container = await pending.launch(request, { release: true, meanwhile });
