@@ -19,7 +19,7 @@ enum class ChannelPacket : uint8_t {
   kPlan = 5,       // to the first process: the launch frame lies whole in the memory that both share; with its input, if any
   kWaiting = 7,    // to the shim: can be given the ids of its user namespace
   kMount = 8,      // to the first process: comes with a mount that a step of it needs
-  kGroups = 9,     // to the first process: its control groups are there
+  kGroups = 10,    // to the first process: its control groups are there
   kConsole = 6,    // to the shim: comes with the master of the terminal that the process has made
   kRuleset = 9,    // to the shim: comes with the Landlock ruleset that the process has made
 };
