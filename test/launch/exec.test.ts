@@ -1,4 +1,7 @@
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import { createContainerizer } from '@gantry/containerizer';
 import type { EnteredProcess, ExecSpec, ExitStatus } from '@gantry/interface';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -6,6 +9,9 @@ import { requires } from '../support/requires.js';
 import { readOutput, startHost, type TestHost } from './host.js';
 
 const script = (line: string): Pick<ExecSpec, 'command'> => ({ command: ['/bin/sh', '-c', line] });
+
+/** Until something is so, on a busy machine too. */
+const patiently = { timeout: 20_000 };
 
 /** Resolves once the process has written this; its output stays open. */
 async function said(entered: EnteredProcess, words: string): Promise<void> {
@@ -168,6 +174,30 @@ requires({ root: true })('a process beside the first one', () => {
   });
 
   describe('of another host program', () => {
+    it.each([{ tty: false }, { tty: true }])('ends when that is killed, with a terminal: $tty', async ({ tty }) => {
+      const path = fileURLToPath(new URL('./executing-program.mjs', import.meta.url));
+      const specs = ['exec sleep 6666', 'sleep 7777 & wait'].map((line) => ({ ...script(`echo up; ${line}`), tty }));
+      const args = [path, host.root, host.stateRoot, id, ...specs.map((spec) => JSON.stringify(spec))];
+      const program = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+      const words: string[] = [];
+      for await (const line of createInterface({ input: program.stdout })) if (words.push(line) === specs.length) break;
+      const listing = async () => (await outcome({ command: ['/bin/ps', '-o', 'args'] })).stdout;
+      // Its words are written before the shell has become, or started, what it says.
+      await expect.poll(listing, patiently).toMatch(/^sleep 6666$/m);
+      await expect.poll(listing, patiently).toMatch(/^sleep 7777$/m);
+      program.kill('SIGKILL');
+      await expect.poll(listing, patiently).not.toMatch(/6666|wait$/m);
+      if (tty) {
+        // Whose session has ended is hung up on.
+        await expect.poll(listing, patiently).not.toMatch(/7777/);
+        return;
+      }
+      // What it started itself is the container's by now.
+      expect(await listing()).toMatch(/^sleep 7777$/m);
+      await outcome(script('kill -9 $(pidof sleep | tr " " "\\n" | grep -vx 1)'));
+      await expect.poll(listing, patiently).not.toMatch(/7777/);
+    });
+
     it('is started in a container that was found, and ends with the container', async () => {
       await using other = await createContainerizer({ root: host.root, stateRoot: host.stateRoot });
       await other.recover();
