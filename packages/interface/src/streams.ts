@@ -52,7 +52,10 @@ export interface LogOptions {
 }
 
 export interface AttachOptions extends CallOptions {
-  /** Where the output begins: with all that is still in the log, with what is written from now on, or behind an entry of the log. Default `now`. */
+  /**
+   * Where the output begins: with all that is still in the log, with what is written from now on, or behind an entry of the log
+   * (`NOT_FOUND` if that place was rotated away). Default `now`. A plain log's position that names one stream leaves the other at its start.
+   */
   readonly from?: 'start' | 'now' | { readonly position: LogPosition };
   /** Whether to write to the container's input. `WRONG_STATE` if it has none. Default false. */
   readonly stdin?: boolean;

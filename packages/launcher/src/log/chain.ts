@@ -54,12 +54,17 @@ export class LogChain {
     }
     const next = files.find(({ id }) => id === this.#newer[0]);
     if (next) return next;
-    throw new GantryError(
-      'LIMIT_EXCEEDED',
-      `the log ${this.#name} in ${this.#stateDir} was rotated away before it was read: read faster, or keep more of it`,
-      { details: { path: this.#stateDir } },
-    );
+    throw rotatedAway(this.#stateDir);
   }
+}
+
+/** The error for who comes too late. */
+export function rotatedAway(stateDir: string, cause?: unknown): GantryError {
+  return new GantryError(
+    'LIMIT_EXCEEDED',
+    `the log in ${stateDir} was rotated away before it was read: read faster, or keep more of it`,
+    { cause, details: { path: stateDir } },
+  );
 }
 
 function newerThan(files: readonly FoundFile[], id: string): string[] {

@@ -41,6 +41,12 @@ export class LogCursor {
     if (Number((await file.handle.stat()).size) < offset) throw notFound(place);
   }
 
+  /** Goes to the start of the oldest file, and holds it. */
+  async goToStart(): Promise<void> {
+    const file = await this.#chain.next();
+    if (file) this.#open(file, 0);
+  }
+
   /** Goes to the end of what is there now. */
   async goToEnd(): Promise<void> {
     const file = await this.#chain.newest();

@@ -4,13 +4,12 @@ import {
   type AttachOptions,
   type ContainerId,
   GantryError,
-  type LogPosition,
   raceAbort,
   type TerminalSize,
   throwIfAborted,
 } from '@gantry/interface';
-import { endOfLog, readLogInBatches } from '../log/reader.js';
-import { openInput } from './input.js';
+import { OpenLog } from '../log/reader.js';
+import { type ContainerInput, openInput } from './input.js';
 import { resizeTerminal } from './resizing.js';
 import type { ShimSession } from './session.js';
 
@@ -25,21 +24,18 @@ export async function attachContainer(
 ): Promise<Attachment> {
   const what = `attaching to container ${id}`;
   throwIfAborted(signal, what);
-  const begin = await beginningOf(stateDir, from);
-  const input = stdin ? await openInput(id, stateDir, signal) : undefined;
-  if (signal?.aborted) {
-    await input?.close();
+  const logs: OpenLog[] = [];
+  let input: ContainerInput | undefined;
+  try {
+    for (const stream of ['stdout', 'stderr'] as const) logs.push(await OpenLog.at(stateDir, stream, from));
+    if (stdin) input = await openInput(id, stateDir, signal);
     throwIfAborted(signal, what);
+  } catch (error) {
+    for (const log of logs) await log.close();
+    await input?.close();
+    throw error;
   }
-  return new ShimAttachment(id, session, stateDir, begin, input);
-}
-
-async function beginningOf(
-  stateDir: string,
-  from: NonNullable<AttachOptions['from']>,
-): Promise<LogPosition | undefined> {
-  if (from === 'start') return undefined;
-  return from === 'now' ? endOfLog(stateDir) : from.position;
+  return new ShimAttachment(id, session, logs, input);
 }
 
 class ShimAttachment implements Attachment {
@@ -48,27 +44,25 @@ class ShimAttachment implements Attachment {
   readonly stderr: Readable;
   readonly #id: ContainerId;
   readonly #session: ShimSession;
-  readonly #input: Awaited<ReturnType<typeof openInput>> | undefined;
+  readonly #logs: readonly OpenLog[];
+  readonly #input: ContainerInput | undefined;
   readonly #detach = new AbortController();
 
-  constructor(
-    id: ContainerId,
-    session: ShimSession,
-    stateDir: string,
-    begin: LogPosition | undefined,
-    input: Awaited<ReturnType<typeof openInput>> | undefined,
-  ) {
+  /** `logs`: of the output and of the errors. */
+  constructor(id: ContainerId, session: ShimSession, logs: readonly OpenLog[], input: ContainerInput | undefined) {
     this.#id = id;
     this.#session = session;
+    this.#logs = logs;
     this.#input = input;
     if (input) this.stdin = input.stream;
-    const follow = (stream: 'stdout' | 'stderr') => {
-      const options = { follow: true, stream, signal: this.#detach.signal };
-      const batches = readLogInBatches(stateDir, begin === undefined ? options : { ...options, from: begin });
+    // Nothing is rotated any more, and who never reads is not to hold files of a container that has ended.
+    session.closed.then(() => this.#letGo()).catch(() => undefined);
+    const [stdout, stderr] = logs.map((log) => {
+      const batches = log.read({ follow: true, signal: this.#detach.signal });
       return Readable.from(joined(batches), { objectMode: false, highWaterMark });
-    };
-    this.stdout = follow('stdout');
-    this.stderr = follow('stderr');
+    }) as [Readable, Readable];
+    this.stdout = stdout;
+    this.stderr = stderr;
   }
 
   resize(size: TerminalSize, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
@@ -79,7 +73,12 @@ class ShimAttachment implements Attachment {
     this.stdout.destroy();
     this.stderr.destroy();
     this.#detach.abort(new GantryError('CLOSED', `container ${this.#id}: this attachment was disposed`));
+    await this.#letGo();
     await this.#input?.close();
+  }
+
+  async #letGo(): Promise<void> {
+    for (const log of this.#logs) await log.close();
   }
 }
 
