@@ -1,8 +1,18 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ContainerSpec, OciSpec } from '@gantry/interface';
+import type { CdiSpec } from '@gantry/isolators';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildProgram, outcomes } from '../security/attempts.js';
 import { requires } from '../support/requires.js';
@@ -33,6 +43,8 @@ const points: Readonly<Record<string, string>> = {
   descriptors: 'ls /proc/self/fd | wc -l',
   'network interfaces': 'ls /sys/class/net',
   processes: 'cat /proc/1/comm',
+  'what hooks have made': 'cat /etc/hooked /etc/started 2>/dev/null; rm -f /etc/hooked /etc/started',
+  'what is bound': 'cat /data/lib.so 2>/dev/null; true',
   'session keyring of its own': 'grep -c . /proc/keys; true',
 };
 
@@ -43,13 +55,13 @@ requires({ root: true, commands: ['crun', 'gcc', 'busybox'], packages: ['crun', 
     let folder: string;
     let rootfs: string;
     beforeAll(async () => {
-      host = await startHost();
       folder = mkdtempSync(join(tmpdir(), 'gantry-crun-'));
+      host = await startHost({ cdi: { folders: [], specs: [vendorSpec(folder)] } });
       rootfs = join(folder, 'rootfs');
       for (const name of ['bin', 'proc', 'dev', 'sys', 'tmp', 'etc', 'data'])
         mkdirSync(join(rootfs, name), { recursive: true });
       copyFileSync('/bin/busybox', join(rootfs, 'bin/busybox'));
-      const programs = 'sh cat grep ls env sort hostname readlink stat wc cut test head id umask true';
+      const programs = 'sh cat grep ls env sort hostname readlink stat wc cut test head id umask true rm';
       for (const name of programs.split(' ')) symlinkSync('busybox', join(rootfs, 'bin', name));
       buildProgram('attempts', join(rootfs, 'bin'));
     });
@@ -98,6 +110,7 @@ requires({ root: true, commands: ['crun', 'gcc', 'busybox'], packages: ['crun', 
           oomScoreAdj: 500,
         },
       ],
+      ['devices of CDI, with hooks', { hostname: 'box', rlimits: files, devices: [{ cdi: 'vendor.com/card=0' }] }],
       [
         'a read-only root with mounts and no filter',
         {
@@ -120,6 +133,9 @@ requires({ root: true, commands: ['crun', 'gcc', 'busybox'], packages: ['crun', 
       const command = ['/bin/sh', '-c', script];
       const [mine, other] = [byPoint(await ours({ ...spec, command })), byPoint(await theirs({ ...spec, command }))];
       for (const name of Object.keys(points)) expect({ [name]: mine[name] }).toEqual({ [name]: other[name] });
+      const made = '--links set\nvendor0 1:5\nsh\n0\n';
+      expect(mine['what hooks have made']).toBe(spec.devices ? made : '');
+      expect(mine['what is bound']).toBe(spec.devices ? 'the library\n' : '');
       expect(mine['seccomp mode and number of filters']).toContain(
         spec.seccomp === 'unconfined' ? 'Seccomp:\t0' : 'Seccomp:\t2',
       );
@@ -180,6 +196,41 @@ requires({ root: true, commands: ['crun', 'gcc', 'busybox'], packages: ['crun', 
     });
   },
 );
+
+/** A device with all that a document can hold of one: the hook of the host finds the root in the bundle's document. */
+function vendorSpec(folder: string): CdiSpec {
+  const script = join(folder, 'hook');
+  const find =
+    'bundle=$(sed \'s/.*"bundle":"\\([^"]*\\)".*/\\1/\'); root=$(sed \'s/.*"root":{"path":"\\([^"]*\\)".*/\\1/\' $bundle/config.json)';
+  writeFileSync(
+    script,
+    `#!/bin/sh\n${find}\n{ echo "$@" $VAR; stat -c '%n %t:%T' $root/dev/vendor0 | sed s=.*/==; } > $root/etc/hooked\n`,
+  );
+  chmodSync(script, 0o755);
+  writeFileSync(join(folder, 'lib.so'), 'the library\n');
+  const deviceNodes = [{ path: '/dev/vendor0', hostPath: '/dev/zero', fileMode: 0o640, uid: 3, gid: 4 }];
+  const hooks = [
+    { hookName: 'createContainer', path: script, args: ['hook', '--links'], env: ['PATH=/usr/bin:/bin', 'VAR=set'] },
+    {
+      hookName: 'startContainer',
+      path: '/bin/sh',
+      args: ['sh', '-c', 'echo $0 $VAR > /etc/started; id -u >> /etc/started'],
+    },
+  ] as const;
+  const mounts = [
+    {
+      hostPath: join(folder, 'lib.so'),
+      containerPath: '/data/lib.so',
+      options: ['ro', 'nosuid', 'nodev', 'rbind', 'rprivate'],
+    },
+  ];
+  return {
+    cdiVersion: '0.7.0',
+    kind: 'vendor.com/card',
+    devices: [{ name: '0', containerEdits: { env: ['VENDOR=0'], deviceNodes } }],
+    containerEdits: { mounts, hooks, additionalGids: [44] },
+  };
+}
 
 function forCrun(config: OciSpec, path: string): OciSpec {
   const { resources: _, cgroupsPath: __, ...linux } = config.linux;

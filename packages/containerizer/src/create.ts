@@ -19,6 +19,7 @@ import {
   createIsolators,
   type DiskOptions,
   detectCgroups,
+  type NvidiaPlaces,
   orderIsolators,
   ownUsers,
   PersistentVolumes,
@@ -77,6 +78,8 @@ export interface ContainerizerOptions {
   readonly ports?: PortsOptions;
   /** Where the specifications of CDI devices are. Default: in /etc/cdi and /var/run/cdi. */
   readonly cdi?: CdiOptions;
+  /** Where NVIDIA's driver shows its devices. Default: in /dev and /proc/driver/nvidia. */
+  readonly nvidia?: NvidiaPlaces;
   /** Instead of Gantry's own, or made of those: `(own) => [...own, mine]`. Ordered by what each declares. */
   readonly isolators?: readonly Isolator[] | ((own: readonly Isolator[]) => readonly Isolator[]);
 }
@@ -124,6 +127,7 @@ async function wire(options: ContainerizerOptions): Promise<Containerizer> {
       ...(options.disk ? { disk: options.disk } : {}),
       ...(options.ports ? { ports: options.ports } : {}),
       ...(options.cdi ? { cdi: options.cdi } : {}),
+      ...(options.nvidia ? { nvidia: options.nvidia } : {}),
     }),
     ...(users.isOrdinary
       ? []

@@ -14,6 +14,7 @@ import { launchInputs } from './launch-inputs.js';
 import { readBootId } from './owner.js';
 import type { ContainerizerParts } from './parts.js';
 import { newRecord } from './record.js';
+import { reserve } from './reserve.js';
 import { parseSignal } from './signals.js';
 import { withoutCredentials } from './spec.js';
 import type { StateRoot } from './state-folder.js';
@@ -40,6 +41,7 @@ export async function runLaunch(
   const resolved = await container.timed('unpack', () => resolveSource(spec, image, parts, options));
   const rootfs = await container.timed('provision', () => parts.provisioner.describe(id, resolved.source));
   const context = prepareContext(parts, spec, image, rootfs, ancestors, volumeImages);
+  await using _ = await container.timed('prepare', () => reserve(parts.isolators, context, options));
   const request = await container.timed('prepare', () => composeRequest(parts, context, root.of(id).path, options));
   // The process and its namespaces are made meanwhile; if the host program dies now the shim takes them back.
   await container.timed('announce', () => pending.announce(request));
@@ -84,6 +86,9 @@ export async function runLaunch(
     await Promise.all([durable, container.leasing]);
   });
   await container.timed('isolate', () => isolate(isolating, container, handle.process.pid, options));
+  // Of those that had nothing to do with the process, only who never has tells something all the same.
+  const telling = parts.isolators.filter((one) => one.status && (!one.isolate || isolating.includes(one)));
+  container.told = await tellStatus(telling, id);
   throwIfAborted(options.signal, `launching container ${id}`);
   await container.timed('release', () => handle.release(options));
   container.record = { ...recordOf(container), startedAt: Date.now(), timings: container.timings };
@@ -138,7 +143,6 @@ async function isolate(
   const done = await Promise.allSettled(isolators.map((isolator) => isolator.isolate?.(id, pid, options)));
   const failed = done.find(({ status }) => status === 'rejected');
   if (failed?.status === 'rejected') throw failed.reason;
-  container.told = await tellStatus(isolators, id);
 }
 
 async function pullImage(

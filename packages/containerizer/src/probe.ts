@@ -10,13 +10,13 @@ import {
   throwIfAborted,
   toGantryError,
 } from '@gantry/interface';
-import { detectCgroups, ownIdMapper, ownUsers, probeHost } from '@gantry/isolators';
+import { detectCgroups, ownIdMapper, ownUsers, probeDevices, probeHost } from '@gantry/isolators';
 import { createLauncher } from '@gantry/launcher';
 import { createProvisioner } from '@gantry/provisioner';
 import type { ContainerizerOptions } from './create.js';
 import { defaultPlaces } from './host-places.js';
 
-export type ProbeOptions = Pick<ContainerizerOptions, 'root' | 'cgroupParent' | 'userIds'> &
+export type ProbeOptions = Pick<ContainerizerOptions, 'root' | 'cgroupParent' | 'userIds' | 'cdi' | 'nvidia'> &
   Pick<CallOptions, 'signal'>;
 
 /**
@@ -37,6 +37,8 @@ export async function probe(options: ProbeOptions = {}): Promise<readonly HostAb
   }
   const known = isGantryError(layout) ? { version: 'v2' as const, mounts: new Map<string, string>() } : layout;
   found.push(...probeHost(known, options.cgroupParent));
+  const { cdi, nvidia } = options;
+  found.push(...(await probeDevices({ ...(cdi ? { cdi } : {}), ...(nvidia ? { places: nvidia } : {}) })));
   let parent = root;
   while (!existsSync(parent)) parent = dirname(parent);
   const folder = await mkdtemp(join(parent, '.gantry-probe-'));

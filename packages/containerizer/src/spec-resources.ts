@@ -7,6 +7,9 @@ const notNegative: is.Check = (value, field) => {
 };
 const rate = is.integer(1, Number.MAX_SAFE_INTEGER);
 const rates = { readBytes: rate, writeBytes: rate, readOperations: rate, writeOperations: rate };
+const gpuNames = is.list(is.nonEmptyString);
+const gpuCount = is.integer(0, 1024);
+const gpus: is.Check = (value, field) => (Array.isArray(value) ? gpuNames : gpuCount)(value, field);
 const unsigned = is.integer(0, 0xffff_ffff);
 
 /** `spec.resources`, and what replaces it. */
@@ -28,5 +31,6 @@ export const resources = is.object({
     devices: is.list(is.object({ device: is.nonEmptyString, ...rates }, ['device'])),
   }),
   network: is.object({ classId: unsigned, priorities: is.record(is.nonEmptyString, unsigned) }),
+  gpus,
   perfEvent: is.boolean,
 });

@@ -13,7 +13,7 @@ const served: readonly (readonly [field: keyof ContainerSpec, isolator: string, 
 /** What only some isolators see to: without them it is refused, not skipped. */
 export function refuseUnserved(spec: ContainerSpec, isolators: readonly Isolator[]): void {
   refuseFields(spec, isolators);
-  if (spec.mounts || spec.secretEnv || spec.devices) refuseByService(spec, isolators);
+  if (spec.mounts || spec.secretEnv || spec.devices || spec.resources?.gpus) refuseByService(spec, isolators);
 }
 
 function refuseFields(spec: ContainerSpec, isolators: readonly Isolator[]): void {
@@ -31,6 +31,7 @@ function refuseByService(spec: ContainerSpec, isolators: readonly Isolator[]): v
   const wanted = [
     ...(spec.mounts ?? []).map(({ type }, index) => [`mounts.${type}`, `spec.mounts[${index}]`] as const),
     ...(spec.secretEnv ? [['secretEnv', 'spec.secretEnv'] as const] : []),
+    ...(spec.resources?.gpus ? [['resources.gpus', 'spec.resources.gpus'] as const] : []),
     ...(spec.devices ?? []).flatMap((device, index) =>
       'cdi' in device ? [['devices.cdi', `spec.devices[${index}]`] as const] : [],
     ),

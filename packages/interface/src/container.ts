@@ -175,6 +175,8 @@ export interface ContainerStatus {
   /** In the order of the spec, once they are joined. A nested container in its parent's network has none of its own. */
   readonly networks?: readonly NetworkStatus[];
   readonly ports?: readonly MappedPort[];
+  /** Those that it has for itself, by UUID where that is known; until it has ended. */
+  readonly gpus?: readonly string[];
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
   readonly startedAt?: number;

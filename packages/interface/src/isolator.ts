@@ -112,7 +112,7 @@ export interface RlimitEdit extends OciRlimit {
 }
 
 /** An isolator's part of a container's status. */
-export type IsolatorStatus = Pick<ContainerStatus, 'networks' | 'ports'>;
+export type IsolatorStatus = Pick<ContainerStatus, 'networks' | 'ports' | 'gpus'>;
 
 /**
  * One aspect of isolation. `edits` says what the container needs and changes nothing on the host; when all edits are
@@ -126,10 +126,15 @@ export interface Isolator {
   /** Names, or families as `filesystem/*`, of isolators that must come earlier, if present. */
   readonly after?: readonly string[];
   /**
-   * What of a spec is refused unless an isolator serves it: `mounts.TYPE` for a mount of that type, `devices.cdi`, or the
-   * name of a field (`secretEnv`).
+   * What of a spec is refused unless an isolator serves it: `mounts.TYPE` for a mount of that type, `devices.cdi`,
+   * `resources.gpus`, or the name of a field (`secretEnv`).
    */
   readonly serves?: readonly string[];
+  /**
+   * Takes what `edits` of several containers choose from, as one of many devices. Asked before `edits`, of a launch alone: for a plan
+   * they say what it would be. What is taken is the launch's, and let go with the disposal, until `prepare` makes it the container's.
+   */
+  reserve?(context: PrepareContext, options?: CallOptions): Promise<AsyncDisposable | undefined>;
   /** Reads, but changes nothing. Refuses what cannot be met with `REFUSED`, naming itself and the remedy. */
   edits(context: PrepareContext, options?: CallOptions): Promise<IsolatorEdits>;
   /**

@@ -11,6 +11,11 @@ export interface Resources {
   readonly io?: IoResources;
   /** Marks packets for traffic control; cgroup v1's net_cls and net_prio. */
   readonly network?: NetworkClassResources;
+  /**
+   * GPUs of NVIDIA's for the container alone: how many whole ones, or which by their names, an index, a UUID or a MIG device as `gantry probe`
+   * and CDI specifications have them. Default none. They stay as they are while it runs.
+   */
+  readonly gpus?: number | readonly string[];
   /** Be a group of its own to perf_event_open(2), so that perf can count for it alone. On v2 every container is. */
   readonly perfEvent?: boolean;
 }

@@ -20,6 +20,8 @@ import { dockerRuntime } from './docker/runtime.js';
 import { filesystemLinux } from './filesystem/linux.js';
 import { gpuCdi } from './gpu/cdi.js';
 import type { CdiOptions } from './gpu/cdi-files.js';
+import type { NvidiaPlaces } from './gpu/nvidia/nodes.js';
+import { gpuNvidia } from './gpu/nvidia/nvidia.js';
 import { linuxCapabilities } from './linux/capabilities.js';
 import { linuxDevices } from './linux/devices.js';
 import { linuxLandlock } from './linux/landlock.js';
@@ -38,7 +40,7 @@ import { namespacesUts } from './namespaces/uts.js';
 import { networkEgress } from './network/egress.js';
 import { networkPorts, type PortsOptions } from './network/ports.js';
 import { posixRlimits } from './posix/rlimits.js';
-import { createVolumeIsolators, type VolumeOptions } from './volume/create.js';
+import { createVolumeIsolators, defaultFolders, type VolumeOptions } from './volume/create.js';
 
 /**
  * Every isolator of this package, in no particular order: give them to `orderIsolators`. `cgroupParent` (default
@@ -58,6 +60,8 @@ export function createIsolators(
     readonly disk?: Omit<DiskOptions, 'stateFolder'>;
     readonly ports?: PortsOptions;
     readonly cdi?: CdiOptions;
+    /** Where NVIDIA's driver shows its devices. */
+    readonly nvidia?: NvidiaPlaces;
   } & VolumeOptions,
 ): Isolator[] {
   const cgroupParent = options.cgroupParent ?? '/gantry';
@@ -84,6 +88,13 @@ export function createIsolators(
     cgroupsPerfEvent(control),
     cgroupsPids(control),
     gpuCdi({ ...options.cdi, control: devices, ...(users ? { users } : {}) }),
+    gpuNvidia({
+      ...(options.cdi ? { cdi: options.cdi } : {}),
+      ...(options.nvidia ? { places: options.nvidia } : {}),
+      folders: options.volumes ?? defaultFolders,
+      control: devices,
+      ...(users ? { users } : {}),
+    }),
     networkEgress(),
     networkPorts({ ...control, ...options.ports, stateFolder }),
     namespacesCgroup(),

@@ -52,6 +52,9 @@ export type {
   CdiNetDevice,
   CdiSpec,
 } from './gpu/cdi-spec.js';
+export type { NvidiaPlaces } from './gpu/nvidia/nodes.js';
+export { type GpuSources, gpuNvidia, type NvidiaOptions } from './gpu/nvidia/nvidia.js';
+export { probeDevices } from './gpu/probe.js';
 export { linuxCapabilities } from './linux/capabilities.js';
 export { linuxDevices } from './linux/devices.js';
 export { type LandlockSupport, linuxLandlock } from './linux/landlock.js';

@@ -9,7 +9,9 @@ const name = 'cgroups/none';
  */
 export function cgroupsNone(problem: string, remedy: string): Isolator {
   const check = (resources: Resources | undefined) => {
-    const asked = leavesOf(resources ?? {}).filter(([, value]) => value !== undefined && value !== Infinity);
+    // No control group's to give.
+    const { gpus: _, ...limits } = resources ?? {};
+    const asked = leavesOf(limits).filter(([, value]) => value !== undefined && value !== Infinity);
     if (asked.length === 0) return;
     throw refused(name, `resources.${asked[0]?.[0]} cannot be had: ${problem}`, remedy, {
       details: { fields: asked.map(([field]) => field) },

@@ -20,9 +20,12 @@ export interface VolumeOptions {
   readonly secrets?: SecretResolver;
 }
 
+/** Where volumes are unless a host program says. */
+export const defaultFolders: VolumeFolders = { root: '/var/lib/gantry', place: 'default' };
+
 /** What brings files into containers, and secrets. */
 export function createVolumeIsolators(options: VolumeOptions): Isolator[] {
-  const folders = options.volumes ?? { root: '/var/lib/gantry', place: 'default' };
+  const folders = options.volumes ?? defaultFolders;
   const volumes = new PersistentVolumes(folders);
   return [
     dockerVolume({ folders, ...(options.dockerPlugins ? { plugins: options.dockerPlugins } : {}) }),

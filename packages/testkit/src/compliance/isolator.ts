@@ -72,9 +72,22 @@ export function isolatorCompliance({ describe, test, create, context, ...options
     });
 
     if (prepares) {
+      test('lets go of what it has reserved for a launch that does not come to be prepared', async () => {
+        const isolator = await create();
+        for (const _ of ['once', 'again']) {
+          const reserved = await isolator.reserve?.(context);
+          await reserved?.[Symbol.asyncDispose]();
+          if (isolator.list) ok(!(await all(isolator.list())).includes(id), `${isolator.name} lists ${id}`);
+        }
+        await isolator.close?.();
+      });
+
       test('is cleaned up after by the next host program, which finds what it made', async () => {
         const first = await create();
+        const reserved = await first.reserve?.(context);
+        await first.edits(context);
         await first.prepare?.(context);
+        await reserved?.[Symbol.asyncDispose]();
         const next = await create();
         if (next.list) ok((await all(next.list())).includes(id), `${next.name} does not list ${id}`);
         await next.cleanup?.(id);
