@@ -156,6 +156,23 @@ describe('a seccomp program', () => {
     });
   });
 
+  it('is refused soon, however much longer it is than the kernel takes', () => {
+    const names = [...syscallNumbers('x86_64').keys()];
+    const syscalls = Array.from(
+      { length: 1000 },
+      (_, index): OciSeccompRule => ({
+        names: names.filter((_name, number) => (((number + 1) * (index + 1)) % 1009) % 2 === 0),
+        action: 'SCMP_ACT_ALLOW',
+        args: [{ index: index % 6, value: index * 2 ** 33, op: 'SCMP_CMP_EQ' }],
+      }),
+    );
+    const allArchitectures = ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86', 'SCMP_ARCH_X32'];
+    const start = performance.now();
+    const profile = { ...allowList(syscalls), architectures: allArchitectures };
+    expect(() => compileSeccomp(profile, 'x64')).toThrow(/too many conditions/);
+    expect(performance.now() - start).toBeLessThan(8000);
+  });
+
   it('is refused if it is longer than the kernel takes', () => {
     const names = [...syscallNumbers('x86_64').keys()];
     const syscalls = names.map(
@@ -257,6 +274,11 @@ describe('the step of a seccomp filter', () => {
     expect(loadFilter(programOf(profile))(call(0))).toBe(LOG);
     const frozen = Object.freeze<OciSeccomp>({ defaultAction: 'SCMP_ACT_TRAP' });
     expect(programOf(frozen)).toBe(programOf(frozen));
+    const rules: OciSeccompRule[] = [{ names: ['read'], action: 'SCMP_ACT_TRAP' }];
+    const outside = Object.freeze<OciSeccomp>({ defaultAction: 'SCMP_ACT_ALLOW', syscalls: rules });
+    expect(loadFilter(programOf(outside))(call(1))).toBe(ALLOW);
+    rules.push({ names: ['write'], action: 'SCMP_ACT_LOG' });
+    expect(loadFilter(programOf(outside))(call(1))).toBe(LOG);
   });
 });
 

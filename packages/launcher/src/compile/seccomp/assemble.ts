@@ -1,8 +1,5 @@
 import type { Comparison, Node } from './nodes.js';
 
-/** `BPF_MAXINSNS`: the most instructions that the kernel takes. */
-export const maxInstructions = 4096;
-
 /** Bytes of a `struct sock_filter`. */
 const size = 8;
 

@@ -1,9 +1,9 @@
 import type { OciSeccomp } from '@gantry/interface';
 import { unsupported } from '../refusal.js';
 import { architecturesOf, isSystemCall, type Machine } from './architectures.js';
-import { assemble, maxInstructions } from './assemble.js';
+import { assemble } from './assemble.js';
 import { compileFlags } from './flags.js';
-import { NodeFactory } from './nodes.js';
+import { maxInstructions, NodeFactory } from './nodes.js';
 import { type Rules, readRules } from './rules.js';
 import { compileFilter } from './search.js';
 

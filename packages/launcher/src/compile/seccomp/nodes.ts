@@ -1,3 +1,11 @@
+import { unsupported } from '../refusal.js';
+
+/** `BPF_MAXINSNS`: the most instructions that the kernel takes. */
+export const maxInstructions = 4096;
+
+/** What asks for more nodes, be they alike, has hardly a program that is short enough, and would hold the only thread for seconds. */
+const maxAsked = 32 * maxInstructions;
+
 /** A step of a filter, whose successors are nodes too: a graph without cycles. */
 export type Node =
   | { readonly kind: 'return'; readonly value: number }
@@ -12,6 +20,7 @@ export type Comparison = 'equal' | 'greaterOrEqual' | 'greater';
 export class NodeFactory {
   readonly #nodes = new Map<string, Node>();
   readonly #ids = new Map<Node, number>();
+  #asked = 0;
 
   return(value: number): Node {
     return this.#one(`return ${value}`, { kind: 'return', value });
@@ -36,6 +45,13 @@ export class NodeFactory {
   }
 
   #one(key: string, node: Node): Node {
+    this.#asked += 1;
+    if (this.#asked > maxAsked) {
+      throw unsupported(
+        'linux.seccomp',
+        `the profile has too many conditions for the ${maxInstructions} instructions that the kernel takes: give it fewer`,
+      );
+    }
     const same = this.#nodes.get(key);
     if (same) return same;
     this.#nodes.set(key, node);

@@ -38,18 +38,24 @@ export function remarksOn(profile: OciSeccomp | undefined): readonly string[] {
 }
 
 function seccompProgram(profile: OciSeccomp): SeccompProgram {
-  const frozen = Object.isFrozen(profile);
-  const known = frozen ? ofFrozen.get(profile) : undefined;
+  const known = ofFrozen.get(profile);
   if (known) return known;
   const content = JSON.stringify(profile);
   const made = ofContent.get(content) ?? compileSeccomp(profile, process.arch === 'arm64' ? 'arm64' : 'x64');
-  if (frozen) ofFrozen.set(profile, made);
+  if (isFrozen(profile)) ofFrozen.set(profile, made);
   // Last in the order of the map: the one that goes is the one not asked for longest.
   ofContent.delete(content);
   ofContent.set(content, made);
   const [oldest] = ofContent.keys();
   if (ofContent.size > keptOfContent && oldest !== undefined) ofContent.delete(oldest);
   return made;
+}
+
+/** With all that is in it. */
+function isFrozen(value: unknown): boolean {
+  return (
+    typeof value !== 'object' || value === null || (Object.isFrozen(value) && Object.values(value).every(isFrozen))
+  );
 }
 
 const SIGCHLD = 17n;
