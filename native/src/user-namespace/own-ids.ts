@@ -1,6 +1,6 @@
 import type { IdMapping, IdMappings } from '@gantry/interface';
 import { findProgram } from '../find-program.js';
-import { mapRanges, ownNames, readSubordinateRanges } from './subordinate-ids.js';
+import { mapRanges, ownNames, readSubordinateRanges, withoutOverlaps } from './subordinate-ids.js';
 
 /** The ids that an ordinary user can have in a user namespace: he is its root. */
 export interface OwnIds extends IdMappings {
@@ -29,8 +29,8 @@ export function idHelpers(): { readonly newuidmap: string | undefined; readonly 
 function findOwnIds(): OwnIds {
   const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
   const names = ownNames();
-  const uids = readSubordinateRanges('/etc/subuid', names).slice(0, maxRanges - 1);
-  const gids = readSubordinateRanges('/etc/subgid', names).slice(0, maxRanges - 1);
+  const uids = withoutOverlaps(readSubordinateRanges('/etc/subuid', names), uid).slice(0, maxRanges - 1);
+  const gids = withoutOverlaps(readSubordinateRanges('/etc/subgid', names), gid).slice(0, maxRanges - 1);
   const { newuidmap, newgidmap } = idHelpers();
   const one: Pick<OwnIds, 'uids' | 'gids' | 'mapper'> = {
     uids: [{ inside: 0, outside: uid, size: 1 }],

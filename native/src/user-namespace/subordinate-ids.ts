@@ -32,6 +32,29 @@ export function readSubordinateRanges(path: string, owners: ReadonlySet<string>)
   }
 }
 
+/**
+ * The ranges without what is in one before, or is the id `own`: the kernel takes no map that has an id of the host twice, and a user may
+ * well have the same range by name and by number.
+ */
+export function withoutOverlaps(ranges: readonly SubordinateRange[], own: number): SubordinateRange[] {
+  const kept: SubordinateRange[] = [];
+  for (const range of ranges) {
+    let pieces = [range];
+    for (const taken of [{ start: own, size: 1 }, ...kept]) pieces = pieces.flatMap((piece) => without(piece, taken));
+    kept.push(...pieces);
+  }
+  return kept;
+}
+
+function without(range: SubordinateRange, taken: SubordinateRange): SubordinateRange[] {
+  const [end, takenEnd] = [range.start + range.size, taken.start + taken.size];
+  if (takenEnd <= range.start || taken.start >= end) return [range];
+  return [
+    { start: range.start, size: taken.start - range.start },
+    { start: takenEnd, size: end - takenEnd },
+  ].filter(({ size }) => size > 0);
+}
+
 /** The names under which this program's user may have ranges. A user whom no passwd knows has his number alone. */
 export function ownNames(): ReadonlySet<string> {
   const uid = String(process.geteuid?.() ?? -1);
