@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, type Stats } from 'node:fs';
-import { lstat, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ContainerId, errnoOf, GantryError, type PersistentVolume, type VolumeOwner } from '@gantry/interface';
 import { ContainerFolders, type VolumeFolders } from './container-folders.js';
+import { flush } from './durable-json.js';
 import { withLock } from './file-lock.js';
 import { makeFolder } from './host-source.js';
 
@@ -129,15 +130,6 @@ async function statOf(path: string): Promise<Stats | undefined> {
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
-  }
-}
-
-async function flush(folder: string): Promise<void> {
-  const handle = await open(folder);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 
