@@ -7,6 +7,7 @@ import type { Mirrors, Source } from './mirrors.js';
 import { contentLength, type Reply } from './reply.js';
 import type { Requester } from './requester.js';
 import { pullScope } from './scope.js';
+import { untilTimeIsLeft } from './turns.js';
 
 /** Bytes between two reports of progress. */
 const reportEvery = 256 * 1024;
@@ -98,6 +99,7 @@ export class Download {
       let position = this.#startOf(reply, from);
       if (mirror) call.liftDeadline();
       for await (const chunk of reply.body) {
+        await untilTimeIsLeft();
         // What an earlier response brought has been handed out already.
         const known = Math.max(0, this.#check.length - position);
         position += chunk.byteLength;

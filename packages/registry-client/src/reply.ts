@@ -1,5 +1,6 @@
 import { GantryError } from '@gantry/interface';
 import { again, Fault, never } from './fault.js';
+import { untilTimeIsLeft } from './turns.js';
 
 /** A response whose body is watched and whose faults are typed. Whoever gets one closes it, on every path. */
 export interface Reply {
@@ -42,6 +43,8 @@ export async function readUpTo(reply: Reply, limit: number): Promise<{ bytes: Ui
     length += chunk.byteLength;
     if (length > limit) return { bytes: Buffer.concat(chunks).subarray(0, limit), complete: false };
   }
+  // It is going to be parsed.
+  await untilTimeIsLeft();
   return { bytes: Buffer.concat(chunks), complete: true };
 }
 
