@@ -11,7 +11,7 @@ export interface DiskOptions {
   readonly onLimit?: 'end' | 'report';
   /** Milliseconds between two measurements. Default 15,000. A measurement that takes long is followed by a longer pause. */
   readonly intervalMs?: number;
-  /** Project ids that are Gantry's on every file system it uses. Default 2^20 from 2^30 on. */
+  /** Project ids, from 1 to 2^32 - 2, that are Gantry's on every file system it uses. Default 2^20 from 2^30 on. */
   readonly projects?: { readonly first: number; readonly count: number };
 }
 

@@ -2,9 +2,12 @@ import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import { type ContainerId, errnoOf, toGantryError } from '@gantry/interface';
 import { addon } from '@gantry/native';
-import { refused } from '../errors.js';
+import { invalidField, refused } from '../errors.js';
 import { namesIn, temporaryName } from '../records.js';
 import { type DiskOptions, defaultProjects } from './options.js';
+
+/** All ones is no id; 0 is the project of whatever is in none. */
+const maxProject = 0xfffffffe;
 
 /**
  * Project ids, each in use by one container at most. Which one has it is told by a file of the id's name, which only one
@@ -16,10 +19,16 @@ export class Projects {
   readonly #count: number;
   #next: number;
 
+  /** `INVALID_ARGUMENT` for ids that no file system has. */
   constructor({ stateFolder, projects = defaultProjects }: DiskOptions) {
+    const { first, count } = projects;
+    const areIds = [first, count].every((number) => Number.isSafeInteger(number) && number >= 1);
+    if (!areIds || first + count - 1 > maxProject) {
+      throw invalidField('disk.projects', `must be ids from 1 to ${maxProject}, not ${count} from ${first} on`);
+    }
     this.#folder = join(stateFolder, 'projects');
-    this.#first = projects.first;
-    this.#count = projects.count;
+    this.#first = first;
+    this.#count = count;
     // Anywhere in the range, so that one that has just been let go is not the first to be tried after a restart.
     this.#next = Math.floor(Math.random() * this.#count);
   }
