@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { type CallOptions, GantryError, isGantryError } from '@gantry/interface';
 import { refused } from '../errors.js';
 import type { Placed } from '../volume/mounts.js';
+import { bootId } from '../volume/volume-records.js';
 import { capabilityOf, type Driver } from './driver.js';
 import type { CsiRecord, CsiRecords } from './records.js';
 
@@ -18,7 +18,7 @@ export interface Attachment {
 export async function attach(mount: Placed<'csi'>, attachment: Attachment): Promise<CsiRecord> {
   const { driver, records, key, options } = attachment;
   const known = await records.read(key);
-  if (known?.readyIn === boot()) return known;
+  if (known?.readyIn === bootId()) return known;
   const abilities = await driver.abilities(options);
   let record: CsiRecord = known ?? { driver: driver.name, context: mount.context ?? {}, secrets: mount.secrets ?? {} };
   const write = async (change: Partial<CsiRecord>) => {
@@ -56,7 +56,7 @@ export async function attach(mount: Placed<'csi'>, attachment: Attachment): Prom
     };
     await driver.node.call('Node', 'NodeStageVolume', request, options.signal);
   }
-  await write({ readyIn: boot() });
+  await write({ readyIn: bootId() });
   return record;
 }
 
@@ -141,8 +141,4 @@ async function created(mount: Placed<'csi'>, { driver, secrets, options }: Attac
 
 function textsOf(value: unknown): Readonly<Record<string, string>> {
   return (value ?? {}) as Readonly<Record<string, string>>;
-}
-
-function boot(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 }

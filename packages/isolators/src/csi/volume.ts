@@ -4,10 +4,11 @@ import { forEvery } from '../for-every.js';
 import { identityOf, lookAt } from '../volume/identity.js';
 import { folderMount, mountsOf, type Placed } from '../volume/mounts.js';
 import { resolveSecret } from '../volume/resolve-secret.js';
+import { type VolumeMark, volumeKey } from '../volume/volume-records.js';
 import { type Attachment, attach, detach, gone, publish } from './attachment.js';
 import { Driver } from './driver.js';
 import type { VolumeCsiOptions } from './options.js';
-import { CsiRecords, csiKey } from './records.js';
+import { CsiRecords } from './records.js';
 
 const name = 'volume/csi';
 
@@ -41,27 +42,27 @@ export function volumeCsi(options: VolumeCsiOptions): Isolator {
   };
 
   async function prepareMount(id: ContainerId, index: number, mount: Placed<'csi'>, call: CallOptions): Promise<void> {
-    const key = csiKey(mount.driver, mount.volume);
+    const key = volumeKey(mount.driver, mount.volume);
     const driver = driverOf(mount.driver, mount.field);
     const secrets = await secretsOf(mount.secrets ?? {}, { ...call, field: mount.field, container: id });
-    await records.announce(id, index, key);
+    await records.announce(id, { index, key });
     const show = async () => {
       const attachment: Attachment = { driver, records, key, secrets, options: call };
-      await records.addUser(key, id, index);
+      await records.addUser(key, `${id}.${index}`);
       const record = await attach(mount, attachment);
       await publish(mount, records.target(id, index), record, attachment);
     };
     await records.locked(key, show, call.signal);
   }
 
-  async function letGo(id: ContainerId, index: number, key: string): Promise<void> {
+  async function letGo(id: ContainerId, { index, key }: VolumeMark): Promise<void> {
     const record = await records.read(key);
     const field = `the volume of container ${id}`;
     if (record?.volumeId !== undefined) {
       const request = { volumeId: record.volumeId, targetPath: records.target(id, index) };
       await gone(driverOf(record.driver, field).node.call('Node', 'NodeUnpublishVolume', request));
     }
-    if (await records.removeUser(key, id, index)) {
+    if (await records.removeUser(key, `${id}.${index}`)) {
       if (record) {
         const driver = driverOf(record.driver, field);
         await detach(record, { driver, records, key }, () => secretsOf(record.secrets, { field, container: id }));
@@ -97,7 +98,7 @@ export function volumeCsi(options: VolumeCsiOptions): Isolator {
       return pins;
     },
     async cleanup(id) {
-      await forEvery(await records.mountsOf(id), ({ index, key }) => records.locked(key, () => letGo(id, index, key)));
+      await forEvery(await records.mountsOf(id), (mark) => records.locked(mark.key, () => letGo(id, mark)));
       await records.removeContainer(id);
     },
     list: () => records.containers.list(),

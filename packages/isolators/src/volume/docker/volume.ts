@@ -1,12 +1,12 @@
-import { readFileSync } from 'node:fs';
 import { type CallOptions, type ContainerId, type Isolator, toGantryError } from '@gantry/interface';
 import { forEvery } from '../../for-every.js';
 import type { VolumeFolders } from '../container-folders.js';
 import { identityOf, lookAt } from '../identity.js';
 import { folderMount, mountsOf, type Placed } from '../mounts.js';
+import { bootId, volumeKey } from '../volume-records.js';
 import { isAnswer, PluginClient } from './plugin-client.js';
 import { findSocket, type PluginFolders } from './plugin-socket.js';
-import { VolumeRecords, volumeKey } from './volume-records.js';
+import { DockerRecords } from './records.js';
 
 const name = 'docker/volume';
 
@@ -22,7 +22,7 @@ export interface DockerVolumeOptions {
  * unmounted by the last. What is about to be done is written down before the plugin is asked.
  */
 export function dockerVolume({ folders, plugins = {}, timeoutMs = 120_000 }: DockerVolumeOptions): Isolator {
-  const records = new VolumeRecords(folders);
+  const records = new DockerRecords(folders);
   const clientOf = async (driver: string) =>
     new PluginClient({ driver, timeoutMs, socket: await findSocket(name, driver, plugins) });
   return {
@@ -43,7 +43,7 @@ export function dockerVolume({ folders, plugins = {}, timeoutMs = 120_000 }: Doc
     async prepare({ id, spec }, { signal } = {}) {
       for (const [index, mount] of mountsOf(spec, 'docker').entries()) {
         const key = volumeKey(mount.driver, mount.name);
-        await records.announce(id, index, key);
+        await records.announce(id, { index, key });
         const mountpoint = await records.locked(
           key,
           async () => mountFor(records, key, id, mount, await clientOf(mount.driver), signal),
@@ -60,9 +60,8 @@ export function dockerVolume({ folders, plugins = {}, timeoutMs = 120_000 }: Doc
       return pins;
     },
     async cleanup(id) {
-      await forEvery(await records.volumesOf(id), (key) =>
-        records.locked(key, () => letGo(records, key, id, clientOf)),
-      );
+      const keys = new Set((await records.mountsOf(id)).map(({ key }) => key));
+      await forEvery(keys, (key) => records.locked(key, () => letGo(records, key, id, clientOf)));
       await records.containers.remove(id);
     },
     list: () => records.containers.list(),
@@ -70,7 +69,7 @@ export function dockerVolume({ folders, plugins = {}, timeoutMs = 120_000 }: Doc
 }
 
 async function mountFor(
-  records: VolumeRecords,
+  records: DockerRecords,
   key: string,
   id: ContainerId,
   { driver, name: volume, options = {} }: Placed<'docker'>,
@@ -80,26 +79,26 @@ async function mountFor(
   const call = signal ? { signal } : {};
   await records.addUser(key, id);
   const known = await records.read(key);
-  const bootId = boot();
-  if (known?.mountpoint !== undefined && known.bootId === bootId) return known.mountpoint;
+  const boot = bootId();
+  if (known?.mountpoint !== undefined && known.bootId === boot) return known.mountpoint;
   await client.activate(call);
   await client.ensure(volume, options, call);
   const mountId = known?.mountId ?? `gantry-${key}`;
   // It was being mounted, or unmounted, and nobody knows how far that has come.
-  if (known?.bootId === bootId) {
+  if (known?.bootId === boot) {
     await client.unmount(volume, mountId, call).catch((error: unknown) => {
       if (!isAnswer(error)) throw error;
     });
   }
-  await records.write(key, { driver, name: volume, mountId, bootId });
+  await records.write(key, { driver, name: volume, mountId, bootId: boot });
   const mountpoint = await client.mount(volume, mountId, call);
-  await records.write(key, { driver, name: volume, mountId, bootId, mountpoint });
+  await records.write(key, { driver, name: volume, mountId, bootId: boot, mountpoint });
   return mountpoint;
 }
 
 /** Unmounts the volume if the container was the last that had it. */
 async function letGo(
-  records: VolumeRecords,
+  records: DockerRecords,
   key: string,
   id: ContainerId,
   clientOf: (driver: string) => Promise<PluginClient>,
@@ -107,7 +106,7 @@ async function letGo(
   if (!(await records.removeUser(key, id))) return;
   const record = await records.read(key);
   // A record of another boot is of a mount that is gone.
-  if (record && record.bootId === boot()) {
+  if (record && record.bootId === bootId()) {
     // From here on it is mounted anew for whoever wants it: an unmount that fails may still come about.
     const { mountpoint: _, ...rest } = record;
     await records.write(key, rest);
@@ -121,8 +120,4 @@ async function letGo(
     }
   }
   await records.forget(key);
-}
-
-function boot(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 }
