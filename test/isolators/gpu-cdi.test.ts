@@ -117,7 +117,10 @@ requires({ root: true })('devices of CDI', () => {
   it('have their hooks run: those of the host find the root, change it, and are gone when the program runs', async () => {
     const find =
       'bundle=$(sed \'s/.*"bundle":"\\([^"]*\\)".*/\\1/\'); root=$(sed \'s/.*"root":{"path":"\\([^"]*\\)".*/\\1/\' $bundle/config.json)';
-    const link = script('link', `${find}; ln -s lib.so.1 $root/lib.so && echo "$1" > $root/arguments`);
+    const link = script(
+      'link',
+      `${find}; ln -s lib.so.1 $root/lib.so && echo "$1" > $root/arguments; { pwd; env | grep -c LD_; true; } > $root/world`,
+    );
     const check = script(
       'check',
       `${find}; test -c $root/dev/vendor/a && mount | grep -q " on $root/proc " && touch $root/saw-all`,
@@ -132,14 +135,17 @@ requires({ root: true })('devices of CDI', () => {
         ],
       },
     });
-    const text = 'readlink /lib.so; cat /arguments; ls /saw-all; cat /tmp/started; id -u; ps | grep -c "[s]h -c id"';
+    const text =
+      'readlink /lib.so; cat /arguments /world; ls /saw-all; cat /tmp/started; id -u; ps | grep -c "[s]h -c id"';
     const { stdout } = await host.run({
       ...sh(text),
       user: '33',
+      // Not for a program of the host's.
+      env: { LD_PRELOAD: '/planted.so', LD_LIBRARY_PATH: '/planted' },
       mounts: [{ type: 'tmpfs', target: '/tmp' }],
       devices: [{ cdi: 'vendor.com/gpu=hooks' }],
     });
-    expect(stdout).toBe('lib.so.1\n--folder=/usr/lib\n/saw-all\n33\n33\n0\n');
+    expect(stdout).toBe('lib.so.1\n--folder=/usr/lib\n/\n0\n/saw-all\n33\n33\n0\n');
   });
 
   it('with a hook that fails end the launch, and leave nothing', async () => {
@@ -168,6 +174,33 @@ requires({ root: true })('devices of CDI', () => {
         details: { isolator: 'gpu/cdi' },
       });
       expect(existsSync(join(host.stateRoot, 'containers', `refused-${device}`))).toBe(false);
+    }
+  });
+
+  it('are had in a user namespace, as far as that can be', async () => {
+    const { major, minor } = latency;
+    const path = '/dev/cpu_dma_latency';
+    write('users.json', {
+      users: {
+        deviceNodes: [{ path }],
+        additionalGids: [7],
+        hooks: [{ hookName: 'startContainer', path: '/bin/sh', args: ['sh', '-c', 'id -u > /tmp/started'] }],
+      },
+      moved: { deviceNodes: [{ path: '/dev/vendor/a', hostPath: path }] },
+    });
+    const ids = [{ inside: 0, outside: 700_000, size: 65_536 }];
+    const userNamespace = { uids: ids, gids: ids };
+    const mounts = [{ type: 'tmpfs', target: '/tmp' }] as const;
+    const inUsers = (device: string, script: string) =>
+      host.run({ ...sh(script), userNamespace, mounts, devices: [{ cdi: `vendor.com/gpu=${device}` }] });
+    const text = `stat -c '%t:%T' ${path}; id -G; cat /tmp/started; awk '{ print $2 }' /proc/self/uid_map`;
+    const { stdout } = await inUsers('users', text);
+    expect(stdout).toBe(`${major.toString(16)}:${minor.toString(16)}\n0 7\n0\n700000\n`);
+    for (const device of ['hooks', 'moved']) {
+      await expect(inUsers(device, 'true')).rejects.toMatchObject({
+        code: 'REFUSED',
+        message: expect.stringContaining('user namespace') as string,
+      });
     }
   });
 

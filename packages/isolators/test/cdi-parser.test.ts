@@ -144,6 +144,8 @@ describe('a CDI specification', () => {
     ['devices[0].containerEdits.additionalGIDs', withEdits({ additionalGIDs: [1] })],
     ['devices[0].containerEdits.intelRdt.closID', withEdits({ intelRdt: { closID: 'a/b' } })],
     ['devices[0].containerEdits.netDevices[0].name', withEdits({ netDevices: [{ hostInterfaceName: 'eth0' }] })],
+    ['cdiVersion', withEdits({ intelRdt: { enableCMT: true } })],
+    ['cdiVersion', document({ containerEdits: { intelRdt: { enableMBM: false } } })],
     ['annotations.a', document({ annotations: { a: 1 } })],
     ['containerEdits.mount', document({ containerEdits: { mount: [] } })],
   ];
@@ -155,6 +157,11 @@ describe('a CDI specification', () => {
         details: { file: '/etc/cdi/x.json', path },
       }),
     );
+  });
+
+  it('may have of older versions what came to be dropped', () => {
+    const old = { ...withEdits({ intelRdt: { enableCMT: true, enableMBM: true } }), cdiVersion: '1.0.0' };
+    expect(parseCdiSpec(old, 'x')).toEqual(old);
   });
 
   const additions: readonly [version: string, before: string, document: object][] = [

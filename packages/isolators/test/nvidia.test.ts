@@ -331,10 +331,7 @@ describe('gpu/nvidia', () => {
 
   it('reserves nothing where that cannot be written down', async () => {
     mkdirSync(join(folder, 'gpus/claims.json.tmp'), { recursive: true });
-    await expect(made().reserve?.(context('a', 1))).rejects.toMatchObject({
-      code: 'SYSTEM',
-      details: { errno: 'EISDIR' },
-    });
+    await expect(made().reserve?.(context('a', 1))).rejects.toMatchObject({ code: 'SYSTEM' });
     expect(readdirSync(join(folder, 'gpus/reservations'))).toEqual([]);
   });
 

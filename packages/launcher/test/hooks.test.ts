@@ -7,6 +7,15 @@ import { compilePlan, createLauncher, type Step } from '../src/index.js';
 import { document, request } from './support/document.js';
 import { Host, processesCalled, skipNote, skipReason } from './support/host.js';
 
+/** Fields of proc(5)'s stat from the third on. */
+const statOf = (pid: number) => {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+};
+const parentOf = (pid: number) => Number(statOf(pid)[1]);
+/** Processor time, of 10 ms each. */
+const ticksOf = (pid: number) => Number(statOf(pid)[11]) + Number(statOf(pid)[12]);
+
 const withHooks = (hooks: OciHooks, rest: (config: OciSpec) => unknown = () => undefined) => {
   return (config: OciSpec) => {
     config.hooks = hooks;
@@ -227,6 +236,19 @@ describe.skipIf(skipReason !== '')(`hooks that are run${skipNote}`, () => {
     const noisy = script('head -c 300000 /dev/zero | tr "\\0" x; exec >&- 2>&-; sleep 0.2; exit 1');
     const { error } = await failure({ createContainer: [noisy] });
     expect((error as Error).message).toContain('exited with 1, saying xxxx');
+  });
+
+  it('are waited for without use of the processor', async () => {
+    const mark = `quiet-${process.pid}`;
+    const closing = script(`exec >&- 2>&-; sh -c 'sleep 0.6; :' ${mark}`);
+    const running = host.run(['true'], withHooks({ createContainer: [closing] }));
+    while (processesCalled(mark).length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    // The hook's own shell, and whoever waits for that.
+    const waiting = parentOf(parentOf(processesCalled(mark)[0] ?? 0));
+    const before = ticksOf(waiting);
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    expect(ticksOf(waiting) - before).toBeLessThan(4);
+    await running;
   });
 
   it('end with an aborted launch', async () => {

@@ -11,7 +11,7 @@ import {
   type CdiSpec,
   cdiHookNames,
 } from './cdi-spec.js';
-import { type CdiVersion, cdiVersions, tooNewFor } from './cdi-versions.js';
+import { type CdiVersion, cdiVersions, droppedBy, tooNewFor } from './cdi-versions.js';
 import {
   absolute,
   boolean,
@@ -126,6 +126,9 @@ function checkDevices({ devices }: CdiSpec, file: string): void {
 }
 
 function checkVersion(parsed: CdiSpec, version: CdiVersion, file: string): void {
+  const dropped = droppedBy(version, parsed);
+  if (dropped !== undefined)
+    throw fault({ file, path: 'cdiVersion' }, `${version} has no intelRdt.${dropped} any more`);
   const found = tooNewFor(version, parsed);
   if (!found) return;
   throw fault({ file, path: 'cdiVersion' }, `${version} has no ${found.what}, which needs ${found.since} or later`);

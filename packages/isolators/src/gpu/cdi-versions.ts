@@ -19,6 +19,14 @@ const additions: readonly (readonly [CdiVersion, string, (spec: CdiSpec, all: re
   ['0.4.0', 'a type of mounts', (_, all) => all.some(({ mounts = [] }) => mounts.some(({ type }) => type))],
 ];
 
+/** What a specification has that its version has no more. Pure. */
+export function droppedBy(version: CdiVersion, spec: CdiSpec): string | undefined {
+  if (cdiVersions.indexOf(version) < cdiVersions.indexOf('1.1.0')) return undefined;
+  const all = [spec.containerEdits ?? {}, ...spec.devices.map(({ containerEdits }) => containerEdits)];
+  const names = ['enableCMT', 'enableMBM'] as const;
+  return names.find((name) => all.some(({ intelRdt }) => intelRdt?.[name] !== undefined));
+}
+
 /** What a specification has that its version has not yet, and the version that has it. Pure. */
 export function tooNewFor(version: CdiVersion, spec: CdiSpec): { what: string; since: CdiVersion } | undefined {
   const all = [spec.containerEdits ?? {}, ...spec.devices.map(({ containerEdits }) => containerEdits)];
