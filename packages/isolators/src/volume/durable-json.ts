@@ -10,8 +10,8 @@ export async function writeDurably(path: string, value: object): Promise<void> {
   const folder = dirname(path);
   const first = await mkdir(folder, { recursive: true, mode: 0o700 });
   const temporary = `${path}.tmp`;
+  await using file = await open(temporary, 'w', 0o600);
   try {
-    await using file = await open(temporary, 'w', 0o600);
     await file.writeFile(JSON.stringify(value));
     await file.sync();
     await rename(temporary, path);
