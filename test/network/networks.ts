@@ -86,7 +86,11 @@ export function bridged(name: string, bridge: string, net: number, ...more: obje
 export const portmap = { type: 'portmap', capabilities: { portMappings: true } };
 
 /** What a shell in a container writes. */
-export async function execIn({ host: { containerizer } }: NetworkHost, id: string, script: string): Promise<string> {
+export async function execIn(
+  { host: { containerizer } }: Pick<NetworkHost, 'host'>,
+  id: string,
+  script: string,
+): Promise<string> {
   const process = await containerizer.exec(id, { command: ['/bin/sh', '-c', script] });
   process.stdin.end();
   let text = '';

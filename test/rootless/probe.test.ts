@@ -18,6 +18,8 @@ requires({ root: true, commands: ['newuidmap', 'setpriv'], packages: ['uidmap'] 
     const abilities = await probe({ root: join(folder, 'root'), userIds: { uids: [range], gids: [range] } });
     expect(readdirSync(folder)).toEqual([]);
     // That these work is shown by the other tests.
+    const stacks = ['pasta', 'slirp4netns'].map((program) => abilities.find(({ name }) => name === program));
+    expect(working(abilities)["network 'user'"]).toBe(stacks.some((stack) => stack?.works));
     expect(working(abilities)).toMatchObject({
       kernel: true,
       seccomp: true,

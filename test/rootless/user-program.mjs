@@ -115,6 +115,42 @@ const scenarios = {
     await containerizer.wait(pod.id);
     return outputs;
   },
+  async network(containerizer) {
+    const [, address = '', port = '', secret = ''] = rest;
+    const { id, networks, ports } = await containerizer.launch({
+      image,
+      hostname: 'box',
+      network: 'user',
+      ports: [{ containerPort: 80 }],
+      ...sh('echo served > /tmp/index.html; echo ready; exec httpd -f -p 80 -h /tmp'),
+    });
+    await written(containerizer, id, /ready/);
+    const inside = await containerizer.exec(id, {
+      command: [
+        '/bin/sh',
+        '-c',
+        `timeout 9 wget -q -O - http://${address}:${port}/; timeout 1 wget -q -O - http://10.0.2.2:${secret}/; cat /etc/hosts; cat /proc/sys/net/ipv4/ping_group_range`,
+      ],
+    });
+    inside.stdin.end();
+    const seen = await text(inside.stdout);
+    const served = await fetch(`http://127.0.0.1:${ports?.[0]?.hostPort}/`).then((response) => response.text());
+    const nested = await containerizer.launch({ image, parent: id, ...sh('ip -o -4 addr show eth0; exec sleep 1000') });
+    await written(containerizer, nested.id, /10\.0\.2\.100/);
+    await containerizer.destroy(id);
+    return { networks, ports, seen, served };
+  },
+  async egress(containerizer) {
+    const [, address = '', open = '', closed = ''] = rest;
+    const fetches = [open, closed]
+      .map((port) => `timeout 2 wget -q -O - http://${address}:${port}/ || echo shut`)
+      .join('; ');
+    return run(containerizer, {
+      ...sh(fetches),
+      network: 'user',
+      egress: { allow: [{ cidr: address, protocol: 'tcp', ports: [Number(open)] }] },
+    });
+  },
   async leave(containerizer) {
     const { id, pid, shimPid } = await containerizer.launch({ image, id: 'left', ...sh('echo up; exec sleep 1000') });
     await written(containerizer, id, /up/);
@@ -134,7 +170,8 @@ const scenarios = {
   },
 };
 
-const containerizer = await createContainerizer();
+const stack = /** @type {const} */ (['pasta', 'slirp4netns']).find((name) => name === rest[0]);
+const containerizer = await createContainerizer(stack ? { networks: { userStack: stack } } : {});
 const report = await containerizer.recover();
 try {
   const result = await scenarios[scenario]?.(containerizer);

@@ -9,11 +9,17 @@ export interface NetworkOptions {
   readonly dns: readonly string[];
 }
 
-/** The part of a spec that is about its network; ports without a network are those of the default one. */
-export function networkSpec({ network, publish, addHost, dns }: NetworkOptions): Partial<ContainerSpec> {
-  const names = network.length === 0 && publish.length > 0 ? ['default'] : network;
+/**
+ * The part of a spec that is about its network; ports without a network are those of the default one, which for an ordinary user is
+ * the host's by way of sockets.
+ */
+export function networkSpec(
+  { network, publish, addHost, dns }: NetworkOptions,
+  isRoot = process.geteuid?.() === 0,
+): Partial<ContainerSpec> {
+  const names = network.length === 0 && publish.length > 0 ? [isRoot ? 'default' : 'user'] : network;
   const [first] = names;
-  const isMode = names.length === 1 && (first === 'none' || first === 'host');
+  const isMode = names.length === 1 && (first === 'none' || first === 'host' || first === 'user');
   return {
     ...(isMode ? { network: first } : {}),
     ...(isMode || names.length === 0 ? {} : { networks: names.map(parseNetwork) }),

@@ -79,7 +79,12 @@ function buildProgram(console: Console, signal: AbortSignal, set: (result: Promi
     .option('--entrypoint <program>', "instead of the image's")
     .option('-v, --volume <host:container[:ro]>', 'bind a file or folder of the host (repeatable)', collect, [])
     .option('--read-only', 'make the root file system read-only')
-    .option('--network <name>', 'none (default), host, or a network by CNI; name[:interface] (repeatable)', collect, [])
+    .option(
+      '--network <name>',
+      'none (default), host, user, or a network by CNI; name[:interface] (repeatable)',
+      collect,
+      [],
+    )
     .option('-p, --publish <mapping>', 'a port: [[ip:]host port:]port[/udp] (repeatable)', collect, [])
     .option('--add-host <name:address>', 'a line of its /etc/hosts (repeatable)', collect, [])
     .option('--dns <address>', 'a server to ask for names (repeatable)', collect, [])

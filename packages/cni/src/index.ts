@@ -25,5 +25,6 @@ export { ProcessExec, type ProcessExecOptions } from './process-exec.js';
 export type { Result, ResultDNS, ResultInterface, ResultIP, ResultRoute } from './result.js';
 export { formatResult, parseResult } from './result-versions.js';
 export type { CapabilityArgs, IpRange, PortMappingArg, RuntimeConf } from './runtime-conf.js';
+export { probeUserNetwork } from './user/probe.js';
 export { currentVersion, supportedVersions } from './versions.js';
 export { watchNetworkConfigurations } from './watch.js';

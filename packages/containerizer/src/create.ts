@@ -26,7 +26,7 @@ import {
   type PluginFolders,
   type PortsOptions,
 } from '@gantry/isolators';
-import { createLauncher, createNamespacePins } from '@gantry/launcher';
+import { createHostProcesses, createLauncher, createNamespacePins } from '@gantry/launcher';
 import { createProvisioner } from '@gantry/provisioner';
 import { createRegistryClient } from '@gantry/registry-client';
 import { createImageStore } from '@gantry/store';
@@ -66,7 +66,7 @@ export interface ContainerizerOptions {
   /** Where network configurations and plugins are, and how these are used. */
   readonly networks?: Pick<
     NetworkCniOptions,
-    'configFolder' | 'pluginFolders' | 'timeoutMs' | 'exec' | 'collectGarbage'
+    'configFolder' | 'pluginFolders' | 'timeoutMs' | 'exec' | 'collectGarbage' | 'userStack'
   >;
   /** Where Docker's volume plugins are. Default: where Docker looks. */
   readonly dockerPlugins?: PluginFolders;
@@ -129,17 +129,15 @@ async function wire(options: ContainerizerOptions): Promise<Containerizer> {
       ...(options.cdi ? { cdi: options.cdi } : {}),
       ...(options.nvidia ? { nvidia: options.nvidia } : {}),
     }),
-    ...(users.isOrdinary
-      ? []
-      : [
-          networkCni({
-            ...options.networks,
-            sharedFolder: join(root, 'networks', '.shared'),
-            stateFolder: join(root, 'networks', folders.place),
-            namespaceFolder: join(stateRoot, 'netns'),
-            pins: createNamespacePins(),
-          }),
-        ]),
+    networkCni({
+      ...options.networks,
+      isOrdinary: users.isOrdinary,
+      sharedFolder: join(root, 'networks', '.shared'),
+      stateFolder: join(root, 'networks', folders.place),
+      namespaceFolder: join(stateRoot, 'netns'),
+      pins: createNamespacePins(),
+      processes: createHostProcesses(),
+    }),
   ];
   return new GantryContainerizer(
     {

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { probeUserNetwork } from '@gantry/cni';
 import {
   type CallOptions,
   type HostAbility,
@@ -36,7 +37,7 @@ export async function probe(options: ProbeOptions = {}): Promise<readonly HostAb
     });
   }
   const known = isGantryError(layout) ? { version: 'v2' as const, mounts: new Map<string, string>() } : layout;
-  found.push(...probeHost(known, options.cgroupParent));
+  found.push(...probeHost(known, options.cgroupParent), probeUserNetwork());
   const { cdi, nvidia } = options;
   found.push(...(await probeDevices({ ...(cdi ? { cdi } : {}), ...(nvidia ? { places: nvidia } : {}) })));
   let parent = root;

@@ -83,7 +83,7 @@ const mapping: is.Check = (value, field) => {
 
 /** The fields of a spec that are about its networks. */
 export const networkFields = {
-  network: is.oneOf('none', 'host'),
+  network: is.oneOf('none', 'host', 'user'),
   networks: is.list(network),
   ports: is.list(mapping),
   dns: is.object({ servers: is.list(address), search: is.list(word), options: is.list(word) }),
@@ -96,8 +96,11 @@ export function checkNetworks(spec: ContainerSpec, field: string): void {
   if (networks.length > 0 && spec.network !== undefined) {
     throw is.invalid(`${field}.networks`, `not with network '${spec.network}': leave one of the two out`);
   }
-  if (ports.length > 0 && networks.length === 0) {
-    throw is.invalid(`${field}.ports`, "needs a network that can map ports: give networks, as [{ name: 'default' }]");
+  if (ports.length > 0 && networks.length === 0 && spec.network !== 'user') {
+    throw is.invalid(
+      `${field}.ports`,
+      "needs a network that can map ports: give networks, as [{ name: 'default' }], or network 'user'",
+    );
   }
   if (spec.network === 'host' && (dns ?? extraHosts) !== undefined) {
     throw is.invalid(`${field}.${dns ? 'dns' : 'extraHosts'}`, "on the host's network, the host's files are used");

@@ -13,6 +13,7 @@ const served: readonly (readonly [field: keyof ContainerSpec, isolator: string, 
 /** What only some isolators see to: without them it is refused, not skipped. */
 export function refuseUnserved(spec: ContainerSpec, isolators: readonly Isolator[]): void {
   refuseFields(spec, isolators);
+  if (spec.network === 'user') refuseUserNetwork(isolators);
   if (spec.mounts || spec.secretEnv || spec.devices || spec.resources?.gpus) refuseByService(spec, isolators);
 }
 
@@ -21,6 +22,16 @@ function refuseFields(spec: ContainerSpec, isolators: readonly Isolator[]): void
     if (spec[field] === undefined || isolators.some(({ name }) => name === isolator)) continue;
     throw new GantryError('REFUSED', `spec.${field}: no isolator sees to it; add ${isolator}, which ${from}`, {
       details: { field: `spec.${field}`, isolator },
+    });
+  }
+}
+
+/** The one attaches, the other keeps the host's loopback apart. */
+function refuseUserNetwork(isolators: readonly Isolator[]): void {
+  for (const isolator of ['network/cni', 'network/egress']) {
+    if (isolators.some(({ name }) => name === isolator)) continue;
+    throw new GantryError('REFUSED', `spec.network: 'user' needs the isolator ${isolator}; add it`, {
+      details: { field: 'spec.network', isolator },
     });
   }
 }

@@ -65,11 +65,15 @@ export interface ContainerSpec {
   /** Absolute paths that cannot be written to, in place of Gantry's own list; none with an empty array. */
   readonly readonlyPaths?: readonly string[];
   readonly resources?: Resources;
-  /** `none` (default): a network namespace with nothing but loopback. `host`: the host's. */
-  readonly network?: 'none' | 'host';
-  /** Networks to join, in this order; not with `network`. */
+  /**
+   * `none` (default): a network namespace with nothing but loopback. `host`: the host's. `user`: a namespace of its own that a program
+   * beside the container, pasta or slirp4netns, connects to the host's network by ordinary sockets; it needs no root, maps `ports`, and takes
+   * CAP_NET_RAW from the container.
+   */
+  readonly network?: 'none' | 'host' | 'user';
+  /** Networks to join, in this order; not with `network`. It takes a host program that is root. */
   readonly networks?: readonly NetworkRequest[];
-  /** Ports of the host that lead to the container, by the first of its networks that can map ports. */
+  /** Ports of the host that lead to the container, by the first of its networks that can map ports, or by `network: 'user'`. */
   readonly ports?: readonly PortMapping[];
   /** Each part in place of what the networks say, or else the host. Not on the host's network. */
   readonly dns?: DnsSettings;
@@ -205,7 +209,7 @@ export type ExitStatus =
 /** Why an isolator ended, or saw the end of, a container. */
 export interface Limitation {
   readonly isolator: string;
-  readonly resource: 'memory' | 'pids' | 'cpu' | 'disk' | 'ports';
+  readonly resource: 'memory' | 'pids' | 'cpu' | 'disk' | 'ports' | 'network';
   readonly message: string;
   /** The control group that ran out, below each controller's mount; it may be one above the container's. */
   readonly cgroup?: string;

@@ -177,4 +177,12 @@ export interface LaunchedContainer extends AsyncDisposable {
   readonly exit: Promise<ExitStatus>;
 }
 
+/** Processes of the host that are known by more than a number, which the kernel gives again. */
+export interface HostProcesses {
+  /** Undefined if there is none, or it has ended. */
+  identify(pid: number): ProcessIdentity | undefined;
+  /** Sends SIGKILL if it is still that one and alive; whether it was. */
+  kill(process: ProcessIdentity): Promise<boolean>;
+}
+
 export type IdMapper = 'root' | 'helpers' | 'self';

@@ -93,7 +93,10 @@ export interface InterfaceUsage {
   readonly sendDropped: number;
 }
 
-/** Keeps network namespaces at paths, whether or not there are processes in them. */
+/** The program that connects a container's network namespace to the host's network by ordinary sockets, for `network: 'user'`. */
+export type UserStack = 'pasta' | 'slirp4netns';
+
+/** Keeps network namespaces at paths, whether or not there are processes in them; for an ordinary user, only while there are. */
 export interface NamespacePins {
   /** Keeps that of a process at a path, where nothing is. `SYSTEM` if the process or its namespace is gone. */
   pin(path: string, pid: number): Promise<void>;

@@ -95,7 +95,7 @@ export function createIsolators(
       control: devices,
       ...(users ? { users } : {}),
     }),
-    networkEgress(),
+    networkEgress(users),
     networkPorts({ ...control, ...options.ports, stateFolder }),
     namespacesCgroup(),
     namespacesIpc(),

@@ -145,6 +145,13 @@ function programs(): HostAbility[] {
       'install containernetworking-plugins',
       plugins,
     ),
+    ability(
+      'nft',
+      inPath('nft') !== undefined,
+      "nft is not installed, which egress and network 'user' need",
+      'install nftables',
+      inPath('nft'),
+    ),
     ...['pasta', 'slirp4netns'].map((program) => {
       const path = findProgram(program);
       const package_ = program === 'pasta' ? 'passt' : program;

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { egressRuleset } from '../src/network/egress-rules.js';
+import { egressRuleset, loopbackRuleset } from '../src/network/egress-rules.js';
 
 const rules = (...args: Parameters<typeof egressRuleset>) =>
   egressRuleset(...args)
     .split('\n')
     .map((line) => line.trim())
-    .filter((line) => line.includes('daddr'));
+    .filter((line) => line.includes('daddr') && !line.includes('ff02::16'));
 
 describe('the rules of an egress policy', () => {
   it('have a line a family and protocol, and ports in order, without overlap', () => {
@@ -28,6 +28,25 @@ describe('the rules of an egress policy', () => {
         [],
       ),
     ).toEqual(['ip6 daddr ::/0 meta l4proto ipv6-icmp accept', 'ip daddr 0.0.0.0/0 meta l4proto udp accept']);
+  });
+
+  it('let answers pass, of what is only related to them errors, and what makes neighbours find the container', () => {
+    const accepted = egressRuleset({ allow: [] }, [])
+      .split('\n')
+      .map((line) => line.trim())
+      .filter((line) => line.endsWith('accept'));
+    expect(accepted).toEqual([
+      'oifname "lo" accept',
+      'ct state established accept',
+      'ct state related meta l4proto { icmp, ipv6-icmp } accept',
+      'ip6 hoplimit 255 icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept',
+      'ip6 daddr ff02::16 ip6 hoplimit 1 icmpv6 type mld2-listener-report accept',
+    ]);
+  });
+
+  it('keep loopback addresses of both versions in, in whatever form', () => {
+    const dropped = loopbackRuleset().match(/oifname != "lo" .* drop/g) ?? [];
+    expect(dropped.join(' ')).toMatch(/127\.0\.0\.0\/8.*::1\/128.*::ffff:0\.0\.0\.0\/96/);
   });
 
   it('let the servers of names be asked only where the policy says so', () => {

@@ -132,6 +132,12 @@ describe('linux/sysctl', () => {
       'net.ipv4.ping_group_range': '0 2147483647',
     });
     expect(await linuxSysctl().edits(contextOf({ network: 'host' }))).toEqual({ sysctl: {} });
+    const gids = [
+      { inside: 1, outside: 100_000, size: 65_536 },
+      { inside: 0, outside: 1000, size: 1 },
+      { inside: 70_000, outside: 200_000, size: 9 },
+    ];
+    expect(sysctlsOf(contextOf({}), gids)['net.ipv4.ping_group_range']).toBe('0 65536');
   });
 
   it('lets the spec win and takes what is of a namespace of its own', () => {

@@ -1,4 +1,5 @@
 export { compilePlan, type ShimPlan } from './compile/plan.js';
+export { createHostProcesses } from './host-processes.js';
 export { createLauncher, type LauncherOptions } from './launcher.js';
 export { createNamespacePins } from './namespace-pins.js';
 export type {

@@ -58,10 +58,15 @@ export function resolvText({ servers = [], search = [], options = [] }: DnsSetti
  * servers are left out, in favour of the ones behind systemd-resolved if it is that.
  */
 export function hostDns(file: string = hostFile, upstream: string = upstreamFile): DnsSettings {
-  const own = parseResolv(read(file));
+  const own = parseHostResolv(file);
   const behind = own.servers?.some((server) => !isLoopback(server)) ? undefined : read(upstream);
   const used = behind === undefined ? own : parseResolv(behind);
   return { ...used, servers: (used.servers ?? []).filter((server) => !isLoopback(server)) };
+}
+
+/** What the host's resolv.conf says, whoever can be asked. */
+export function parseHostResolv(file: string = hostFile): DnsSettings {
+  return parseResolv(read(file));
 }
 
 /** Reads resolv.conf(5); the last of several search lines counts. */
@@ -81,7 +86,7 @@ export function parseResolv(text: string | undefined): DnsSettings {
   return { servers, search, options };
 }
 
-function isLoopback(address: string): boolean {
+export function isLoopback(address: string): boolean {
   return address.startsWith('127.') || address === '::1';
 }
 

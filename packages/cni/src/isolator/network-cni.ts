@@ -3,18 +3,24 @@ import { join } from 'node:path';
 import type {
   CallOptions,
   ContainerId,
+  HostProcesses,
   Isolator,
   IsolatorEdits,
   IsolatorStatus,
+  Limitation,
   MappedPort,
   NamespacePins,
   PrepareContext,
+  UserStack,
 } from '@gantry/interface';
 import { GantryError } from '@gantry/interface';
+import type { Attachment } from '../attachments.js';
 import { CNI } from '../cni.js';
 import type { Exec } from '../exec.js';
 import { FileAttachments } from '../file-attachments.js';
+import type { Result } from '../result.js';
 import type { RuntimeConf } from '../runtime-conf.js';
+import { isUserNetwork, UserNetwork } from '../user/user-network.js';
 import { CurrentConfigurations } from './configurations.js';
 import { ContainerFolders } from './container-folder.js';
 import { detach } from './detach.js';
@@ -23,10 +29,10 @@ import { collectGarbage } from './garbage.js';
 import { readInterfaceUsage } from './interface-usage.js';
 import { dnsOf, hostDns, hostsText, resolvText } from './name-service.js';
 import { PinnedNamespaces } from './namespaces.js';
-import { checkOwn, hasFiles, hostnameOf, ownerOf, usesLocalHosts } from './ownership.js';
+import { checkOwn, hasFiles, hostnameOf, isAttached, ownerOf, usesLocalHosts } from './ownership.js';
 import { type PlannedAttachment, planAttachments } from './plan.js';
 import { PortLeases, type TakenPorts } from './ports.js';
-import { name } from './refusal.js';
+import { name, refused } from './refusal.js';
 import { type JoinedNetwork, statusOf } from './status.js';
 import { endStrays } from './strays.js';
 import { UsedNetworks } from './used-networks.js';
@@ -40,6 +46,11 @@ export interface NetworkCniOptions {
   /** Where network namespaces are kept at paths. */
   readonly namespaceFolder: string;
   readonly pins: NamespacePins;
+  readonly processes: HostProcesses;
+  /** Whether the host program is an ordinary user's, who may join no networks by CNI. Default false. */
+  readonly isOrdinary?: boolean;
+  /** What connects containers of `network: 'user'`. Default: pasta for an ordinary user, slirp4netns for root, else the other one. */
+  readonly userStack?: UserStack;
   /** Network configurations; read again when they change. Default `/etc/cni/net.d`. */
   readonly configFolder?: string;
   /** Where plugins are. Default `/opt/cni/bin`, `/usr/lib/cni`, `/usr/libexec/cni`. */
@@ -55,6 +66,7 @@ export interface NetworkCniOptions {
   readonly collectGarbage?: boolean;
 }
 
+const defaultTimeoutMs = 60_000;
 const defaultPluginFolders = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni'];
 
 /** What is known of a container between its preparation and its clean-up, if that is the same host program's. */
@@ -88,6 +100,7 @@ class NetworkCni implements Isolator {
   readonly #prepared = new Map<ContainerId, Prepared>();
   readonly #plans = new WeakMap<PrepareContext, readonly PlannedAttachment[]>();
   readonly #used: UsedNetworks;
+  readonly #user: UserNetwork;
 
   constructor(options: NetworkCniOptions) {
     const { stateFolder, namespaceFolder, pins, configFolder = '/etc/cni/net.d' } = options;
@@ -101,6 +114,13 @@ class NetworkCni implements Isolator {
     this.#localHosts = new LocalHosts(options.sharedFolder ?? join(stateFolder, '.shared'));
     this.#used = new UsedNetworks(stateFolder);
     this.#leases = new PortLeases(join(stateFolder, '.ports'), (id) => this.#folders.has(id));
+    this.#user = new UserNetwork({
+      attachments: this.#attachments,
+      processes: options.processes,
+      folderOf: (id) => this.#folders.of(id),
+      stack: options.userStack,
+      timeoutMs: timeoutMs ?? defaultTimeoutMs,
+    });
     this.#cni = new CNI({
       pluginFolders,
       attachments: this.#attachments,
@@ -122,7 +142,7 @@ class NetworkCni implements Isolator {
     this.#plan(context);
     return {
       ...(spec.sandbox ? {} : { mounts: fileMounts(this.#folders.of(context.id), spec) }),
-      ...(spec.networks?.length && hasIpv6() ? { sysctl: noAdvertisements } : {}),
+      ...(isAttached(spec) && hasIpv6() ? { sysctl: noAdvertisements } : {}),
     };
   }
 
@@ -137,7 +157,7 @@ class NetworkCni implements Isolator {
     if (!this.#isOwner(context)) return;
     this.#folders.make(id);
     writeNameService(this.#folders.of(id), 'hostname', `${hostnameOf(context)}\n`);
-    this.#writeFiles(context, spec.networks?.length ? undefined : []);
+    this.#writeFiles(context, isAttached(spec) ? undefined : []);
     const planned = await Promise.all(
       this.#plan(context).map(async (one) => ({ ...one, list: await this.#cni.agreeOnVersion(one.list) })),
     );
@@ -147,7 +167,7 @@ class NetworkCni implements Isolator {
     // Else there is nothing to be known but the attachment itself.
     const isPlain = attachments.length === 1 && taken.ports.length === 0;
     if (!isPlain) this.#folders.write(id, { interfaces: attachments.map(({ ifName }) => ifName), ports: taken.ports });
-    for (const { list } of attachments) this.#used.note(list);
+    for (const { list } of attachments) if (!isUserNetwork(list)) this.#used.note(list);
     const saved = Promise.all(attachments.map(({ list, conf }) => this.#attachments.save({ list, conf })));
     // Told when the process waits for them.
     saved.catch(() => undefined);
@@ -155,7 +175,7 @@ class NetworkCni implements Isolator {
   }
 
   isolates({ spec }: PrepareContext): boolean {
-    return (spec.networks?.length ?? 0) > 0;
+    return isAttached(spec);
   }
 
   async isolate(id: ContainerId, pid: number, options: CallOptions = {}): Promise<void> {
@@ -166,7 +186,7 @@ class NetworkCni implements Isolator {
     await saved;
     const joined: JoinedNetwork[] = [];
     for (const { list, conf, request, ifName } of attachments) {
-      const result = await this.#cni.addNetworkList(list, conf, options);
+      const result = await this.#attach({ list, conf }, pid, taken, options);
       verify(request, ifName, result);
       joined.push({ name: list.name, ifName, result });
     }
@@ -207,7 +227,9 @@ class NetworkCni implements Isolator {
     const errors: unknown[] = [];
     const isFirst = prepared !== undefined && !prepared.hasFailed;
     for (const attachment of attachments) {
-      const gone = detach(this.#cni, attachment, { netNS: this.#namespaces.find(id), isFirst });
+      const gone = isUserNetwork(attachment.list)
+        ? this.#user.remove(attachment)
+        : detach(this.#cni, attachment, { netNS: this.#namespaces.find(id), isFirst });
       await gone.catch((error: unknown) => errors.push(error));
     }
     if (errors.length > 0) {
@@ -218,6 +240,10 @@ class NetworkCni implements Isolator {
     this.#leases.release(id, ports);
     this.#folders.remove(id);
     this.#prepared.delete(id);
+  }
+
+  async watch(id: ContainerId, { signal }: { readonly signal: AbortSignal }): Promise<Limitation | undefined> {
+    return this.#folders.has(id) ? this.#user.watch(id, signal) : undefined;
   }
 
   async *list(): AsyncIterable<ContainerId> {
@@ -234,16 +260,36 @@ class NetworkCni implements Isolator {
     return ownerOf(context, 'network').spec === context.spec && hasFiles(context.spec);
   }
 
+  async #attach(
+    { list, conf }: Pick<Attachment, 'list' | 'conf'>,
+    pid: number,
+    taken: TakenPorts,
+    options: CallOptions,
+  ): Promise<Result> {
+    if (!isUserNetwork(list)) return this.#cni.addNetworkList(list, conf, options);
+    // It binds them itself.
+    taken.letGo();
+    return this.#user.add({ list, conf }, { pid, signal: options.signal });
+  }
+
   async #withLocalHosts(context: PrepareContext): Promise<IsolatorEdits> {
     return usesLocalHosts(context) ? { mounts: await this.#localHosts.mounts(context) } : {};
   }
 
   /** Made once a launch. */
   #plan(context: PrepareContext): readonly PlannedAttachment[] {
-    const made =
-      this.#plans.get(context) ?? planAttachments(context, this.#configurations.get(), this.#configurations.folder);
+    const made = this.#plans.get(context) ?? this.#planNew(context);
     this.#plans.set(context, made);
     return made;
+  }
+
+  #planNew(context: PrepareContext): readonly PlannedAttachment[] {
+    const { network, networks = [] } = context.spec;
+    if (network === 'user') return this.#user.plan(context.spec);
+    if (networks.length > 0 && this.#options.isOrdinary) {
+      throw refused('joining networks by CNI takes root', "start the host program as root, or use network 'user'");
+    }
+    return planAttachments(context, this.#configurations.get(), this.#configurations.folder);
   }
 
   #confOf(
@@ -270,7 +316,7 @@ class NetworkCni implements Isolator {
     const { spec } = context;
     const results = joined?.map(({ result }) => result);
     // Without a network there is nobody to ask but those that the spec names.
-    const host = () => (spec.networks?.length ? hostDns() : {});
+    const host = () => (isAttached(spec) ? hostDns() : {});
     const hosts = results ? hostsText(hostnameOf(context), results, spec.extraHosts) : '';
     writeNameService(folder, 'hosts', hosts);
     writeNameService(folder, 'resolv.conf', results ? resolvText(dnsOf(spec, results, host)) : '');

@@ -20,8 +20,13 @@ export function hostnameOf(context: PrepareContext): string {
 }
 
 /** Whether a container has name service files of its own. */
-export function hasFiles({ networks = [], dns, extraHosts }: ContainerSpec): boolean {
-  return networks.length > 0 || dns !== undefined || extraHosts !== undefined;
+export function hasFiles(spec: ContainerSpec): boolean {
+  return isAttached(spec) || spec.dns !== undefined || spec.extraHosts !== undefined;
+}
+
+/** Whether a container is attached to networks, by CNI or as the user. */
+export function isAttached({ network, networks = [] }: ContainerSpec): boolean {
+  return networks.length > 0 || network === 'user';
 }
 
 /** Whether a container has a network without the host's and without files of its own, where localhost is all there is to know. */

@@ -106,6 +106,13 @@ export class PortLeases {
       this.release(id, [place]);
       const errno = errnoOf(cause);
       if (errno === 'EADDRINUSE') throw refused(`${title} is in use`, remedy, { ...place, errno }, cause);
+      if (errno === 'EACCES')
+        throw refused(
+          `${title} is not for ordinary users`,
+          'choose a higher one, or have root lower the sysctl net.ipv4.ip_unprivileged_port_start',
+          { ...place, errno },
+          cause,
+        );
       if (errno === 'EADDRNOTAVAIL')
         throw refused(`${place.hostIp} is no address of the host`, 'choose another one', { ...place, errno }, cause);
       throw cause;

@@ -4,6 +4,7 @@ import { resolveUser } from '../docker/user.js';
 import { invalidField, refused } from '../errors.js';
 import { ownerOf } from '../namespaces/sharing.js';
 import { allCapabilities, rootUsers, type UserPolicy, usersOf } from '../namespaces/users.js';
+import { isGuarded } from '../network/egress.js';
 import { defaultCapabilities } from './default-capabilities.js';
 import { ownCapabilities } from './own-process.js';
 
@@ -30,7 +31,8 @@ export function linuxCapabilities(
       const guarded = !users && options.devices !== undefined && options.devices.missing() === undefined;
       const allowed = boundingSet(context.spec.capabilities ?? {}, held, guarded);
       // With it, what network/egress forbids could be sent by packet sockets, which no rule sees.
-      const bounding = ownerOf(context, 'network').egress ? allowed.filter((one) => one !== 'CAP_NET_RAW') : allowed;
+      const isOpen = !isGuarded(ownerOf(context, 'network'));
+      const bounding = isOpen ? allowed : allowed.filter((one) => one !== 'CAP_NET_RAW');
       const { uid } = await resolveUser(context);
       return { capabilities: capabilitySets(bounding, uid) };
     },

@@ -1,4 +1,4 @@
-import type { Isolator, PrepareContext } from '@gantry/interface';
+import type { IdMapping, Isolator, PrepareContext } from '@gantry/interface';
 import { invalidField, refused } from '../errors.js';
 import { isHosts, isShared, ofParent } from '../namespaces/sharing.js';
 import { rootUsers, type UserPolicy, usersOf } from '../namespaces/users.js';
@@ -59,7 +59,7 @@ export function linuxSysctl(policy: UserPolicy = rootUsers()): Isolator {
     name,
     after: ['namespaces/*'],
     async edits(context) {
-      return { sysctl: sysctlsOf(context, usersOf(context, policy) !== undefined) };
+      return { sysctl: sysctlsOf(context, usersOf(context, policy)?.gids) };
     },
   };
 }
@@ -68,11 +68,11 @@ export function linuxSysctl(policy: UserPolicy = rootUsers()): Isolator {
  * The parameters to set for a container. `REFUSED` for one that is not on the list, or would be the host's;
  * `INVALID_ARGUMENT` for one of a namespace that it shares with its parent.
  */
-export function sysctlsOf(context: PrepareContext, inUserNamespace = false): Record<string, string> {
+export function sysctlsOf(context: PrepareContext, gids?: readonly IdMapping[]): Record<string, string> {
   const ownNetwork = !isHosts(context, 'network') && !isShared(context, 'network');
   const sysctls: Record<string, string> = ownNetwork ? { ...networkDefaults } : {};
-  // Its groups would all have to exist there.
-  if (inUserNamespace) delete sysctls['net.ipv4.ping_group_range'];
+  // Of a user namespace, both ends have to exist there.
+  if (ownNetwork && gids) sysctls['net.ipv4.ping_group_range'] = `0 ${lastGroup(gids)}`;
   for (const [key, value] of Object.entries(context.spec.sysctls ?? {})) {
     const type = ofNetwork.has(key) ? 'network' : ofIpc.has(key) ? 'ipc' : undefined;
     if (type !== undefined && isShared(context, type)) throw ofParent(`spec.sysctls.${key}`, type);
@@ -92,4 +92,10 @@ export function sysctlsOf(context: PrepareContext, inUserNamespace = false): Rec
     sysctls[key] = value;
   }
   return sysctls;
+}
+
+/** The last of the groups that exist without a gap from 0. */
+function lastGroup(gids: readonly IdMapping[]): number {
+  const inOrder = [...gids].sort((a, b) => a.inside - b.inside);
+  return inOrder.reduce((end, { inside, size }) => (inside <= end ? Math.max(end, inside + size) : end), 0) - 1;
 }

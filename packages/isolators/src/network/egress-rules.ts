@@ -5,7 +5,9 @@ export const egressTable = 'gantry-egress';
 
 /**
  * A policy as nft(8) reads it: a table of the container's own network namespace. What the chain drops for want of a rule is
- * dropped in silence, as a firewall on the way would.
+ * dropped in silence, as a firewall on the way would. Of what belongs to other connections only errors pass: a connection that a
+ * helper of the kernel expects, of FTP say, could lead anywhere. Reports of listeners (RFC 3810) tell bridges who is to hear from whoever looks
+ * for the container's address.
  *
  * The last command has nft print what the kernel holds now.
  */
@@ -15,8 +17,10 @@ export function egressRuleset(policy: EgressPolicy, dnsServers: readonly string[
   chain output {
     type filter hook output priority filter; policy drop;
     oifname "lo" accept
-    ct state established,related accept
+    ct state established accept
+    ct state related meta l4proto { icmp, ipv6-icmp } accept
     ip6 hoplimit 255 icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept
+    ip6 daddr ff02::16 ip6 hoplimit 1 icmpv6 type mld2-listener-report accept
 ${[...dns, ...policy.allow]
   .flatMap(statements)
   .map((statement) => `    ${statement} accept\n`)
@@ -26,6 +30,26 @@ ${[...dns, ...policy.allow]
   }
 }
 list table inet ${egressTable}
+`;
+}
+
+export const loopbackTable = 'gantry-loopback';
+
+/**
+ * What keeps the host's loopback from a container of `network: 'user'`: a socket that is bound to its interface sends packets for 127.0.0.1 out,
+ * and the program that takes them there knows that address as the host's own.
+ */
+export function loopbackRuleset(): string {
+  const addresses = ['ip daddr { 0.0.0.0/8, 127.0.0.0/8 }', 'ip6 daddr { ::/128, ::1/128, ::ffff:0.0.0.0/96 }'];
+  return `table inet ${loopbackTable} {
+  chain output {
+    type filter hook output priority filter - 10; policy accept;
+${addresses.map((address) => `    oifname != "lo" ${address} drop\n`).join('')}  }
+  chain forward {
+    type filter hook forward priority filter - 10; policy drop;
+  }
+}
+list table inet ${loopbackTable}
 `;
 }
 
