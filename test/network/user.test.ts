@@ -239,6 +239,7 @@ requires({
         ]);
         program.kill('SIGKILL');
         await ended;
+        expect(told).not.toContain('"error"');
         return told;
       }
 

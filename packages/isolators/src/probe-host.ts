@@ -147,10 +147,10 @@ function programs(): HostAbility[] {
     ),
     ability(
       'nft',
-      inPath('nft') !== undefined,
+      findProgram('nft') !== undefined,
       "nft is not installed, which egress and network 'user' need",
       'install nftables',
-      inPath('nft'),
+      findProgram('nft'),
     ),
     ...['pasta', 'slirp4netns'].map((program) => {
       const path = findProgram(program);

@@ -34,7 +34,7 @@ export function networkEgress(policy: UserPolicy = rootUsers()): Isolator {
       check(context);
       return {};
     },
-    prepares: ({ spec }) => (spec.egress ? 'anything' : 'nothing'),
+    prepares: ({ spec }) => (isGuarded(spec) ? 'anything' : 'nothing'),
     async prepare({ id, spec }) {
       if (isGuarded(spec)) rulesets.set(id, rulesetsOf(spec));
     },
