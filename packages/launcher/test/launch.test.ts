@@ -125,7 +125,7 @@ describe.skipIf(skipReason !== '')(`a launched container${skipNote}`, () => {
       await container.exit;
       await container[Symbol.asyncDispose]();
       await new Promise((resolve) => setTimeout(resolve, 50));
-      if (process.argv[2] === 'close') await launcher.close();
+      if (process.argv[2] === 'close') await launcher.close?.();
       process.stdout.write('done');`;
     const args = ['--input-type=module', '-e', script, JSON.stringify(request), how];
     const { pid, status, stdout, stderr } = spawnSync(process.execPath, args, {
@@ -318,7 +318,7 @@ describe.skipIf(skipReason !== '')(`a launched container${skipNote}`, () => {
       } finally {
         await expect.poll(() => processesCalled(request.id)).toEqual([]);
         rmdirSync(folder);
-        await launcher.close();
+        await launcher.close?.();
       }
     });
 
@@ -332,7 +332,7 @@ describe.skipIf(skipReason !== '')(`a launched container${skipNote}`, () => {
       await expect(launch).rejects.toBe(reason);
       expect(processesCalled(request.id)).toEqual([]);
       expect(readdirSync(request.stateDir)).toEqual([]);
-      await launcher.close();
+      await launcher.close?.();
     });
   });
 
