@@ -42,7 +42,7 @@ async function startPasta(
 ) {
   const { folder } = options;
   rmSync(join(folder, files.pid), { force: true });
-  const child = launch(chosen, pastaArguments(request, folder), request, folder, ['ignore', 'ignore', 'pipe']);
+  const child = await launch(chosen, pastaArguments(request, folder), request, folder, ['ignore', 'ignore', 'pipe']);
   const noise = collect(child.stderr);
   const { code, signal } = await bounded(child, options, chosen.stack, endOf(child, 'close'));
   if (code !== 0) throw failed(chosen, signal ?? `status ${code}`, noise());
@@ -60,7 +60,7 @@ async function startSlirp(
 ) {
   const { folder } = options;
   rmSync(join(folder, files.socket), { force: true });
-  const child = launch(chosen, slirpArguments(request), request, folder, ['ignore', 'ignore', 'ignore', 'pipe']);
+  const child = await launch(chosen, slirpArguments(request), request, folder, ['ignore', 'ignore', 'ignore', 'pipe']);
   const ready = child.stdio[3] as Readable;
   if (child.pid !== undefined) started(child.pid);
   const first = Promise.race([once(ready, 'data').then(() => undefined), endOf(child, 'exit')]);
@@ -76,14 +76,15 @@ async function startSlirp(
   await mapSlirpPorts(folder, files.socket, request.ports);
 }
 
-function launch(
+/** Resolves once it runs: one that could not be started may have no streams, where Node.js is out of descriptors. */
+async function launch(
   { program, stack }: ChosenStack,
   args: readonly string[],
   { netNS }: StackRequest,
   cwd: string,
   stdio: ('ignore' | 'pipe')[],
-): ChildProcess {
-  return spawn(program, args, {
+): Promise<ChildProcess> {
+  const child = spawn(program, args, {
     argv0: nameOf(stack, netNS),
     cwd,
     env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
@@ -91,6 +92,12 @@ function launch(
     detached: true,
     stdio,
   });
+  try {
+    await once(child, 'spawn');
+  } catch (error) {
+    throw toGantryError(error, `starting ${stack}`);
+  }
+  return child;
 }
 
 type Exit = { readonly code: number | null; readonly signal: NodeJS.Signals | null };
