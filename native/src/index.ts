@@ -7,6 +7,7 @@ export type * from './descriptors.js';
 export type * from './disk.js';
 export type * from './filesystem.js';
 export { findProgram } from './find-program.js';
+export { idmapObstacle } from './idmap.js';
 export type * from './landlock.js';
 export type * from './mount.js';
 export type * from './process.js';

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,6 +52,22 @@ requires({ root: true })('a container of root with users of its own', () => {
     expect(stdout).toContain('to-out');
     const dropped = await host.run({ ...sh('id -u; echo err > /dev/stderr; echo out > /dev/stdout'), user: '1234:7' });
     expect(dropped).toMatchObject({ stdout: '1234\nout\n', stderr: 'err\n' });
+  });
+
+  it('is refused where what its root is made of cannot have other ids, before anything is there', async () => {
+    const root = join(folder, 'unable');
+    mkdirSync(root);
+    execFileSync('mount', ['-t', 'ramfs', 'unable', root]);
+    try {
+      const spec = { rootfs: root, command: ['/bin/true'], userNamespace };
+      await expect(host.containerizer.launch(spec)).rejects.toMatchObject({
+        code: 'REFUSED',
+        message: expect.stringContaining('cannot be seen through other ids: ramfs'),
+        details: { isolator: 'namespaces/user', path: root, errno: 'EINVAL' },
+      });
+    } finally {
+      execFileSync('umount', [root]);
+    }
   });
 
   it('has no power over what is not its own', async () => {

@@ -1,12 +1,23 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createContainerizer, probe } from '@gantry/containerizer';
 import type { HostAbility } from '@gantry/interface';
 import { filesystemPosix, posixCpu, posixMem } from '@gantry/isolators';
+import { addon, idmapObstacle } from '@gantry/native';
 import { expect, it } from 'vitest';
 import { requires } from '../support/requires.js';
 import { addUser } from './user.js';
+
+/** 0 where there is no Landlock. */
+function landlockVersion(): number {
+  try {
+    return addon().landlockAbi();
+  } catch {
+    return 0;
+  }
+}
 
 const working = (abilities: readonly HostAbility[]) =>
   Object.fromEntries(abilities.map(({ name, works }) => [name, works]));
@@ -31,7 +42,14 @@ requires({ root: true, commands: ['newuidmap', 'setpriv'], packages: ['uidmap'] 
       'namespace network': true,
       'namespace time': existsSync('/proc/self/ns/time'),
       newuidmap: true,
+      'device permissions': true,
     });
+    const named = (name: string) => abilities.find((ability) => ability.name === name);
+    const mounted = execFileSync('findmnt', ['-n', '-o', 'FSTYPE', '-T', tmpdir()], { encoding: 'utf8' }).trim();
+    expect(named(`idmapped mounts of ${mounted}`)?.works).toBe((await idmapObstacle(folder)) === undefined);
+    const version = landlockVersion();
+    expect(named('landlock')?.works).toBe(version > 0);
+    if (version > 0) expect(named('landlock')?.detail).toMatch(`version ${version}: `);
     for (const { name, works, reason, remedy } of abilities) {
       if (!works)
         expect([name, reason, remedy]).toEqual([name, expect.stringMatching(/./), expect.stringMatching(/./)]);

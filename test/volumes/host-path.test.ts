@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chownSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BindMount } from '@gantry/interface';
+import { idmapObstacle } from '@gantry/native';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startHost, type TestHost } from '../launch/host.js';
 import { requires } from '../support/requires.js';
@@ -101,9 +102,11 @@ requires({ root: true, commands: ['mount', 'umount'], packages: ['mount'] })('vo
     expect(stdout).toBe('from the host\nro\n');
   });
 
-  it('shows owners as they are mapped, and stores them as they are', async () => {
+  it('shows owners as they are mapped, and stores them as they are', async ({ skip }) => {
     const mapped = join(folder.path, 'mapped');
     mkdirSync(mapped);
+    const obstacle = await idmapObstacle(mapped);
+    if (obstacle) skip(`needs a file system for temporary files that can be idmapped: ${obstacle}`);
     writeFileSync(join(mapped, 'theirs'), '');
     chownSync(join(mapped, 'theirs'), 5000, 6000);
     chownSync(mapped, 5000, 6000);
@@ -121,6 +124,29 @@ requires({ root: true, commands: ['mount', 'umount'], packages: ['mount'] })('vo
     expect(stdout).toBe('1000:1000\n1000:1000\n');
     const { uid, gid } = statSync(join(mapped, 'new'));
     expect({ uid, gid }).toEqual({ uid: 5000, gid: 6000 });
+  });
+
+  it('is refused with other ids where the file system cannot have them, before anything is there', async () => {
+    const unable = join(folder.path, 'unable');
+    mkdirSync(unable);
+    execFileSync('mount', ['-t', 'ramfs', 'unable', unable]);
+    try {
+      const ids = [{ source: 0, target: 1000, size: 1 }];
+      const spec = {
+        image: host.image,
+        command: ['/bin/true'],
+        mounts: [bind({ source: unable, idmap: { uids: ids, gids: ids } })],
+      };
+      const refusal = {
+        code: 'REFUSED',
+        message: expect.stringContaining('ramfs, or what is mounted below it, cannot on this kernel'),
+        details: { isolator: 'volume/host_path', field: 'spec.mounts[0]', path: unable, errno: 'EINVAL' },
+      };
+      await expect(host.containerizer.launch(spec)).rejects.toMatchObject(refusal);
+      await expect(host.containerizer.plan(spec)).rejects.toMatchObject(refusal);
+    } finally {
+      execFileSync('umount', [unable]);
+    }
   });
 
   it('is made on demand, with an owner and mode of its own, once', async () => {

@@ -11,7 +11,7 @@ import {
   throwIfAborted,
   toGantryError,
 } from '@gantry/interface';
-import { detectCgroups, ownIdMapper, ownUsers, probeDevices, probeHost } from '@gantry/isolators';
+import { detectCgroups, ownIdMapper, ownUsers, probeDevices, probeHost, probeIdmapping } from '@gantry/isolators';
 import { createLauncher } from '@gantry/launcher';
 import { createProvisioner } from '@gantry/provisioner';
 import type { ContainerizerOptions } from './create.js';
@@ -44,7 +44,7 @@ export async function probe(options: ProbeOptions = {}): Promise<readonly HostAb
   while (!existsSync(parent)) parent = dirname(parent);
   const folder = await mkdtemp(join(parent, '.gantry-probe-'));
   try {
-    found.push(...(await probeBackends(folder)), await probeQuota(folder));
+    found.push(...(await probeBackends(folder)), await probeQuota(folder), ...(await probeIdmapping(folder)));
     for (const type of ['user', 'pid', 'ipc', 'uts', 'network', 'cgroup', 'time'] as const) {
       throwIfAborted(options.signal, 'probing this host');
       found.push(await probeNamespace(type, folder, options));

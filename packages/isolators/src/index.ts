@@ -77,6 +77,7 @@ export { posixCpu } from './posix/cpu.js';
 export { posixMem } from './posix/mem.js';
 export { posixRlimits } from './posix/rlimits.js';
 export { probeHost } from './probe-host.js';
+export { probeIdmapping } from './probe-idmapping.js';
 export type { VolumeFolders } from './volume/container-folders.js';
 export { createVolumeIsolators, type VolumeOptions } from './volume/create.js';
 export type { PluginFolders } from './volume/docker/plugin-socket.js';

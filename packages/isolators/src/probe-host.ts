@@ -11,6 +11,7 @@ import {
   readSubordinateRanges,
   userNamespaceObstacle,
 } from '@gantry/native';
+import { createCgroups } from './cgroups/create-cgroups.js';
 import { landlockAbilities, landlockSupport } from './linux/landlock.js';
 import { ownCapabilities } from './linux/own-process.js';
 
@@ -18,7 +19,14 @@ const isRoot = () => process.geteuid?.() === 0;
 
 /** What can be told of this kernel and user by looking, and by making and removing a control group. */
 export function probeHost(layout: CgroupLayout, cgroupParent: string | undefined): HostAbility[] {
-  return [...kernel(), ...users(), ...privileges(), ...controlGroups(layout, cgroupParent), ...programs()];
+  return [
+    ...kernel(),
+    ...users(),
+    ...privileges(),
+    ...controlGroups(layout, cgroupParent),
+    devicePermissions(layout),
+    ...programs(),
+  ];
 }
 
 function kernel(): HostAbility[] {
@@ -134,6 +142,16 @@ function groupAbility(controller: string, mount: string, parent: string | undefi
   }
 }
 
+/** Whether control groups say which devices a container may open. */
+function devicePermissions(layout: CgroupLayout): HostAbility {
+  const name = 'device permissions';
+  if (!isRoot())
+    return { name, works: false, reason: "they are root's to give", remedy: 'run the host program as root' };
+  const missing = createCgroups(layout).devices.missing();
+  if (missing === undefined) return { name, works: true };
+  return { name, works: false, reason: 'nothing holds containers to the devices that they may open', remedy: missing };
+}
+
 function programs(): HostAbility[] {
   const folders = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni'];
   const plugins = folders.find((folder) => existsSync(join(folder, 'bridge')));
@@ -152,9 +170,9 @@ function programs(): HostAbility[] {
       'install nftables',
       findProgram('nft'),
     ),
-    ...['pasta', 'slirp4netns'].map((program) => {
+    ...['nsenter', 'pasta', 'slirp4netns'].map((program) => {
       const path = findProgram(program);
-      const package_ = program === 'pasta' ? 'passt' : program;
+      const package_ = packages[program] ?? program;
       return ability(
         program,
         path !== undefined,
@@ -165,6 +183,9 @@ function programs(): HostAbility[] {
     }),
   ];
 }
+
+/** Of Debian, where they are called otherwise. */
+const packages: Readonly<Record<string, string>> = { nsenter: 'util-linux', pasta: 'passt' };
 
 function ability(name: string, works: boolean, reason: string, remedy: string, detail?: string): HostAbility {
   if (!works) return { name, works, reason, remedy };

@@ -69,13 +69,13 @@ describe('the mount of a path', () => {
   ].join('\n');
 
   it.each([
-    ['/etc', '/', true, false],
-    ['/srv', '/srv', false, false],
-    ['/srvother', '/', true, false],
-    ['/srv/a b/c', '/srv/a b', true, true],
-    ['/over/x', '/over', false, false],
-  ])('%s is %s, shared %s, slave %s', (path, point, shared, slave) => {
-    expect(mountOf(path, mountinfo)).toEqual({ path: point, shared, slave });
+    ['/etc', '/', 'ext4', true, false],
+    ['/srv', '/srv', 'tmpfs', false, false],
+    ['/srvother', '/', 'ext4', true, false],
+    ['/srv/a b/c', '/srv/a b', 'tmpfs', true, true],
+    ['/over/x', '/over', 'tmpfs', false, false],
+  ])('%s is %s, of %s, shared %s, slave %s', (path, point, type, shared, slave) => {
+    expect(mountOf(path, mountinfo)).toEqual({ path: point, type, shared, slave });
   });
 });
 

@@ -1,7 +1,9 @@
+import { dirname } from 'node:path';
 import type { IdMappings, Isolator, OciIdMapping, PrepareContext } from '@gantry/interface';
 import { ownIds, userNamespaceObstacle } from '@gantry/native';
 import { resolveUser } from '../docker/user.js';
 import { refused } from '../errors.js';
+import { checkIdmapping } from '../volume/idmapping.js';
 import { isMapped, rootUsers, type UserPolicy, usersOf } from './users.js';
 
 const name = 'namespaces/user';
@@ -19,6 +21,7 @@ export function namespacesUser(policy: UserPolicy = rootUsers()): Isolator {
       if (!ids) return {};
       if (policy.isOrdinary) checkAllowed();
       await checkUser(context, ids, policy);
+      if (!policy.isOrdinary) await checkRoot(context);
       const { parent } = context;
       return {
         namespaces: [parent ? { type: 'user', path: `/proc/${parent.process.pid}/ns/user` } : { type: 'user' }],
@@ -33,6 +36,12 @@ export function namespacesUser(policy: UserPolicy = rootUsers()): Isolator {
 function checkAllowed(): void {
   const obstacle = userNamespaceObstacle();
   if (obstacle) throw refused(name, obstacle.problem, obstacle.remedy);
+}
+
+/** `REFUSED` if what the root is made of cannot be idmapped, so that the ids on the disk would be those of the host. */
+async function checkRoot({ rootfs: { mount } }: PrepareContext): Promise<void> {
+  const folders = mount.type === 'overlay' ? [dirname(mount.upper), ...mount.lower.slice(0, 1)] : [mount.source];
+  for (const folder of folders) await checkIdmapping(name, folder, 'the root', mount.type !== 'overlay');
 }
 
 /** `REFUSED` if the container's user, or one of his groups, does not exist in the namespace. */

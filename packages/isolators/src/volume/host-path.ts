@@ -2,6 +2,7 @@ import type { Isolator, OciMount } from '@gantry/interface';
 import { hostMount } from './host-mount.js';
 import { makeSource } from './host-source.js';
 import { identityOf, lookAt } from './identity.js';
+import { checkIdmapping } from './idmapping.js';
 import { mountsOf } from './mounts.js';
 import { checkPropagation } from './propagation.js';
 
@@ -18,6 +19,7 @@ export function volumeHostPath(): Isolator {
       const edits = await Promise.all(
         mounts.map(async (mount): Promise<OciMount> => {
           if (!mount.create) await lookAt(name, mount.source, mount.field);
+          if (mount.idmap) await checkIdmapping(name, mount.source, mount.field, mount.recursive !== false);
           if (mount.propagation && mount.propagation !== 'private') await checkPropagation(mount);
           return hostMount(mount);
         }),

@@ -5,6 +5,8 @@ import { refused } from '../errors.js';
 /** Of a mount: whether others are its peers, and whether it receives what is mounted elsewhere. See proc(5), mountinfo. */
 export interface MountPropagation {
   readonly path: string;
+  /** Of the file system. */
+  readonly type: string;
   readonly shared: boolean;
   readonly slave: boolean;
 }
@@ -35,6 +37,7 @@ export function mountOf(path: string, mountinfo: string): MountPropagation | und
     const optional = fields.slice(6, fields.indexOf('-'));
     found = {
       path: point,
+      type: fields[fields.indexOf('-') + 1] ?? '',
       shared: optional.some((field) => field.startsWith('shared:')),
       slave: optional.some((field) => field.startsWith('master:')),
     };
