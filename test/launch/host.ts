@@ -28,7 +28,7 @@ export interface RunResult {
 /** `root` in place of a folder of the host's own. */
 export type HostOptions = Pick<
   ContainerizerOptions,
-  'isolators' | 'networks' | 'cgroups' | 'cgroupParent' | 'disk' | 'ports' | 'root' | 'cdi' | 'nvidia'
+  'isolators' | 'networks' | 'cgroups' | 'cgroupParent' | 'disk' | 'ports' | 'root' | 'cdi' | 'nvidia' | 'userIds'
 >;
 
 export async function startHost(options: HostOptions = {}): Promise<TestHost> {

@@ -1,8 +1,18 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { createContainerizer } from '@gantry/containerizer';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { outputMatching, readOutput, startHost, type TestHost } from '../launch/host.js';
 import { requires } from '../support/requires.js';
@@ -141,5 +151,47 @@ requires({ root: true })('a container of root with users of its own', () => {
       expect((await readOutput(host.containerizer, id)).stdout).toMatch(/^0\n\s*0\s+700000\s+65536\npod\nlo\n$/);
     }
     await host.containerizer.wait(pod.id);
+  });
+});
+
+requires({ root: true })('a pool of ids for containers of root', () => {
+  const userIds = { first: 1_000_000, count: 3 };
+  const sleeping = { command: ['/bin/sleep', '1000'], userNamespace: 'private' } as const;
+  const uidsOf = (pid = 0) => readFileSync(`/proc/${pid}/uid_map`, 'utf8').trim().split(/\s+/).map(Number);
+
+  it('gives each a range of its own and takes it back, also in the next host program', async () => {
+    await using host = await startHost({ userIds });
+    const { containerizer, image } = host;
+    const taken = () => readdirSync(join(host.stateRoot, 'isolators', 'user-ids')).length;
+    const first = await containerizer.launch({ image, ...sleeping });
+    const [second, third] = await Promise.all([1, 2].map(() => containerizer.launch({ image, ...sleeping })));
+    const ranges = [first, second, third].map((status) => uidsOf(status?.pid));
+    expect(ranges.map(([inside, , size]) => [inside, size])).toEqual([
+      [0, 65_536],
+      [0, 65_536],
+      [0, 65_536],
+    ]);
+    expect(ranges.map(([, outside]) => outside).sort()).toEqual([1_000_000, 1_065_536, 1_131_072]);
+    const other = await containerizer.launch({ image, parent: second?.id ?? '', command: ['/bin/sleep', '1000'] });
+    expect(uidsOf(other.pid)).toEqual(ranges[1]);
+    await expect(containerizer.launch({ image, ...sleeping })).rejects.toMatchObject({
+      code: 'REFUSED',
+      details: { isolator: 'namespaces/user', count: 3 },
+    });
+    expect(taken()).toBe(3);
+    await containerizer.destroy(first.id);
+    expect(taken()).toBe(2);
+    const again = await containerizer.launch({ image, ...sleeping });
+    expect(uidsOf(again.pid)).toEqual(ranges[0]);
+
+    await containerizer[Symbol.asyncDispose]();
+    process.kill(again.pid ?? 0, 'SIGKILL');
+    await using next = await createContainerizer({ root: host.root, stateRoot: host.stateRoot, userIds });
+    await next.recover();
+    await next.wait(again.id);
+    expect(taken()).toBe(2);
+    expect(uidsOf((await next.launch({ image, ...sleeping })).pid)).toEqual(ranges[0]);
+    for await (const { id, parent } of next.containers()) if (parent === undefined) await next.destroy(id);
+    expect(taken()).toBe(0);
   });
 });

@@ -13,6 +13,7 @@ import {
   type RegistryClient,
   type SecretResolver,
   toGantryError,
+  type UserIdPool,
 } from '@gantry/interface';
 import {
   type CdiOptions,
@@ -49,10 +50,11 @@ export interface ContainerizerOptions {
    */
   readonly cgroupParent?: string;
   /**
-   * Ids of the user namespaces of `private` users, for a host program that is root. Default: the ranges that /etc/subuid and
-   * /etc/subgid hold for `gantry` or `containers`.
+   * Ids of the user namespaces of `private` users, for a host program that is root: the same for all, or a pool of which each container
+   * has a range of its own while it is there. Default: the same for all, of the ranges that /etc/subuid and /etc/subgid hold for
+   * `gantry` or `containers`.
    */
-  readonly userIds?: IdMappings;
+  readonly userIds?: IdMappings | UserIdPool;
   /** Default: a client without logins. */
   readonly registry?: RegistryClient;
   /** Default: a store in `root`. */
@@ -109,7 +111,7 @@ async function wire(options: ContainerizerOptions): Promise<Containerizer> {
   const place = await placeOf(stateRoot, defaults.stateRoot);
   const cgroupParent = options.cgroupParent ?? (place === '' ? '/gantry' : `/gantry-${place}`);
   const folders = { root, place: place === '' ? 'default' : place };
-  const users = ownUsers(options.userIds);
+  const users = ownUsers(options.userIds, join(stateRoot, 'isolators'));
   const obstacle = groupsObstacle(cgroups, options.cgroupParent);
   const state = await StateRoot.open(stateRoot, createOwner());
   const store =

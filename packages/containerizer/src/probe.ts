@@ -98,7 +98,7 @@ async function probeNamespace(type: OciNamespaceType, folder: string, options: P
     for (const path of [target, source, stateDir]) await mkdir(path);
     const users = ownUsers(options.userIds);
     const hasUsers = type === 'user' || users.isOrdinary;
-    const ids = hasUsers ? users.ids() : undefined;
+    const ids = hasUsers ? users.ids('probe') : undefined;
     const toOci = (mappings: NonNullable<typeof ids>['uids']) =>
       mappings.map(({ inside, outside, size }) => ({ containerID: inside, hostID: outside, size }));
     const types = new Set<OciNamespaceType>(['mount', type, ...(hasUsers ? (['user'] as const) : [])]);

@@ -4,6 +4,7 @@ import { ownIds, userNamespaceObstacle } from '@gantry/native';
 import { resolveUser } from '../docker/user.js';
 import { refused } from '../errors.js';
 import { checkIdmapping } from '../volume/idmapping.js';
+import type { IdRanges } from './id-ranges.js';
 import { isMapped, rootUsers, type UserPolicy, usersOf } from './users.js';
 
 const name = 'namespaces/user';
@@ -28,6 +29,22 @@ export function namespacesUser(policy: UserPolicy = rootUsers()): Isolator {
         uidMappings: toOci(ids.uids),
         gidMappings: toOci(ids.gids),
       };
+    },
+    ...(policy.ranges ? keeping(policy.ranges, policy) : {}),
+  };
+}
+
+/** Has a container keep its range from before anything is made of it until the last of that is gone. */
+function keeping(ranges: IdRanges, policy: UserPolicy): Pick<Isolator, 'prepare' | 'cleanup' | 'list'> {
+  return {
+    async prepare({ id, spec, parent }) {
+      if (!parent && (spec.userNamespace ?? policy.default) === 'private') ranges.take(id);
+    },
+    async cleanup(id) {
+      ranges.release(id);
+    },
+    async *list() {
+      yield* ranges.holders();
     },
   };
 }
