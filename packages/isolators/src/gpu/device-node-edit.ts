@@ -1,9 +1,9 @@
 import type { OciDevice, OciDeviceRule } from '@gantry/interface';
 import { refused } from '../errors.js';
 import { devicePlace } from '../linux/device-place.js';
-import type { EditSetting } from './cdi-edits.js';
 import type { OwnedEdits } from './cdi-registry.js';
 import type { CdiDeviceNode } from './cdi-spec.js';
+import type { EditSetting } from './edit-setting.js';
 
 /** A node, and leave to use it, if any. What the description leaves open is as on the host. Pure. */
 export function deviceEdit(
