@@ -1,4 +1,6 @@
 import { once } from 'node:events';
+import { mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createContainerizer } from '@gantry/containerizer';
 import type { ContainerId, Isolator } from '@gantry/interface';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
@@ -118,6 +120,29 @@ requires({ root: true })('a container that is ended', () => {
     expect((await next.recover()).failed).toEqual([]);
     expect(await next.status('left')).toMatchObject({ state: 'DESTROYED', failedSteps: [] });
     await next.remove('left');
+  });
+
+  it('is cleaned up by the next host program, too, if it could not be written that something was left', async () => {
+    const { image, root, stateRoot } = host;
+    const first = await createContainerizer({ root, stateRoot, isolators: beside });
+    await first.launch({ id: 'unwritten', image, ...sleeps });
+    hindrance.dirty = true;
+    const path = join(stateRoot, 'containers', 'unwritten', 'state.json');
+    const record = readFileSync(path);
+    // What is in the way of the record is not in the way of the termination.
+    rmSync(path);
+    mkdirSync(path);
+    await expect(first.destroy('unwritten')).rejects.toMatchObject({ code: 'CLEANUP_FAILED' });
+    await first[Symbol.asyncDispose]();
+    rmdirSync(path);
+    writeFileSync(path, record);
+    hindrance.dirty = false;
+    hindrance.cleaned.length = 0;
+    await using next = await createContainerizer({ root, stateRoot, isolators: beside });
+    expect(await next.recover()).toMatchObject({ cleaned: ['unwritten'], failed: [] });
+    expect(hindrance.cleaned).toContain('unwritten');
+    expect((await next.wait('unwritten')).exit).toMatchObject({ type: 'signaled', signal: 'SIGKILL' });
+    await next.remove('unwritten');
   });
 
   it('had its own limits changed while it was nested', async () => {

@@ -68,19 +68,16 @@ export async function finish(container: Container, parts: ContainerizerParts, en
     destroyed: container.destroyRequested,
     at: Date.now(),
   };
-  const counted = await steps.run('termination', () => folder?.writeTermination(termination));
-  await recordFailures(container, steps);
-  container.end(counted ?? termination);
+  container.end(await conclude(container, termination, steps));
 }
 
 /** Retries the clean-up of a DESTROYED container whose steps failed before; returns what still fails. */
 export async function retryCleanUp(container: Container, parts: ContainerizerParts): Promise<readonly CleanupStep[]> {
   if (container.failedSteps.length === 0) return [];
-  const { folder, termination } = container;
+  const { termination } = container;
   const steps = new Steps();
   await removeAll(container.id, parts, steps);
-  if (termination) await steps.run('termination', () => folder?.writeTermination(termination));
-  await recordFailures(container, steps);
+  if (termination) await conclude(container, termination, steps);
   return container.failedSteps;
 }
 
@@ -103,6 +100,23 @@ async function findLimitation(
     if (limitation) return limitation;
   }
   return undefined;
+}
+
+/**
+ * Writes the termination, and before it what failed: a container that has a termination and no failed steps is never cleaned up again.
+ * Resolves with the termination that counts.
+ */
+async function conclude(
+  container: Container,
+  termination: ContainerTermination,
+  steps: Steps,
+): Promise<ContainerTermination> {
+  const failures = steps.failed.length;
+  if (failures > 0) await recordFailures(container, steps);
+  if (steps.failed.length > failures) return termination;
+  const counted = await steps.run('termination', () => container.folder?.writeTermination(termination));
+  if (failures === 0) await recordFailures(container, steps);
+  return counted ?? termination;
 }
 
 async function recordFailures(container: Container, steps: Steps): Promise<void> {
