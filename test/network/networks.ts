@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { ContainerSpec, ContainerStatus } from '@gantry/interface';
 import { startHost, type TestHost } from '../launch/host.js';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporary-folder.js';
+import { pluginChains, removePluginChains } from './chains-of-plugins.js';
 
 export const plugins = '/usr/lib/cni';
 export const needs = {
@@ -17,7 +18,7 @@ export const sh = (script: string): Pick<ContainerSpec, 'command'> => ({ command
 /** Runs until it is ended. */
 export const waits = sh('trap "exit 0" TERM; echo ready; while :; do sleep 1; done');
 
-/** A host with a folder of network configurations, and one for the leases of host-local. */
+/** A host with a folder of network configurations, and one for the leases of host-local. What plugins make once goes with it. */
 export interface NetworkHost extends AsyncDisposable {
   readonly host: TestHost;
   readonly configFolder: string;
@@ -33,6 +34,7 @@ export async function startNetworkHost(
     readonly collectGarbage?: boolean;
   } = {},
 ): Promise<NetworkHost> {
+  const chains = pluginChains();
   const folder: TemporaryFolder = await temporaryFolder();
   const configFolder = join(folder.path, 'net.d');
   const leases = join(folder.path, 'leases');
@@ -45,6 +47,7 @@ export async function startNetworkHost(
     leases,
     async [Symbol.asyncDispose]() {
       await host[Symbol.asyncDispose]();
+      removePluginChains(chains);
       await folder[Symbol.asyncDispose]();
     },
   };

@@ -11,7 +11,7 @@ import type { ContainerSpec, ContainerStatus } from '@gantry/interface';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { outputMatching, startHost, type TestHost } from '../launch/host.js';
 import { requires } from '../support/requires.js';
-import { execIn, sh, waits } from './networks.js';
+import { execIn, waits } from './networks.js';
 import { makeOutside, type Outside, type Servers, serve } from './outside.js';
 
 const programs = ['/usr', '/lib', '/lib64'].map(
