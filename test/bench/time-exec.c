@@ -1,5 +1,5 @@
 // Times a command from its spawn to its end.
-//   time-exec COMMAND ARGUMENT...
+//   time-exec [-i INPUT] COMMAND ARGUMENT...
 // An argument `{}` becomes a name that no other run of this process has.
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -11,10 +11,16 @@
 extern char **environ;
 
 int main(int argc, char **argv) {
+  const char *input = "/dev/null";
+  if (argc > 2 && strcmp(argv[1], "-i") == 0) {
+    input = argv[2];
+    argc -= 2;
+    argv += 2;
+  }
   if (argc < 2) return 2;
   posix_spawn_file_actions_t streams;
   require(posix_spawn_file_actions_init(&streams) == 0, "posix_spawn_file_actions_init");
-  require(posix_spawn_file_actions_addopen(&streams, STDIN_FILENO, "/dev/null", O_RDONLY, 0) == 0, "standard input");
+  require(posix_spawn_file_actions_addopen(&streams, STDIN_FILENO, input, O_RDONLY, 0) == 0, "standard input");
   require(posix_spawn_file_actions_addopen(&streams, STDOUT_FILENO, "/dev/null", O_WRONLY, 0) == 0, "standard output");
   char name[64];
   for (int i = 1; i < argc; i++) {
