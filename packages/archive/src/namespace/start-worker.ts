@@ -20,7 +20,7 @@ export async function squashesOwners(): Promise<boolean> {
 export interface WorkerOptions {
   readonly name: string;
   readonly data?: unknown;
-  /** The open folder below /proc of a process in whose user namespace it is to be: a descriptor, {@link memberFolder} to the worker. */
+  /** The open folder below /proc of a process in whose user namespace it is to be: a descriptor, `memberFolder` to the worker. */
   readonly member?: number | undefined;
   /** Whether it touches no files. */
   readonly inThread?: boolean;
