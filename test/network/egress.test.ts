@@ -85,8 +85,20 @@ requires({ root: true, commands: ['nft', 'nsenter', 'ip'], packages: ['nftables'
         inNetwork(pid, 'bash', '-c', `echo ${text} >/dev/udp/${address}/${port} || :`);
       send(veth.host.ipv4, open.port, 'forbidden-udp4');
       send(veth.host.ipv6, closed.port, 'forbidden-udp6');
+      // In fragments, of which only the first has a port.
+      const pieces = (port: number, letter: string) =>
+        inNetwork(
+          pid,
+          'bash',
+          '-c',
+          `head -c 5000 /dev/zero | tr '\\0' ${letter} >/dev/udp/${veth.host.ipv6}/${port} || :`,
+        );
+      pieces(closed.port, 'f');
+      pieces(open.port, 'a');
       send(veth.host.ipv6, open.port, 'allowed-udp6');
+      await expect.poll(() => open.received.join('')).toMatch(/a{5000}/);
       await expect.poll(() => open.received.join('')).toContain('allowed-udp6');
+      expect(closed.received.join('')).toBe('');
       expect([...open.received, ...closed.received].join('')).not.toContain('forbidden');
 
       inNetwork(pid, 'nft', 'flush', 'ruleset');
@@ -94,6 +106,33 @@ requires({ root: true, commands: ['nft', 'nsenter', 'ip'], packages: ['nftables'
       for (const ping of Object.values(pings)) inNetwork(pid, ...ping.split(' '));
       send(veth.host.ipv4, open.port, 'free-udp4');
       await expect.poll(() => open.received.join('')).toContain('free-udp4');
+      await host.containerizer.destroy(id);
+    });
+
+    it('lets it ask the servers of its names, and nobody else', async () => {
+      const { id, veth } = await launch(5, {
+        egress: { allow: [], dns: true },
+        dns: { servers: ['10.213.5.1', 'fd00:213:5::1'] },
+      });
+      using _ = veth;
+      const asked: string[] = [];
+      const names = createSocket('udp6');
+      names.on('message', (message, { port, address }) => {
+        asked.push(message.toString('latin1'));
+        // The same question back, as an answer without any.
+        names.send(
+          Buffer.concat([message.subarray(0, 2), Buffer.from([0x81, 0x83]), message.subarray(4)]),
+          port,
+          address,
+        );
+      });
+      await new Promise<void>((resolve) => names.bind(53, '::', resolve));
+      for (const server of [veth.host.ipv4, veth.host.ipv6])
+        await sh(id, `nslookup via-${server.length}.example. ${server}`);
+      for (const server of [veth.host.ipv4, veth.host.ipv6])
+        await expect.poll(() => asked.some((message) => message.includes(`via-${server.length}`))).toBe(true);
+      names.close();
+      expect((await sh(id, greets(veth.host.ipv4, open.port))).output).not.toContain('hello');
       await host.containerizer.destroy(id);
     });
 
@@ -158,6 +197,9 @@ requires({ root: true, commands: ['nft', 'nsenter', 'ip'], packages: ['nftables'
       await refused({ capabilities: { add: ['NET_ADMIN'] } }).toMatchObject({ code: 'REFUSED' });
       await refused({ capabilities: { add: ['cap_net_raw'] } }).toMatchObject({ code: 'REFUSED' });
       await refused({ egress: { allow: [] } }).toMatchObject({ code: 'INVALID_ARGUMENT' });
+      // One with a network of its own that sees the others' processes could enter theirs.
+      const beside = { share: ['pid'], capabilities: { add: ['SYS_ADMIN'] } };
+      await refused(beside).toThrow(/network\/egress.*CAP_SYS_ADMIN/);
       await containerizer.destroy(pod.id);
     });
 
