@@ -40,7 +40,10 @@ export function networkEgress(policy: UserPolicy = rootUsers()): Isolator {
     },
     isolates: ({ spec }) => isGuarded(spec),
     async isolate(id, pid, options) {
-      const own = rulesets.get(id) ?? [];
+      const own = rulesets.get(id);
+      // Asked only for containers that have some: without them it would run unguarded.
+      if (!own)
+        throw refused(name, `the rules of container ${id} were not prepared`, 'have prepare called before isolate');
       rulesets.delete(id);
       for (const ruleset of own) await load(ruleset, pid, policy.isOrdinary, options?.signal);
     },
