@@ -135,6 +135,19 @@ describe('a volume of a Docker plugin', () => {
     expect(left()).toEqual([]);
   });
 
+  it('is told of with every other that cannot be unmounted', async () => {
+    await prepare('one', ['a', 'b']);
+    instead['Unmount'] = (response) => void response.writeHead(500).end(JSON.stringify({ Err: `no ${asked.at(-1)}` }));
+    const error = await Promise.resolve(cleanup('one')).catch((cause: unknown) => cause);
+    expect(error).toMatchObject({
+      code: 'SYSTEM',
+      message: expect.stringMatching(/no Unmount [ab].*; .*no Unmount [ab]/),
+      details: { driver: 'fake' },
+    });
+    instead = {};
+    await cleanup('one');
+  });
+
   it.each([
     ['no JSON', 'no JSON object'],
     [`"${'x'.repeat(1_100_000)}"`, 'longer than 1048576 bytes'],

@@ -98,7 +98,9 @@ export function volumeCsi(options: VolumeCsiOptions): Isolator {
       return pins;
     },
     async cleanup(id) {
-      await forEvery(await records.mountsOf(id), (mark) => records.locked(mark.key, () => letGo(id, mark)));
+      await forEvery(await records.mountsOf(id), `${name}: letting go of a volume`, (mark) =>
+        records.locked(mark.key, () => letGo(id, mark)),
+      );
       await records.removeContainer(id);
     },
     list: () => records.containers.list(),

@@ -61,7 +61,9 @@ export function dockerVolume({ folders, plugins = {}, timeoutMs = 120_000 }: Doc
     },
     async cleanup(id) {
       const keys = new Set((await records.mountsOf(id)).map(({ key }) => key));
-      await forEvery(keys, (key) => records.locked(key, () => letGo(records, key, id, clientOf)));
+      await forEvery(keys, `${name}: letting go of a volume`, (key) =>
+        records.locked(key, () => letGo(records, key, id, clientOf)),
+      );
       await records.containers.remove(id);
     },
     list: () => records.containers.list(),
