@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createContainerizer } from '@gantry/containerizer';
-import type { ContainerId, Isolator } from '@gantry/interface';
+import type { ContainerId, Isolator, Provisioner } from '@gantry/interface';
+import { createProvisioner } from '@gantry/provisioner';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { requires } from '../support/requires.js';
 import { outputMatching, startHost, type TestHost } from './host.js';
@@ -87,6 +88,36 @@ requires({ root: true })('a container that is ended', () => {
     expect(await containerizer.status('held')).toMatchObject({ state: 'DESTROYED', failedSteps: [] });
     if (pid !== undefined) expect(() => process.kill(pid, 0)).toThrow(/ESRCH/);
     if (step !== 'edits') expect(hindrance.cleaned).toContain('held');
+  });
+
+  it('while its root is made is undone', async () => {
+    const { image, root } = host;
+    const stateRoot = join(root, '..', 'provisioning-state');
+    const made = createProvisioner({ root: join(root, 'provisioner-held') });
+    let reach: () => void = () => undefined;
+    const reached = new Promise<void>((resolve) => {
+      reach = resolve;
+    });
+    const provisioner: Provisioner = {
+      describe: (id, source) => made.describe(id, source),
+      async provision(id, source, options) {
+        const rootfs = await made.provision(id, source, options);
+        reach();
+        if (!options?.signal?.aborted) await once(options?.signal as AbortSignal, 'abort');
+        return rootfs;
+      },
+      destroy: (id) => made.destroy(id),
+      list: () => made.list(),
+    };
+    await using containerizer = await createContainerizer({ root, stateRoot, provisioner });
+    const launched = containerizer.launch({ id: 'half-made', image, ...sleeps });
+    const refused = expect(launched).rejects.toMatchObject({ code: 'ABORTED' });
+    await reached;
+    expect((await containerizer.status('half-made')).state).toBe('PROVISIONING');
+    expect(await containerizer.destroy('half-made')).toMatchObject({ destroyed: true });
+    await refused;
+    expect(await made.list().next()).toMatchObject({ done: true });
+    await containerizer.remove('half-made');
   });
 
   it('tells which step of its clean-up failed and why, does the others, and tries again', async () => {
