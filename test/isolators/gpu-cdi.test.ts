@@ -1,6 +1,8 @@
-import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { text as textOf } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import type { CdiEdits } from '@gantry/isolators';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startHost, type TestHost } from '../launch/host.js';
@@ -8,6 +10,10 @@ import { requires } from '../support/requires.js';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporary-folder.js';
 
 const sh = (script: string) => ({ command: ['/bin/sh', '-c', script] });
+
+/** For a hook: where its bundle and the container's root are. */
+const find =
+  'bundle=$(sed \'s/.*"bundle":"\\([^"]*\\)".*/\\1/\'); root=$(sed \'s/.*"root":{"path":"\\([^"]*\\)".*/\\1/\' $bundle/config.json)';
 
 /** Of every machine; that it can be opened depends on nothing but the node and the control group. */
 const latency = (() => {
@@ -115,8 +121,6 @@ requires({ root: true })('devices of CDI', () => {
   });
 
   it('have their hooks run: those of the host find the root, change it, and are gone when the program runs', async () => {
-    const find =
-      'bundle=$(sed \'s/.*"bundle":"\\([^"]*\\)".*/\\1/\'); root=$(sed \'s/.*"root":{"path":"\\([^"]*\\)".*/\\1/\' $bundle/config.json)';
     const link = script(
       'link',
       `${find}; ln -s lib.so.1 $root/lib.so && echo "$1" > $root/arguments; { pwd; env | grep -c LD_; true; } > $root/world`,
@@ -202,6 +206,44 @@ requires({ root: true })('devices of CDI', () => {
         message: expect.stringContaining('user namespace') as string,
       });
     }
+  });
+
+  it('have their hooks run as an ordinary user, for his containers', async () => {
+    const uid = 65_000;
+    const home = await temporaryFolder();
+    chmodSync(home.path, 0o711);
+    const [root, stateRoot] = ['root', 'state'].map((name) => join(home.path, name)) as [string, string];
+    for (const path of [root, stateRoot]) {
+      mkdirSync(path);
+      chownSync(path, uid, uid);
+    }
+    const hook = join(home.path, 'hook');
+    writeFileSync(
+      hook,
+      `#!/bin/sh\n${find}\ntest -c $root/dev/null && id -u > $root/hooked && ls -ld $bundle > /dev/null\n`,
+    );
+    chmodSync(hook, 0o755);
+    const hooks = [{ hookName: 'createContainer', path: hook, env: ['PATH=/usr/bin:/bin'] }];
+    const containerEdits = { deviceNodes: [{ path: '/dev/zero' }], hooks };
+    const specs = [{ cdiVersion: '1.0.0', kind: 'vendor.com/card', devices: [{ name: 'a', containerEdits }] }];
+    const script = fileURLToPath(new URL('./gpu-host-program.mjs', import.meta.url));
+    const input = {
+      options: { root, stateRoot, cdi: { folders: [], specs } },
+      specs: [
+        { image: host.image, ...sh('cat /hooked'), devices: [{ cdi: 'vendor.com/card=a' }, { path: '/dev/random' }] },
+      ],
+      waits: true,
+    };
+    const user = ['--reuid', `${uid}`, '--regid', `${uid}`, '--clear-groups', '--inh-caps=-all'];
+    const places = { HOME: home.path, XDG_RUNTIME_DIR: stateRoot, XDG_DATA_HOME: root };
+    const program = spawn('setpriv', [...user, process.execPath, script, JSON.stringify(input)], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { PATH: process.env['PATH'], ...places },
+    });
+    const [output, errors] = await Promise.all([textOf(program.stdout), textOf(program.stderr)]);
+    expect(errors).toBe('');
+    expect(output.split('\n')[1]).toBe('"0\\n"');
+    await home[Symbol.asyncDispose]();
   });
 
   it('are in the plan, with their hooks', async () => {

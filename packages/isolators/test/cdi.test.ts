@@ -297,7 +297,9 @@ describe('what CDI devices have a container get', () => {
     await expect(
       edits({ deviceNodes: [{ path: '/dev/null', permissions: 'r' }] }, { control: unguarded }),
     ).rejects.toEqual(refusal({}, /hold the container to 'r'; mount the controller/));
-    expect((await edits({ deviceNodes: [{ path: '/dev/null' }] }, { control: unguarded })).devices).toHaveLength(1);
+    const all = await edits({ deviceNodes: [{ path: '/dev/null' }] }, { control: unguarded });
+    expect(all.devices).toHaveLength(1);
+    expect(all).not.toHaveProperty('resources');
   });
 
   it('is, in a user namespace, neither a node elsewhere nor a hook of the host', async () => {

@@ -76,12 +76,13 @@ describe('hooks in a plan', () => {
     );
   });
 
-  it('of the host are refused in a user namespace', () => {
+  it('of the host are refused in a user namespace that root makes', () => {
     const edit = withHooks({ createContainer: [{ path: '/bin/true' }] }, (config) => {
       config.linux.namespaces.push({ type: 'user' });
       const ids = [{ containerID: 0, hostID: 1000, size: 1 }];
       Object.assign(config.linux, { uidMappings: ids, gidMappings: ids });
     });
+    expect(compilePlan(request(edit, { idMapper: 'self' })).steps.some(({ op }) => op === 'hook')).toBe(true);
     expect(() => compilePlan(request(edit, { idMapper: 'root' }))).toThrow(
       expect.objectContaining({ code: 'UNSUPPORTED', details: { field: 'hooks.createContainer' } }),
     );

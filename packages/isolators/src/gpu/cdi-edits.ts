@@ -40,7 +40,8 @@ export function cdiEdits(all: readonly OwnedEdits[], setting: EditSetting): Isol
   return {
     env: Object.fromEntries(variables.values().map(splitVariable)),
     devices: nodes.values().map(({ node }) => node),
-    resources: { devices: rules },
+    // For those who can hold the container to them.
+    ...(setting.unguarded === undefined ? { resources: { devices: rules } } : {}),
     mounts: mounts.values(),
     additionalGids: [...groups],
     hooks: {
@@ -73,9 +74,9 @@ function refuseUnmet({ owner, file, edits }: OwnedEdits, { isolator, host, ...se
       );
     }
     if (hookName === 'startContainer') continue;
-    if (setting.ownUsers) {
+    if (setting.hidesRoot) {
       throw refuse(
-        'asks for a createContainer hook, which cannot be run where a user namespace is',
+        'asks for a createContainer hook, which cannot be run in a user namespace that root makes',
         "launch the container as root with userNamespace: 'host', or take it out of the file",
         { hook: path },
       );

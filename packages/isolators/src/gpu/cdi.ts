@@ -97,6 +97,7 @@ export async function editsOfDevices(
     host,
     user,
     ownUsers,
+    hidesRoot: ownUsers && ownIdMapper() === 'root',
     fixedGroups: ownUsers && ownIdMapper() === 'self',
     ...(unguarded === undefined ? {} : { unguarded }),
   });

@@ -9,6 +9,8 @@ export interface EditSetting {
   readonly user: { readonly uid: number; readonly gid: number };
   /** Whether it has a user namespace. */
   readonly ownUsers: boolean;
+  /** Whether that is one of the host's root, in which a hook of the host's does not find the container's root. */
+  readonly hidesRoot: boolean;
   /** Whether its groups are what the host program has, and cannot be chosen. */
   readonly fixedGroups: boolean;
   /** What keeps the host from holding a container to its devices, if anything does. */

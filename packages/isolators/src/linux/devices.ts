@@ -38,7 +38,10 @@ export function linuxDevices(options: { readonly control: DeviceControl; readonl
       if (usersOf(context, policy)) checkSamePaths(requests);
       const given = await Promise.all(requests.map((request) => givenDevice(request, request.field, options.control)));
       checkPaths(given.map(({ node }) => node.path));
-      return { devices: given.map(({ node }) => node), resources: { devices: given.map(({ rule }) => rule) } };
+      const devices = given.map(({ node }) => node);
+      // Rules are for those who can hold the container to them.
+      if (options.control.missing() !== undefined) return { devices };
+      return { devices, resources: { devices: given.map(({ rule }) => rule) } };
     },
   };
 }

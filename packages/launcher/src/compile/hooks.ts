@@ -9,13 +9,15 @@ const day = 86_400;
 
 /**
  * The hooks of a kind, in their order. What they are told is the state of the specification, with the state folder as the bundle; the shim
- * adds the pid. In a user namespace the container's root is not among what the host has, where a hook of the host's would look for it.
+ * adds the pid. In a user namespace that root makes, the container's root is not among what the host has, where a hook of the host's would
+ * look for it.
  */
 export function compileHooks(request: LaunchRequest, kind: keyof typeof statuses): HookStep[] {
-  const { config, id, stateDir } = request;
+  const { config, id, stateDir, idMapper } = request;
+  const hasUsers = config.linux.namespaces.some(({ type }) => type === 'user');
   const hooks = config.hooks?.[kind] ?? [];
   if (hooks.length === 0) return [];
-  if (kind === 'createContainer' && config.linux.namespaces.some(({ type }) => type === 'user')) {
+  if (kind === 'createContainer' && hasUsers && idMapper === 'root') {
     throw unsupported(
       `hooks.${kind}`,
       'in a user namespace hooks of the host would not find the root of the container',
