@@ -1,4 +1,5 @@
 import { chmodSync, closeSync, fsync, openSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
 const sync = promisify(fsync);
@@ -9,7 +10,8 @@ let names = 0;
 /** Puts a small file in place in one step, for its owner alone unless `mode` says otherwise. Holds against the end of this process, not against a power cut. */
 export function replaceFile(path: string, content: string, mode = ownerOnly): void {
   names += 1;
-  const temporary = `${path}.${process.pid}-${names}.tmp`;
+  // By its name nothing that is looked for.
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}-${names}`);
   try {
     writeFileSync(temporary, content, { flag: 'wx', mode: ownerOnly });
     // Whatever the umask.

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errnoOf, GantryError, toGantryError } from '@gantry/interface';
 import type { Attachment, AttachmentCache, AttachmentKey } from './attachments.js';
@@ -91,7 +91,7 @@ export class FileAttachments implements AttachmentCache {
   async #write(path: string, text: string): Promise<void> {
     const folder = dirname(path);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    writeFileSync(path, text, { mode: 0o600 });
+    replaceFile(path, text);
     await Promise.all([path, folder, this.#folder].map(flush));
   }
 

@@ -35,9 +35,12 @@ export class ProcessExec implements Exec {
     const abort = () => signal && run.end(abortedError(signal, `running ${call.path}`));
     signal?.addEventListener('abort', abort, { once: true });
     try {
-      // One that does not read it, or has ended, says so by itself.
-      child.stdin.on('error', () => undefined);
-      child.stdin.end(call.stdin);
+      // One that could not be started has no streams where Node.js is out of descriptors.
+      if (child.pid !== undefined) {
+        // One that does not read it, or has ended, says so by itself.
+        child.stdin.on('error', () => undefined);
+        child.stdin.end(call.stdin);
+      }
       return await run.output;
     } finally {
       clearTimeout(timer);

@@ -5,6 +5,9 @@ import { loadNetworkConfigurations, type NetworkConfigurations } from './config-
 /** Milliseconds of quiet after a change before the folder is read: who writes a file makes several. */
 const quietTime = 20;
 
+/** Milliseconds after which it is read although it goes on changing. */
+const longestWait = 500;
+
 /**
  * The configurations of a folder, at once and after every change of them. Changes while nobody reads count as one. Ends when the
  * signal fires, or with `SYSTEM` if the folder is not there or goes away.
@@ -38,6 +41,7 @@ class Changes {
   #stopped = false;
   #failure: Error | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #first: number | undefined;
   #wake: () => void = () => undefined;
 
   constructor(folder: string) {
@@ -52,12 +56,17 @@ class Changes {
     }
     this.#watcher.on('error', fail);
     this.#watcher.on('change', () => {
+      this.#first ??= performance.now();
       clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => {
-        this.#pending = true;
-        this.#wake();
-      }, quietTime);
+      const left = this.#first + longestWait - performance.now();
+      this.#timer = setTimeout(() => this.#tell(), Math.max(0, Math.min(quietTime, left)));
     });
+  }
+
+  #tell(): void {
+    this.#first = undefined;
+    this.#pending = true;
+    this.#wake();
   }
 
   /** True once there was a change since it was last asked; false when it was stopped. */

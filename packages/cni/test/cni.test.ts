@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -282,6 +282,18 @@ describe('DEL', () => {
 });
 
 describe('the records of attachments', () => {
+  it('are there whole at every moment, also while another takes the place of one', async () => {
+    const folder = join(plugins.folder, 'state/c1');
+    const inode = () => lstatSync(join(folder, 'attachment.eth0')).ino;
+    await attachments.save({ list: network(), conf });
+    const first = inode();
+    // What a host program that was killed while it wrote one has left.
+    writeFileSync(join(folder, '.attachment.eth0.1-1'), '{');
+    await attachments.save({ list: network(), conf: { ...conf, netNS: '/run/other' } });
+    expect(inode()).not.toBe(first);
+    expect(await attachments.list()).toMatchObject([{ conf: { netNS: '/run/other' } }]);
+  });
+
   it('count for nothing if they are torn, as nothing was added by those, and are not guessed at otherwise', async () => {
     await attachments.save({ list: network(), conf });
     const path = join(plugins.folder, 'state/c1/attachment.eth0');

@@ -65,6 +65,8 @@ async function lock(file: string): Promise<AsyncDisposable> {
     child.on('error', (error) => reject(toGantryError(error, `locking ${file} with flock(1), of util-linux`)));
     child.on('close', () => resolve());
   });
+  // One that could not be started has no streams where Node.js is out of descriptors.
+  if (child.pid === undefined) await ended;
   child.stdin.on('error', () => undefined);
   const held = once(child.stdout, 'data').then(
     () => true,

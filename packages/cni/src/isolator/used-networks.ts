@@ -40,7 +40,7 @@ export class UsedNetworks {
 
   #files(): readonly string[] {
     try {
-      return readdirSync(this.#folder).filter((name) => !name.endsWith('.tmp'));
+      return readdirSync(this.#folder).filter((name) => !name.startsWith('.'));
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return [];
       throw error;
