@@ -3,6 +3,7 @@ import { capabilityNames } from '@gantry/interface';
 import { describe, expect, it } from 'vitest';
 import { boundingSet, linuxCapabilities } from '../src/linux/capabilities.js';
 import { defaultCapabilities } from '../src/linux/default-capabilities.js';
+import { linuxDevices } from '../src/linux/devices.js';
 import { checkOomScoreAdj } from '../src/linux/oom.js';
 import { ownCapabilities, parseCapabilities, parseLimits } from '../src/linux/own-process.js';
 import { linuxSysctl, sysctlsOf } from '../src/linux/sysctl.js';
@@ -61,6 +62,26 @@ describe('linux/capabilities', () => {
     // Without it, the kernel lets nobody lower the score.
     const { status } = spawnSync('sh', ['-c', 'echo -5 > /proc/self/oom_score_adj'], { stdio: 'ignore' });
     expect(status === 0).toBe(ownCapabilities().has('CAP_SYS_RESOURCE'));
+  });
+});
+
+describe('linux/devices', () => {
+  const control = { missing: () => undefined, restrict: () => undefined };
+  const edits = (missing?: string) => {
+    const devices = [{ path: '/dev/null' }, { cdi: 'vendor.com/class=a' }];
+    return linuxDevices({ control: { ...control, missing: () => missing } }).edits(contextOf({ devices }));
+  };
+
+  it('gives the nodes that are asked for by path, with leave to use them', async () => {
+    const { devices, resources } = await edits();
+    expect(devices?.map(({ path, major, minor }) => [path, major, minor])).toEqual([['/dev/null', 1, 3]]);
+    expect(resources?.devices).toEqual([{ allow: true, type: 'c', major: 1, minor: 3, access: 'rwm' }]);
+  });
+
+  it('gives no rules where there is nobody to hold a container to them', async () => {
+    const given = await edits('mount the controller');
+    expect(given.devices).toHaveLength(1);
+    expect(given).not.toHaveProperty('resources');
   });
 });
 
