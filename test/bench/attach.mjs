@@ -105,7 +105,7 @@ function isolated({ folder, configFolder, pid }) {
       const context = {
         id,
         spec: { id, sandbox: true, networks: [{ name: network }] },
-        rootfs: { mount: { type: 'directory', source: folder }, readFile: async () => undefined },
+        rootfs: { path: folder, mount: { type: 'directory', source: folder }, readFile: async () => undefined },
         cgroupPath: `/gantry/${id}`,
       };
       const start = performance.now();
