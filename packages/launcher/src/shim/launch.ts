@@ -67,9 +67,12 @@ export class ShimLaunch implements PendingLaunch {
     const steps = needsInputs(request, pins) ? compilePlan(request, inputs).steps : plan.steps;
     const frame = launchFrame(request, { ...plan, steps }, this.#log, release);
     this.#launched = true;
+    const groups = once(meanwhile);
     try {
-      await cloned;
-      if (!plan.awaitsGroups) await meanwhile?.();
+      // On cgroup v2 a process is cloned into its group, which has to be there then.
+      if (!cloned && !plan.awaitsGroups) await groups();
+      await (cloned ?? this.#clone(plan));
+      if (!plan.awaitsGroups) await groups();
     } catch (error) {
       await this.#end();
       throw error;
@@ -77,7 +80,7 @@ export class ShimLaunch implements PendingLaunch {
     const options: SendOptions = {
       release,
       ...(signal ? { signal } : {}),
-      ...(plan.awaitsGroups ? { groups: once(meanwhile) } : {}),
+      ...(plan.awaitsGroups ? { groups } : {}),
     };
     const first = this.#begun;
     try {
@@ -137,10 +140,10 @@ export class ShimLaunch implements PendingLaunch {
     await this.#end();
   }
 
-  #planOf(request: LaunchRequest): Announced {
+  #planOf(request: LaunchRequest): Omit<Announced, 'cloned'> & Partial<Announced> {
     if (!this.#announced) {
       const plan = this.#check(request);
-      return { request, plan, cloned: this.#clone(plan) };
+      return { request, plan };
     }
     if (this.#announced.request !== request) throw invalidRequest('request', 'it is not the one that was announced');
     if (this.#launched) throw launchedAlready(this.#id);
