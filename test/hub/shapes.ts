@@ -1,5 +1,5 @@
 import type { ContainerSpec } from '@gantry/interface';
-import { amqpHeader, httpGet, postgresStartup } from './conversations.js';
+import { amqpHeader, httpGet, postgresStartup } from './conversations.mjs';
 
 /** How a program that an image holds is started, spoken to and stopped. */
 export interface Shape {
@@ -35,7 +35,7 @@ const perlServer = `
 const webServer = 'mkdir /www; echo from busybox >/www/index.html; exec httpd -f -p 8000 -h /www';
 
 /** The programs of these images and what Docker Hub's do: entry points that drop root, users, volumes, stop signals, working folders. */
-export const shapes: readonly Shape[] = [
+const shapes: readonly Shape[] = [
   {
     name: 'busybox',
     // A first process that handles no SIGTERM is not ended by it, so it gets an init.
@@ -119,3 +119,8 @@ export const shapes: readonly Shape[] = [
   { name: 'registry', port: 5000, say: httpGet('/v2/'), answer: /200 OK.*\{\}/s, user: '0', exit: 2 },
   { name: 'haproxy', port: 8404, say: httpGet('/'), answer: /through haproxy/, user: 'haproxy', exit: 0 },
 ];
+
+/** Those that `npm test` builds and runs; `GANTRY_HUB=all` is for every one. */
+export function chosenShapes(everyDay: readonly string[]): readonly Shape[] {
+  return process.env['GANTRY_HUB'] === 'all' ? shapes : shapes.filter(({ name }) => everyDay.includes(name));
+}

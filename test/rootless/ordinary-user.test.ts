@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { addon } from '@gantry/native';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startHost, type TestHost } from '../launch/host.js';
 import { eventually } from '../support/eventually.mjs';
@@ -13,6 +14,14 @@ const needs = {
   commands: ['newuidmap', 'newgidmap', 'setpriv', 'useradd'],
   packages: ['uidmap', 'passwd', 'util-linux'],
 } as const;
+
+function landlockAbi(): number {
+  try {
+    return addon().landlockAbi();
+  } catch {
+    return 0;
+  }
+}
 
 /** What a user's containers have left: their roots, and processes. */
 function leftovers(user: TestUser): string[] {
@@ -107,6 +116,31 @@ requires(needs)('containers of an ordinary user with ranges of ids', () => {
     expect(await settled(user)).toEqual([]);
   });
 
+  it('have volumes: of the user’s own folders, in memory, kept, and shared with those nested in them', async () => {
+    const own = join(user.folder, 'own');
+    mkdirSync(own);
+    chownSync(own, user.uid, user.uid);
+    expect(await one('volumes', own)).toEqual({
+      outer: '0:0 755\n0:0 750\ntmpfs 1777\n',
+      nested: 'from outside\n',
+      again: '0:0\nfile\n',
+      removed: [],
+    });
+    expect(statSync(join(own, 'new')).uid).toBe(user.uid);
+    expect(statSync(join(own, 'of-another')).uid).toBeGreaterThan(65_535);
+    expect(await settled(user)).toEqual([]);
+  });
+
+  it('are under Landlock where that is asked', async ({ skip }) => {
+    if (landlockAbi() < 3) skip('needs Linux 6.2');
+    const script = 'cat /etc/passwd >/dev/null && echo read; touch /tmp/x && echo written; touch /x || echo refused';
+    const allow = ['read', 'execute'];
+    const landlock = {
+      paths: [{ path: '/', allow }, ...['/tmp', '/dev'].map((path) => ({ path, allow: ['read', 'write'] }))],
+    };
+    expect(await one('run', spec(script, { landlock }))).toMatchObject({ stdout: 'read\nwritten\nrefused\n' });
+  });
+
   it('share what a pod has', async () => {
     expect(await one('pod')).toEqual(['pod\n0\nlo\n', 'pod\n0\nlo\n']);
     expect(await settled(user)).toEqual([]);
@@ -130,6 +164,20 @@ requires(needs)('containers of an ordinary user with ranges of ids', () => {
       [{ userNamespace: 'host' }, /^REFUSED: namespaces\/user: .*as root/],
       [{ oomScoreAdj: -999 }, /^REFUSED: linux\/oom: .*CAP_SYS_RESOURCE/],
       [{ rlimits: [{ type: 'NOFILE', soft: 2 ** 21, hard: 2 ** 21 }] }, /^REFUSED: posix\/rlimits: /],
+      [{ resources: { limits: { disk: 2 ** 26 } } }, /^REFUSED: cgroups\/none: resources\.limits\.disk /],
+      [
+        {
+          mounts: [
+            {
+              type: 'bind',
+              source: join(user.folder, 'data'),
+              target: '/data',
+              idmap: { uids: [{ source: 0, target: 1, size: 1 }], gids: [{ source: 0, target: 1, size: 1 }] },
+            },
+          ],
+        },
+        /^REFUSED: volume\/host_path: .*other ids: the host program may not; start it with CAP_SYS_ADMIN/,
+      ],
       [{ user: '70000' }, /^REFUSED: namespaces\/user: the container's user 70000 does not exist/],
     ];
     for (const [rest, message] of cases) expect(await one('refusal', spec('true', rest))).toMatch(message);

@@ -3,8 +3,11 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { createContainerizer, probe } from '@gantry/containerizer';
+import { createContainerizer, defaultPlaces, probe } from '@gantry/containerizer';
 import { isGantryError } from '@gantry/interface';
+import { createRegistryClient } from '@gantry/registry-client';
+import { createImageStore } from '@gantry/store';
+import { answerOf, logOf, outputOf, patience, usersOf } from '../hub/meetings.mjs';
 
 const [scenario = '', image = '', ...rest] = process.argv.slice(2);
 
@@ -150,6 +153,44 @@ const scenarios = {
       network: 'user',
       egress: { allow: [{ cidr: address, protocol: 'tcp', ports: [Number(open)] }] },
     });
+  },
+  async volumes(containerizer) {
+    const [own = ''] = rest;
+    /** @type {Spec['mounts']} */
+    const mounts = [
+      { type: 'bind', source: own, target: '/own' },
+      { type: 'tmpfs', target: '/memory' },
+      { type: 'persistent', id: 'kept', target: '/kept', owner: { mode: 0o750 } },
+      { type: 'sandbox', of: 'self', path: 'shared', target: '/shared' },
+    ];
+    const script = `stat -c '%u:%g %a' /own /kept; stat -f -c %T /memory | tr -d '\\n'; stat -c ' %a' /memory
+      touch /own/new /own/of-another /kept/file; chown 1000 /own/of-another; echo from outside >/shared/file; echo up; exec sleep 1000`;
+    const { id } = await containerizer.launch({ image, ...sh(script), mounts });
+    await written(containerizer, id, /up/);
+    const part = /** @type {const} */ ({ type: 'sandbox', of: 'parent', path: 'shared', target: '/there' });
+    const nested = await run(containerizer, { ...sh('cat /there/file'), parent: id, mounts: [part] });
+    let outer = '';
+    for await (const { data } of containerizer.logs(id)) outer += Buffer.from(data).toString();
+    await containerizer.destroy(id);
+    const kept = /** @type {const} */ ([{ type: 'persistent', id: 'kept', target: '/kept' }]);
+    const again = await run(containerizer, { ...sh('stat -c "%u:%g" /kept/file; ls /kept'), mounts: kept });
+    await containerizer.volumes.remove('kept');
+    const removed = [];
+    for await (const volume of containerizer.volumes.list()) removed.push(volume);
+    return { outer: outer.replace('up\n', ''), nested: nested.stdout, again: again.stdout, removed };
+  },
+  /** Of an image of Docker Hub's shape, which comes in an archive. */
+  async shape(containerizer) {
+    const { archive, shape, say, answer } = JSON.parse(rest[0] ?? '{}');
+    const store = createImageStore({ root: join(defaultPlaces().root, 'store'), registry: createRegistryClient() });
+    await store.import({ type: 'docker-archive', path: archive, reference: image }, { as: image });
+    const { id } = await containerizer.launch({ image, ...shape.spec });
+    const spoken = { ...shape, say: Buffer.from(say, 'base64'), answer: new RegExp(answer.source, answer.flags) };
+    const heard = await answerOf(containerizer, id, spoken);
+    const users = await usersOf(containerizer, id);
+    const asked = shape.ask ? await outputOf(containerizer, id, shape.ask.command) : '';
+    const { exit } = await containerizer.stop(id, { graceMs: patience });
+    return { heard, users, asked, exit, log: await logOf(containerizer, id) };
   },
   async leave(containerizer) {
     const { id, pid, shimPid } = await containerizer.launch({ image, id: 'left', ...sh('echo up; exec sleep 1000') });

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -25,11 +26,10 @@ export interface UserRun {
   readonly status: number | null;
 }
 
-let count = 0;
-
 /** Makes a user; `ranges` says whether he may use other ids. */
 export function addUser(ranges: boolean): TestUser {
-  const name = `gantry-t${process.pid}-${count++}`;
+  // Process ids are not one's own where tests run in several pid namespaces.
+  const name = `gantry-t${randomBytes(4).toString('hex')}`;
   command('useradd', '--no-create-home', '--shell', '/bin/sh', name);
   const uid = Number(command('id', '-u', name));
   if (!ranges) {

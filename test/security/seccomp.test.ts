@@ -85,6 +85,14 @@ requires({ root: true, commands: ['gcc'] })('the system calls of a container', (
     expect(results).toMatchObject({ ptrace: '3', kcmp: '0', clock_settime: '14', chroot: EPERM, mount: EPERM });
   });
 
+  it('make raw and packet sockets with CAP_NET_RAW only', async () => {
+    const sockets = (outcome: string) => ({ 'socket-raw': outcome, 'socket-packet': outcome });
+    expect(await attempt({})).toMatchObject(sockets('0'));
+    for (const spec of [{ capabilities: { drop: ['NET_RAW'] } }, { user: '1000' }]) {
+      expect(await attempt(spec)).toMatchObject({ ...sockets(EPERM), 'socket-inet': '0' });
+    }
+  });
+
   it('can be told by a profile in either form, inline or from a file', async () => {
     const oci: SeccompProfile = {
       defaultAction: 'SCMP_ACT_ALLOW',

@@ -4,6 +4,9 @@ import { basename, dirname, join } from 'node:path';
 import { type BindMount, errnoOf, toGantryError, type VolumeOwner } from '@gantry/interface';
 import { addon } from '@gantry/native';
 
+/** Who is root in containers with the host program's default users: an ordinary user is, of his own. */
+export const rootOfContainers = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
+
 /** Makes the folder of a `bind` that asks for it, unless something is there. It is never seen with another mode or owner. */
 export async function makeSource(mount: BindMount, id: string): Promise<void> {
   const { source, create = {} } = mount;
@@ -23,7 +26,7 @@ export async function makeFolder(path: string, staging: string, owner: VolumeOwn
   try {
     // By its descriptor: the folder around it may be somebody's who puts a link in its place.
     await using made = await open(staging, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-    await made.chown(owner.uid ?? 0, owner.gid ?? 0);
+    await made.chown(owner.uid || rootOfContainers.uid, owner.gid || rootOfContainers.gid);
     await made.chmod(owner.mode ?? 0o755);
     await renameNew(staging, path);
   } catch (error) {

@@ -2,6 +2,7 @@ import { realpathSync } from 'node:fs';
 import { errnoOf } from '@gantry/interface';
 import { addon } from '@gantry/native';
 import { refused } from '../errors.js';
+import { rootOfContainers } from './host-source.js';
 
 /** A folder `inside` (`a/b`, or `.`) of a folder `base` of the host, which others may write to. */
 export interface FolderInside {
@@ -55,5 +56,5 @@ function isThere(base: string, inside: string): boolean {
 
 function forAll() {
   const mtimeSeconds = Math.floor(Date.now() / 1000);
-  return { mode: 0o777, uid: 0, gid: 0, mtimeSeconds, mtimeNanoseconds: 0, xattrs: [] };
+  return { mode: 0o777, ...rootOfContainers, mtimeSeconds, mtimeNanoseconds: 0, xattrs: [] };
 }

@@ -1,7 +1,11 @@
-import type { Duplex } from 'node:stream';
-
-/** Says something on a new connection, and reads until what comes back matches; all that came. Rejects if the peer ends first. */
-export async function converse(connection: Duplex, say: string | Uint8Array, pattern: RegExp): Promise<string> {
+/**
+ * Says something on a new connection, and reads until what comes back matches; all that came. Rejects if the peer ends first.
+ *
+ * @param {import('node:stream').Duplex} connection
+ * @param {string | Uint8Array} say
+ * @param {RegExp} pattern
+ */
+export async function converse(connection, say, pattern) {
   // One that ends the connection, or never took it, is told by the reading below.
   connection.on('error', () => undefined);
   connection.write(say);
@@ -13,11 +17,20 @@ export async function converse(connection: Duplex, say: string | Uint8Array, pat
   throw new Error(`the connection ended after ${JSON.stringify(heard)}`);
 }
 
-/** A request whose answer ends with the connection. RFC 9112. */
-export const httpGet = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`;
+/**
+ * A request whose answer ends with the connection. RFC 9112.
+ *
+ * @param {string} path
+ */
+export const httpGet = (path) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`;
 
-/** PostgreSQL's StartupMessage, protocol 3.0: length, version, parameters. */
-export function postgresStartup(user: string): Uint8Array {
+/**
+ * PostgreSQL's StartupMessage, protocol 3.0: length, version, parameters.
+ *
+ * @param {string} user
+ * @returns {Uint8Array}
+ */
+export function postgresStartup(user) {
   const parameters = Buffer.from(`user\0${user}\0database\0${user}\0\0`);
   const head = Buffer.alloc(8);
   head.writeUInt32BE(head.length + parameters.length, 0);
