@@ -2,9 +2,10 @@
 // shim GANTRY_TEST_SHIM.
 import { env } from 'node:process';
 
+/** @type {ReadonlyMap<string, { readonly pattern: RegExp, readonly text: string }>} */
 const changes = new Map([
-  ['launcher', [/\bprotocolVersion = \d+;/, `protocolVersion = ${env.GANTRY_TEST_PROTOCOL};`]],
-  ['native', [/\bshimPath = [^;]+;/, `shimPath = ${JSON.stringify(env.GANTRY_TEST_SHIM)};`]],
+  ['launcher', { pattern: /\bprotocolVersion = \d+;/, text: `protocolVersion = ${env['GANTRY_TEST_PROTOCOL']};` }],
+  ['native', { pattern: /\bshimPath = [^;]+;/, text: `shimPath = ${JSON.stringify(env['GANTRY_TEST_SHIM'])};` }],
 ]);
 
 /** @type {import('node:module').LoadHook} */
@@ -13,8 +14,7 @@ export async function load(url, context, nextLoad) {
   const [, name = ''] = /\/(launcher|native)\/dist\/index\.js$/.exec(url) ?? [];
   const change = changes.get(name);
   if (!change) return loaded;
-  const [pattern, text] = change;
   const source = String(loaded.source);
-  if (!pattern.test(source)) throw new Error(`${url}: nothing matches ${pattern}`);
-  return { ...loaded, source: source.replace(pattern, () => text) };
+  if (!change.pattern.test(source)) throw new Error(`${url}: nothing matches ${change.pattern}`);
+  return { ...loaded, source: source.replace(change.pattern, () => change.text) };
 }

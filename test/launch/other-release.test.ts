@@ -62,7 +62,7 @@ for (const difference of [-1, 1]) {
         stateRoot = join(host.root, '..', 'other-state');
       });
       afterEach(async () => {
-        for (const program of programs.splice(0)) await kill(program);
+        await killAll();
         for await (const { id } of next?.containers() ?? []) {
           await next?.destroy(id);
           await next?.remove(id);

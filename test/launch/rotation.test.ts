@@ -63,8 +63,8 @@ class Writer {
     this.input.stdin?.end();
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.input[Symbol.asyncDispose]();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.input[Symbol.asyncDispose]();
   }
 }
 
