@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { createContainerizer } from '@gantry/containerizer';
 import type { ContainerSpec } from '@gantry/interface';
@@ -150,14 +149,12 @@ for (const type of ['xfs', 'ext4'] satisfies LoopType[]) {
           await containerizer.remove(id);
         });
 
-        it('holds the root of a user namespace, and all the more who does not own it', async () => {
+        it('holds the root of a user namespace', async () => {
           const { containerizer } = host;
           const ids = [{ inside: 0, outside: 700_000, size: 65_536 }];
           const { id } = await containerizer.launch(leaving({ userNamespace: { uids: ids, gids: ids } }));
           await outputMatching(containerizer, id, /status 1/);
           expect((await readOutput(containerizer, id)).stdout).toMatch(/^left 22$/m);
-          await using entered = await containerizer.exec(id, { command: ['/leave', '/tmp/out'], user: '1000' });
-          expect(await text(entered.stdout)).toBe('left 1\n');
           await containerizer.destroy(id);
         });
       });
