@@ -91,7 +91,9 @@ Result Perform(FirstProcess& process, const UserStep& step) {
   if (Result result = ReadGroups(step.groups, &groups); !result.ok()) return result;
   // So that a user other than root can open /dev/stdin, /dev/stdout and /dev/stderr, which lead to the pipes.
   for (int fd = process.hasInput ? 0 : 1; step.uid != 0 && !process.hasTerminal && fd < Streams::kCount; fd++) {
-    if (fchown(fd, step.uid, step.gid) != 0) return CallFailure("fchown");
+    if (fchown(fd, step.uid, step.gid) == 0) continue;
+    // Those of a host program whose user is nobody in there are not the namespace's to give.
+    if (errno != EPERM || process.users != UserNamespace::kJoined) return CallFailure("fchown");
   }
   if (setgroups(step.groups.count, groups) != 0 && !(errno == EPERM && GroupsAreDenied(process))) {
     return CallFailure("setgroups");

@@ -119,6 +119,8 @@ requires({ root: true })('a container of root with users of its own', () => {
     const [stdout, stderr, exit] = await Promise.all([text(process.stdout), text(process.stderr), process.exit]);
     expect([stderr, exit]).toMatchObject(['', { code: 0 }]);
     expect(stdout).toMatch(/^0\n\s*0\s+700000\s+65536\nsleep/);
+    await using other = await host.containerizer.exec(id, { command: ['/bin/id', '-u'], user: '1000' });
+    expect(await text(other.stdout)).toBe('1000\n');
     await host.containerizer.destroy(id);
   });
 
