@@ -9,6 +9,7 @@ const filters = [
     (name) => `test/isolators/${name}.test.ts`,
   ),
   'test/security/landlock.test.ts',
+  'test/network/plugins.test.ts',
 ];
 
 /** Its processor is emulated. */

@@ -70,9 +70,8 @@ export class ShimLaunch implements PendingLaunch {
     const groups = once(meanwhile);
     try {
       // On cgroup v2 a process is cloned into its group, which has to be there then.
-      if (!cloned && !plan.awaitsGroups) await groups();
-      await (cloned ?? this.#clone(plan));
       if (!plan.awaitsGroups) await groups();
+      await (cloned ?? this.#clone(plan));
     } catch (error) {
       await this.#end();
       throw error;
