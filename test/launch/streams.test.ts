@@ -76,13 +76,16 @@ requires({ root: true })('the streams of a container', () => {
 
   it('lose and double nothing between what was written before and after one attaches', async () => {
     const count = 30_000;
-    const id = await launch(sh(`i=0; while [ $i -lt ${count} ]; do echo $i; i=$((i+1)); done`));
+    const write = `i=0; while [ $i -lt ${count} ]; do echo $i; i=$((i+1)); done; read end`;
+    const id = await launch({ ...sh(write), stdin: true });
     const clients: Promise<string>[] = [];
     for (let client = 0; client < 5; client++) {
       const attachment = await host.containerizer.attach(id, { from: 'start' });
       clients.push(text(attachment.stdout));
       await delay(5 * client);
     }
+    await using last = await host.containerizer.attach(id, { stdin: true });
+    last.stdin?.end('\n');
     const whole = Array.from({ length: count }, (_, line) => `${line}\n`).join('');
     for (const seen of await Promise.all(clients)) expect(seen === whole).toBe(true);
     await host.containerizer.wait(id);
