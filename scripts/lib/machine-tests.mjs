@@ -10,6 +10,8 @@ const filters = [
   ),
   'test/security/landlock.test.ts',
   'test/network/plugins.test.ts',
+  'test/disk/quota.test.ts',
+  'test/crash/faults.test.ts',
 ];
 
 /** What compiles other shims has nothing to do with control groups, and takes minutes. */
