@@ -157,7 +157,8 @@ requires({ root: true, commands: ['gcc', 'busybox'], packages: ['busybox-static'
       );
       const failures = new Set<string>();
       let ran = 0;
-      for (let round = 0; round < rounds; round++) {
+      // Where the other is quick, few come to run, and one must: else nothing was seen.
+      for (let round = 0; round < rounds || (ran === 0 && round < 40 * rounds); round++) {
         try {
           const { id, pid } = await victim(round);
           ran++;
