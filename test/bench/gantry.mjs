@@ -31,7 +31,11 @@ export async function gantry(folder) {
     /** @type {import('./contender.mjs').Contender} */
     contender: {
       run: () => launchOnce(containerizer, spec),
-      close: () => containerizer[Symbol.asyncDispose](),
+      async close() {
+        // Those of a measurement that broke off would go on.
+        for await (const { id } of containerizer.containers()) await containerizer.destroy(id);
+        await containerizer[Symbol.asyncDispose]();
+      },
     },
   };
 }
