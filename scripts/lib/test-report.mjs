@@ -2,7 +2,7 @@
  * What a group of tests came to.
  * @typedef {object} TestReport
  * @property {number} passed
- * @property {readonly string[]} failed Names.
+ * @property {readonly string[]} failed Names, each with what it failed with, where that is known.
  * @property {readonly SkippedTests[]} skipped
  */
 

@@ -41,10 +41,19 @@ function reportOf(modules, unhandledErrors) {
       const result = test.result();
       if (result.state === 'passed') passed += 1;
       else if (result.state === 'skipped') addSkipped(skipped, test, result.note);
-      else failed.push(`${nameOf(test)}${result.state === 'pending' ? ' (never ended)' : ''}`);
+      else failed.push(`${nameOf(test)}${result.state === 'pending' ? ' (never ended)' : reasonOf(result.errors)}`);
     }
   }
   return { passed, failed, skipped: [...skipped.values()] };
+}
+
+/**
+ * The first line of what a test failed with, for where only the summary is kept.
+ * @param {ReadonlyArray<{ message: string }> | undefined} errors
+ */
+function reasonOf(errors) {
+  const line = errors?.[0]?.message.split('\n')[0] ?? '';
+  return line && `: ${line.slice(0, 300)}`;
 }
 
 /**

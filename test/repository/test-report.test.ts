@@ -36,7 +36,7 @@ it('counts what passed, failed and was skipped, and misses no failure outside of
   expect(report.failed.sort()).toEqual([
     'outside of any test: stray',
     'some.test.js > broken hook',
-    'some.test.js > does not',
+    'some.test.js > does not: expected 1 to be 2 // Object.is equality',
     'unloadable.test.js',
   ]);
   expect(report).toMatchObject({
