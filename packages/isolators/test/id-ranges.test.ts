@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -40,6 +40,33 @@ describe('ranges of ids', () => {
     expect(first(ranges, 'new')).toBe(1010);
     ranges.take('new');
     expect(first(ranges, 'planned')).toBe(1020);
+  });
+
+  it('are not given to another while a launch is under way, which has what it was told', async () => {
+    const ranges = new IdRanges(pool, folder);
+    const launching = ['a', 'b', 'c'].map((id) => ranges.reserve(id));
+    expect(['a', 'b', 'c'].map((id) => first(ranges, id))).toEqual([1000, 1010, 1020]);
+    expect(() => ranges.idsOf('late')).toThrow(expect.objectContaining({ code: 'REFUSED' }));
+    for (const id of ['a', 'b', 'c']) ranges.take(id);
+    for (const launch of launching) await launch[Symbol.asyncDispose]();
+    expect(['a', 'b', 'c'].map((id) => first(ranges, id))).toEqual([1000, 1010, 1020]);
+    expect(readdirSync(folder).sort()).toEqual(['0', '1', '2']);
+  });
+
+  it('are free again after a launch that came to nothing', async () => {
+    const ranges = new IdRanges(pool, folder);
+    const launching = ['a', 'b', 'c'].map((id) => ranges.reserve(id));
+    await launching[1]?.[Symbol.asyncDispose]();
+    expect(first(ranges, 'next')).toBe(1010);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('are free again if a power cut tore what says whose they are', () => {
+    for (const range of ['0', '2']) writeFileSync(join(folder, range), '');
+    const ranges = new IdRanges(pool, folder);
+    expect(ranges.holders()).toEqual([]);
+    for (const id of ['a', 'b', 'c']) ranges.take(id);
+    expect(ranges.holders()).toEqual(['a', 'b', 'c']);
   });
 
   it('are known to the next host program, which lets them go', () => {

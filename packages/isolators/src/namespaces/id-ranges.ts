@@ -12,12 +12,14 @@ const lastId = 0xffff_fffe;
 
 /**
  * Ranges of ids, each one container's at most. Which a container is to have is chosen when it is asked for, and remembered until it is
- * taken; what is only planned is never taken, and given to another when there are no more.
+ * taken; what is only planned, of no launch that is under way, is never taken, and given to another when there are no more.
  */
 export class IdRanges {
   readonly #claims: NumberClaims;
   readonly #pool: Required<UserIdPool>;
   readonly #chosen = new Map<ContainerId, number>();
+  /** Whose launches are under way. */
+  readonly #reserved = new Set<ContainerId>();
   /** As in the files, which nobody else changes; read when the first is asked for. */
   #taken: Map<ContainerId, number> | undefined;
   #next = 0;
@@ -32,6 +34,18 @@ export class IdRanges {
     const { first, size } = this.#pool;
     const range = [{ inside: 0, outside: first + this.#rangeOf(id) * size, size }];
     return { uids: range, gids: range };
+  }
+
+  /** Has what is chosen for a container be given to no other until the disposal, after which what was not taken is free. */
+  reserve(id: ContainerId): AsyncDisposable {
+    this.#rangeOf(id);
+    this.#reserved.add(id);
+    return {
+      [Symbol.asyncDispose]: async () => {
+        this.#reserved.delete(id);
+        this.#chosen.delete(id);
+      },
+    };
   }
 
   /** Has the range be the container's until it is released, also for the next host program. */
@@ -58,8 +72,15 @@ export class IdRanges {
   }
 
   #held(): Map<ContainerId, number> {
-    this.#taken ??= new Map(this.#claims.all().map(([range, owner]) => [owner, range]));
+    this.#taken ??= new Map(this.#whole().map(([range, owner]) => [owner, range]));
     return this.#taken;
+  }
+
+  /** Lets go of those that a power cut has torn: no container outlived it. */
+  #whole(): [number, owner: ContainerId][] {
+    const all = this.#claims.all();
+    for (const [range, owner] of all) if (owner === '') this.#claims.release(range);
+    return all.filter(([, owner]) => owner !== '');
   }
 
   #rangeOf(id: ContainerId): number {
@@ -81,6 +102,7 @@ export class IdRanges {
       return range;
     }
     for (const [id, range] of this.#chosen) {
+      if (this.#reserved.has(id)) continue;
       this.#chosen.delete(id);
       if (!taken.has(range)) return range;
     }

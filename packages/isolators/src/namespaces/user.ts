@@ -35,10 +35,15 @@ export function namespacesUser(policy: UserPolicy = rootUsers()): Isolator {
 }
 
 /** Has a container keep its range from before anything is made of it until the last of that is gone. */
-function keeping(ranges: IdRanges, policy: UserPolicy): Pick<Isolator, 'prepare' | 'cleanup' | 'list'> {
+function keeping(ranges: IdRanges, policy: UserPolicy): Pick<Isolator, 'reserve' | 'prepare' | 'cleanup' | 'list'> {
+  const hasRange = ({ spec, parent }: PrepareContext) =>
+    !parent && (spec.userNamespace ?? policy.default) === 'private';
   return {
-    async prepare({ id, spec, parent }) {
-      if (!parent && (spec.userNamespace ?? policy.default) === 'private') ranges.take(id);
+    async reserve(context) {
+      return hasRange(context) ? ranges.reserve(context.id) : undefined;
+    },
+    async prepare(context) {
+      if (hasRange(context)) ranges.take(context.id);
     },
     async cleanup(id) {
       ranges.release(id);
