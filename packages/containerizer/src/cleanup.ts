@@ -27,7 +27,8 @@ class Steps {
     try {
       return await step();
     } catch (error) {
-      const { message, cause } = error as Error;
+      // Isolators may be anybody's, and throw anything.
+      const { message, cause } = error instanceof Error ? error : new Error(String(error));
       const errno = errnoOf(error) ?? errnoOf(cause);
       this.failed.push({ name, ...(errno === undefined ? {} : { errno }), message });
       return undefined;
@@ -120,9 +121,8 @@ async function conclude(
 }
 
 async function recordFailures(container: Container, steps: Steps): Promise<void> {
-  const { record, folder } = container;
+  const { record } = container;
   if (!record || (steps.failed.length === 0 && record.failedSteps.length === 0)) return;
-  const changed = { ...record, failedSteps: [...steps.failed] };
-  await steps.run('record', () => folder?.writeRecord(changed));
-  container.record = { ...changed, failedSteps: steps.failed };
+  await steps.run('record', () => container.amend({ failedSteps: [...steps.failed] }));
+  container.record = { ...record, ...container.record, failedSteps: steps.failed };
 }

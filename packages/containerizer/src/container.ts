@@ -3,6 +3,7 @@ import {
   type ContainerState,
   type ContainerStatus,
   type ContainerTermination,
+  type ExitStatus,
   GantryError,
   type IsolatorStatus,
   type LaunchedContainer,
@@ -15,6 +16,7 @@ import { signalName } from './signals.js';
 import type { CheckedSpec } from './spec.js';
 import type { StateFolder } from './state-folder.js';
 import { checkTransition } from './states.js';
+import { Turns } from './turns.js';
 
 /** What a containerizer holds in memory of one container. */
 export class Container {
@@ -23,6 +25,8 @@ export class Container {
   /** Fires when the container is to end before it runs. */
   readonly abort = new AbortController();
   readonly terminated: Promise<ContainerTermination>;
+  /** How it was ended here, although its shim says nothing of it. */
+  readonly givenUp: Promise<ExitStatus>;
   state: ContainerState;
   /** Another living host program owns it: watched and signalled here, cleaned up there. */
   foreign = false;
@@ -51,9 +55,13 @@ export class Container {
   isEnding = false;
   /** Whether the caller, not the program itself, asked for the end. */
   destroyRequested = false;
+  /** One change of its limits at a time. */
+  readonly updates = new Turns();
+  readonly #amendments = new Turns();
   readonly #timings: Record<string, number>;
   readonly #onState: (container: Container, from: ContainerState | undefined) => void;
   readonly #settle: (termination: ContainerTermination) => void;
+  readonly #giveUp: (exit: ExitStatus) => void;
 
   constructor(
     spec: CheckedSpec,
@@ -74,6 +82,11 @@ export class Container {
       settle = resolve;
     });
     this.#settle = settle;
+    let giveUp: (exit: ExitStatus) => void = () => undefined;
+    this.givenUp = new Promise((resolve) => {
+      giveUp = resolve;
+    });
+    this.#giveUp = giveUp;
     onState(this, undefined);
   }
 
@@ -93,6 +106,17 @@ export class Container {
     return this.record?.failedSteps ?? [];
   }
 
+  /** Writes a change of its record, after those that were asked for before: none takes back what another says. */
+  amend(change: Partial<ContainerRecord>): Promise<void> {
+    return this.#amendments.run(async () => {
+      const { record, folder } = this;
+      if (!record || !folder) throw new GantryError('CORRUPT_STATE', `container ${this.id}: it has no record`);
+      const changed = { ...record, ...change };
+      await folder.writeRecord(changed);
+      this.record = changed;
+    });
+  }
+
   /** Moves to the next state of the table and tells the containerizer's listeners. */
   enter(state: ContainerState): void {
     checkTransition(this.state, state);
@@ -106,6 +130,11 @@ export class Container {
     this.termination = termination;
     this.enter('DESTROYED');
     this.#settle(termination);
+  }
+
+  /** No longer waits for its shim to tell the end of its first process, which is gone. */
+  giveUp(exit: ExitStatus): void {
+    this.#giveUp(exit);
   }
 
   /** Runs one step of the launch, keeping how long it took. */

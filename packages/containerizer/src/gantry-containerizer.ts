@@ -194,10 +194,12 @@ export class GantryContainerizer implements Containerizer {
   async update(id: ContainerId, resources: Resources, options: CallOptions = {}): Promise<void> {
     checkResources(resources);
     const container = this.#get(id);
-    container.alive('updating');
     refuseShared(container, 'updating');
-    await updateResources(this.#parts, container, resources, options);
-    await this.#life.amend(container, { resources: structuredClone(resources) });
+    await container.updates.run(async () => {
+      container.alive('updating');
+      await updateResources(this.#parts, container, resources, options);
+      await container.amend({ resources: structuredClone(resources) });
+    });
   }
 
   async exec(id: ContainerId, spec: ExecSpec, options: CallOptions = {}): Promise<EnteredProcess> {

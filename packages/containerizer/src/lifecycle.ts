@@ -17,7 +17,6 @@ import { runLaunch } from './launch.js';
 import { watchLimits } from './limits.js';
 import type { ContainerizerParts } from './parts.js';
 import { isOver } from './pod.js';
-import type { ContainerRecord } from './record.js';
 import { groupOwner } from './shared-groups.js';
 import type { CheckedSpec } from './spec.js';
 import type { StateFolder, StateRoot } from './state-folder.js';
@@ -123,7 +122,7 @@ export class Lifecycle {
     await this.#endChildren(container);
     if (container.isAlive && container.handle) {
       if (container.state === 'PAUSED') await this.#killPaused(container, container.handle);
-      await killAndWait(container.handle, this.parts.launcher);
+      container.giveUp(await killAndWait(container.handle, this.parts.launcher));
     }
     return container.terminated;
   }
@@ -133,15 +132,14 @@ export class Lifecycle {
     if (!container.isAlive || !container.handle) return this.end(container);
     container.isEnding = true;
     await Promise.all(this.childrenOf(container).map((child) => this.stop(child, graceMs)));
-    const { handle, record } = container;
     let timer: NodeJS.Timeout | undefined;
+    const grace = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => resolve(undefined), graceMs);
+    });
     try {
-      await handle.signal(record?.stopSignal ?? 15);
-      if (container.state === 'PAUSED') await freeze(this.parts, groupOwner(container, this.containers), false, {});
-      const grace = new Promise<undefined>((resolve) => {
-        timer = setTimeout(() => resolve(undefined), graceMs);
-      });
-      return (await Promise.race([container.terminated, grace])) ?? (await this.end(container));
+      // Begun before anything is asked of the shim, which may not answer.
+      const stopped = this.#askToStop(container, container.handle).then(() => container.terminated);
+      return (await Promise.race([stopped, grace])) ?? (await this.end(container));
     } catch {
       // What cannot be asked to end is ended.
       return this.end(container);
@@ -173,15 +171,6 @@ export class Lifecycle {
     this.#children.clear();
   }
 
-  /** Writes a change of a running container's record. */
-  async amend(container: Container, change: Partial<ContainerRecord>): Promise<void> {
-    const { record, folder } = container;
-    if (!record || !folder) throw new GantryError('CORRUPT_STATE', `container ${container.id}: it has no record`);
-    const changed = { ...record, ...change };
-    await folder.writeRecord(changed);
-    container.record = changed;
-  }
-
   async #endChildren(container: Container): Promise<void> {
     const ends = this.childrenOf(container).map((child) => {
       if (child.state !== 'DESTROYING' && child.state !== 'DESTROYED') {
@@ -211,7 +200,7 @@ export class Lifecycle {
   }
 
   async #follow(container: Container, handle: LaunchedContainer, folder: StateFolder): Promise<void> {
-    const exit = await handle.exit;
+    const exit = await Promise.race([handle.exit, container.givenUp]);
     // Closing lets go of running containers: their next host program finishes them.
     if (this.closing.signal.aborted && !container.isEnding) return;
     container.enter('DESTROYING');
@@ -221,6 +210,11 @@ export class Lifecycle {
       if (end !== 'adopted') return container.end(end);
     }
     await this.finish(container, { exit, ...(exit.type === 'unknown' ? { orphan: handle.process } : {}) });
+  }
+
+  async #askToStop(container: Container, handle: LaunchedContainer): Promise<void> {
+    await handle.signal(container.record?.stopSignal ?? 15);
+    if (container.state === 'PAUSED') await freeze(this.parts, groupOwner(container, this.containers), false, {});
   }
 
   /** On cgroup v1 a process that is frozen does not die before it is let go. */

@@ -1,13 +1,11 @@
 import { GantryError, type Isolator, type Limitation, toGantryError } from '@gantry/interface';
 import type { Container } from './container.js';
 import type { ContainerizerParts } from './parts.js';
-import type { ContainerRecord } from './record.js';
 
 /** What ending a container for its limits takes. */
 export interface LimitedLife {
   readonly parts: Pick<ContainerizerParts, 'isolators'>;
   readonly closing: AbortController;
-  amend(container: Container, change: Pick<ContainerRecord, 'limitation'>): Promise<void>;
   end(container: Container): Promise<unknown>;
 }
 
@@ -41,7 +39,7 @@ async function watchOne(
     if (!limitation || !mayEnd(container, signal)) return;
     container.limitation = limitation;
     // So that the next host program gives the same reason if this one dies now. Without it the end comes all the same.
-    await life.amend(container, { limitation }).catch(() => undefined);
+    await container.amend({ limitation }).catch(() => undefined);
   } catch (error) {
     if (!mayEnd(container, signal)) return;
     container.failure = toGantryError(error, `container ${container.id}: isolator ${isolator.name} cannot watch it`);

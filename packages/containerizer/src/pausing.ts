@@ -7,11 +7,11 @@ import { groupOwner } from './shared-groups.js';
 /** Pauses a container and those nested in it. One that is to be paused is so after a restart of the host program, too. */
 export async function pause(life: Lifecycle, container: Container, options: CallOptions): Promise<void> {
   if (container.state === 'RUNNING') {
-    await life.amend(container, { paused: true });
+    await container.amend({ paused: true });
     try {
       await freeze(life.parts, groupOwner(container, life.containers), true, options);
     } catch (error) {
-      await life.amend(container, { paused: false });
+      await container.amend({ paused: false });
       throw error;
     }
     if (container.state === 'RUNNING') container.enter('PAUSED');
@@ -24,6 +24,6 @@ export async function resume(life: Lifecycle, container: Container, options: Cal
   for (const child of life.childrenOf(container)) if (child.isAlive) await resume(life, child, options);
   if (container.state !== 'PAUSED') return;
   await freeze(life.parts, groupOwner(container, life.containers), false, options);
-  await life.amend(container, { paused: false });
+  await container.amend({ paused: false });
   if (container.state === 'PAUSED') container.enter('RUNNING');
 }

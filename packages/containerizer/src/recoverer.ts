@@ -84,17 +84,18 @@ export class Recoverer {
     container.folder = folder;
     if (found.type === 'running') {
       container.handle = found.handle;
-      container.told = await tellStatus(this.#life.parts.isolators, id);
       container.foreign = found.foreign;
       const { refusal } = found.handle;
       if (found.foreign) this.#report.foreign.push(id);
       else if (refusal) this.#report.failed.push({ id, message: refusal.message });
       else this.#report.running.push(id);
+      // Whatever fails after this: its end is seen.
       this.#life.watch(container);
+      container.told = await tellStatus(this.#life.parts.isolators, id);
       if (record.paused && !found.foreign) {
         // One in its parent's groups is paused with that.
         if (!record.spec.shareCgroups) await freeze(this.#life.parts, container, true, {});
-        container.enter('PAUSED');
+        if (container.state === 'RUNNING') container.enter('PAUSED');
       }
     } else {
       await this.#life.finish(container, found);
@@ -109,7 +110,13 @@ export class Recoverer {
       const { parent } = container.spec;
       if (parent === undefined || !container.isAlive || container.foreign) continue;
       if (this.#life.containers.get(parent)?.isAlive || this.#report.foreign.includes(parent)) continue;
-      await this.#life.end(container);
+      try {
+        await this.#life.end(container);
+      } catch (error) {
+        const { message } = toGantryError(error, `ending container ${container.id}, whose parent has ended`);
+        this.#report.failed.push({ id: container.id, message });
+        continue;
+      }
       this.#report.running = this.#report.running.filter((id) => id !== container.id);
       this.#report.cleaned.push(container.id);
     }
