@@ -91,6 +91,35 @@ requires({ root: true })('a process beside the first one', () => {
     await expect(outcome({ ...script(show), user: 'nobody-of-that-name' })).rejects.toMatchObject({ code: 'REFUSED' });
   });
 
+  it('has as another user the privileges that he would have as the first process', async () => {
+    const { containerizer, image } = host;
+    const facts = ['/bin/grep', '-E', '^Cap', '/proc/self/status'];
+    const expected = await Promise.all(
+      ['0', '1000'].map(async (user) => (await host.run({ image, user, command: facts })).stdout),
+    );
+    expect(expected[0]).not.toBe(expected[1]);
+    for (const user of ['0', '1000']) {
+      const { id } = await containerizer.launch({ image, user, command: ['/bin/sleep', '1000'] });
+      for (const [index, other] of ['0', '1000'].entries()) {
+        await using entered = await containerizer.exec(id, { command: facts, user: other });
+        expect(await text(entered.stdout)).toBe(expected[index]);
+      }
+      await containerizer.destroy(id);
+    }
+  });
+
+  it('knows the users of its own image when the reference stands for another', async () => {
+    const { containerizer, registry, image } = host;
+    const moving = `${registry.address}/moving:1`;
+    const { id } = await containerizer.launch({ image, command: ['/bin/sleep', '1000'] });
+    await containerizer.commit(id, { as: moving });
+    const { id: moved } = await containerizer.launch({ image: moving, command: ['/bin/sleep', '1000'] });
+    await containerizer.commit(id, { as: moving, config: { env: ['OTHER=1'] } });
+    await using entered = await containerizer.exec(moved, { command: ['/bin/id', '-un'], user: 'root' });
+    expect(await text(entered.stdout)).toBe('root\n');
+    for (const each of [moved, id]) await containerizer.destroy(each);
+  });
+
   it('can be signalled, and ends when it is disposed', async () => {
     const trapped = await host.containerizer.exec(
       id,

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
-import { digestHex, type ImageManifest, MediaType, maxDocumentBytes, parseManifest, sha256 } from '@gantry/image-spec';
+import { digestHex, type ImageManifest, MediaType, sha256 } from '@gantry/image-spec';
 import {
   type CommitOptions,
   type ContainerId,
@@ -19,6 +19,7 @@ import {
   toGantryError,
 } from '@gantry/interface';
 import { committedConfig } from './committed-config.js';
+import { readDocument, readManifest } from './stored-image.js';
 
 /** What {@link commitContainer} makes an image of. */
 export interface CommittedContainer {
@@ -54,7 +55,7 @@ export async function commitContainer(
     });
   }
   try {
-    const base = await readManifest(store, container.digest);
+    const { manifest: base } = await readManifest(store, container.digest);
     const folder = await mkdtemp(join(options.workFolder ?? tmpdir(), 'gantry-commit-'));
     try {
       const layout = new Layout(folder);
@@ -79,29 +80,6 @@ export async function commitContainer(
     throwIfAborted(options.signal, what);
     throw toGantryError(error, what);
   }
-}
-
-async function readManifest(store: ImageStore, digest: Digest): Promise<ImageManifest> {
-  const parsed = parseManifest(await readDocument(store, digest));
-  if (parsed.kind === 'manifest') return parsed.manifest;
-  throw new GantryError('UNSUPPORTED', `${digest} is an index: name the manifest that the container was made of`, {
-    details: { digest },
-  });
-}
-
-async function readDocument(store: ImageStore, digest: Digest): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = [];
-  let size = 0;
-  for await (const piece of store.readBlob(digest)) {
-    size += piece.byteLength;
-    if (size > maxDocumentBytes) {
-      throw new GantryError('LIMIT_EXCEEDED', `${digest} is larger than the ${maxDocumentBytes} bytes of a document`, {
-        details: { digest, limit: maxDocumentBytes },
-      });
-    }
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces);
 }
 
 /** An OCI image layout with the new parts of one image. OCI image-spec, image-layout.md. */

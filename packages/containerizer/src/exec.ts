@@ -7,11 +7,12 @@ import {
   type OciProcess,
   type Rootfs,
 } from '@gantry/interface';
-import { lookUpUser } from '@gantry/isolators';
+import { capabilitySets, lookUpUser } from '@gantry/isolators';
 import type { Container } from './container.js';
 import { resolveSource, withTerminal } from './document.js';
 import { secretsOf } from './launch-inputs.js';
 import type { ContainerizerParts } from './parts.js';
+import { imageOfDigest } from './stored-image.js';
 
 /** What a container was launched from. */
 export async function requestOf(container: Container): Promise<LaunchRequest> {
@@ -57,6 +58,8 @@ async function execRequest(
     const accounts = await Promise.all([rootfs.readFile('/etc/passwd'), rootfs.readFile('/etc/group')]);
     const { home: _, ...user } = await lookUpUser(spec.user, ...accounts);
     changed.user = { ...process.user, ...user };
+    // Those that he would have as the user of the first process.
+    changed.capabilities = capabilitySets([...(process.capabilities?.bounding ?? [])], user.uid);
   }
   const changedRequest = { ...request, config: withTerminal({ ...request.config, process: changed }, spec.tty) };
   if (!request.secretEnv) return changedRequest;
@@ -78,16 +81,8 @@ async function rootfsOf(
   options: CallOptions,
 ): Promise<Rootfs> {
   const known = record?.image;
-  const image = known && (await parts.store.get(known.reference, spec.pull));
-  if (image?.digest !== known?.digest) {
-    throw new GantryError(
-      'NOT_FOUND',
-      `container ${id}: its image is not in the store any more: pull it by its digest`,
-      {
-        details: { id, image: known },
-      },
-    );
-  }
+  // Not by its reference, which may have come to stand for another.
+  const image = known && (await imageOfDigest(parts.store, known.reference, known.digest));
   const { source } = await resolveSource(spec, image, parts, options);
   return parts.provisioner.describe(id, source);
 }

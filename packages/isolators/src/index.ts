@@ -55,7 +55,7 @@ export type {
 export type { NvidiaPlaces } from './gpu/nvidia/nodes.js';
 export { type GpuSources, gpuNvidia, type NvidiaOptions } from './gpu/nvidia/nvidia.js';
 export { probeDevices } from './gpu/probe.js';
-export { linuxCapabilities } from './linux/capabilities.js';
+export { capabilitySets, linuxCapabilities } from './linux/capabilities.js';
 export { linuxDevices } from './linux/devices.js';
 export { type LandlockSupport, linuxLandlock } from './linux/landlock.js';
 export { linuxNnp } from './linux/nnp.js';
