@@ -70,7 +70,19 @@ export function parseRecord(text: string, path: string): ContainerRecord {
     typeof value['timings'] === 'object' &&
     Array.isArray(value['failedSteps']);
   if (!complete) throw corrupt(path, 'a field is missing');
-  return value as unknown as ContainerRecord;
+  const record = value as unknown as ContainerRecord;
+  const { resources } = record;
+  return {
+    ...record,
+    spec: spec.resources ? { ...spec, resources: withUnlimited(spec.resources) } : spec,
+    ...(resources ? { resources: withUnlimited(resources) } : {}),
+  };
+}
+
+/** JSON writes null for a limit that is Infinity. */
+function withUnlimited(resources: Resources): Resources {
+  if ((resources.limits?.pids as number | null | undefined) !== null) return resources;
+  return { ...resources, limits: { ...resources.limits, pids: Number.POSITIVE_INFINITY } };
 }
 
 /** Decodes a termination file; `CORRUPT_STATE` as for a record. */

@@ -62,6 +62,14 @@ describe('durable files', () => {
 });
 
 describe('records', () => {
+  it('keeps a limit that is none', () => {
+    const limits = { pids: Number.POSITIVE_INFINITY, memory: 2 ** 30 };
+    const unlimited = { ...record, spec: { ...spec, resources: { limits } }, resources: { limits } };
+    const { spec: read, resources } = parseRecord(JSON.stringify(unlimited), 'state.json');
+    expect([read.resources, resources]).toEqual([{ limits }, { limits }]);
+    expect(parseRecord(JSON.stringify(record), 'state.json')).toEqual(record);
+  });
+
   it.each([
     ['empty', ''],
     ['torn', JSON.stringify(record).slice(0, 40)],
