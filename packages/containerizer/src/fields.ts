@@ -52,9 +52,8 @@ export function oneOf(...values: readonly string[]): Check {
 export function list(item: Check): Check {
   return (value, field) => {
     if (!Array.isArray(value)) throw invalid(field, 'must be an array');
-    value.forEach((entry, index) => {
-      item(entry, `${field}[${index}]`);
-    });
+    // A hole is an entry, too.
+    for (const [index, entry] of value.entries()) item(entry, `${field}[${index}]`);
   };
 }
 
@@ -81,6 +80,25 @@ export function object(fields: Readonly<Record<string, Check>>, required: readon
       if (given[name] === undefined) throw invalid(`${field}.${name}`, 'is required');
     }
   };
+}
+
+const maxDepth = 32;
+
+/** What JSON can hold, or leaves out, nested in no more than 32 levels. */
+export const json: Check = (value, field) => jsonWithin(value, field, maxDepth);
+
+function jsonWithin(value: unknown, field: string, depth: number): void {
+  if (value === undefined || value === null) return;
+  if (typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value)) return;
+  const isList = Array.isArray(value);
+  // Whatever realm it is of.
+  if (!isList && Object.prototype.toString.call(value) !== '[object Object]') {
+    throw invalid(field, 'must be what JSON can hold');
+  }
+  if (depth === 0) throw invalid(field, `is nested in more than ${maxDepth} levels`);
+  const within: Check = (entry, place) => jsonWithin(entry, place, depth - 1);
+  if (isList) list(within)(value, field);
+  else record(() => undefined, within)(value, field);
 }
 
 function plainObject(value: unknown, field: string): Record<string, unknown> {

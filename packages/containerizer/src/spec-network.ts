@@ -39,7 +39,6 @@ const word: is.Check = (value, field) => {
 };
 
 const amount = is.integer(1, Number.MAX_SAFE_INTEGER);
-const anything: is.Check = () => undefined;
 
 const bandwidth = is.object({
   ingressRate: amount,
@@ -57,7 +56,7 @@ const network = is.object(
     mac: hardwareAddress,
     aliases: names,
     bandwidth,
-    capabilities: is.record(is.nonEmptyString, anything),
+    capabilities: is.record(is.nonEmptyString, is.json),
   },
   ['name'],
 );

@@ -7,4 +7,5 @@ export const seccomp: is.Check = (value, field) => {
     throw is.invalid(field, "must be 'default', 'unconfined', a profile, or { path } of one");
   } else if ('path' in value) is.object({ path: is.absolutePath })(value, field);
   else if (!('defaultAction' in value)) throw is.invalid(`${field}.defaultAction`, 'is required');
+  else is.json(value, field);
 };

@@ -13,6 +13,9 @@ function fieldRefused(spec: unknown): unknown {
   throw new Error('the spec was taken');
 }
 
+const network = (capabilities: object) => ({ image: 'a', networks: [{ name: 'default', capabilities }] });
+const nested = (depth: number): unknown => (depth === 0 ? 1 : [nested(depth - 1)]);
+
 describe('checkSpec', () => {
   it('gives a random id and a copy', () => {
     const env = { A: '1' };
@@ -36,7 +39,14 @@ describe('checkSpec', () => {
     [{ image: 'a', resources: { limits: { cpus: -1 } } }, 'spec.resources.limits.cpus'],
     [{ image: 'a', mounts: [{ type: 'bind', source: '/a' }] }, 'spec.mounts[0].target'],
     [{ image: 'a', mounts: [{ type: 'nfs' }] }, 'spec.mounts[0].type'],
+    [{ image: 'a', command: Object.assign([], { 1: 'ls' }) }, 'spec.command[0]'],
     [{ image: 'a', network: 'bridge' }, 'spec.network'],
+    [network({ mac: () => 'a' }), 'spec.networks[0].capabilities.mac'],
+    [network({ vlan: { id: 5n } }), 'spec.networks[0].capabilities.vlan.id'],
+    [network({ vlans: [Number.NaN] }), 'spec.networks[0].capabilities.vlans[0]'],
+    [network({ date: new Date(0) }), 'spec.networks[0].capabilities.date'],
+    [network({ deep: nested(40) }), `spec.networks[0].capabilities.deep${'[0]'.repeat(32)}`],
+    [{ image: 'a', seccomp: { defaultAction: 'SCMP_ACT_ALLOW', flags: () => [] } }, 'spec.seccomp.flags'],
     [{ image: 'a', oomScoreAdj: 1001 }, 'spec.oomScoreAdj'],
     [{ image: 'a', landlock: {} }, 'spec.landlock'],
     [{ image: 'a', landlock: { scopes: [] } }, 'spec.landlock'],
@@ -48,8 +58,13 @@ describe('checkSpec', () => {
     [{ sandbox: true, landlock: { paths: [] } }, 'spec.landlock'],
     [{ image: 'a', stopSignal: 'SIGNOPE' }, 'spec.stopSignal'],
     [JSON.parse('{"image":"a","__proto__":{"x":1}}'), 'spec.__proto__'],
-  ])('refuses %j, naming %s', (spec, field) => {
+  ])('refuses %o, naming %s', (spec, field) => {
     expect(fieldRefused(spec)).toBe(field);
+  });
+
+  it('takes for a capability of a network what JSON can hold', () => {
+    const capabilities = { list: [1, 'two', null, true], object: { deep: nested(30) }, left: undefined };
+    expect(checkSpec(network(capabilities) as ContainerSpec).networks?.[0]?.capabilities).toEqual(capabilities);
   });
 
   it('takes no limit on processes', () => {
