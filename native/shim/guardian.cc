@@ -2,112 +2,17 @@
 
 #include <signal.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "channel.h"
 #include "clock.h"
 #include "exit-record.h"
 #include "orphans.h"
-#include "outside.h"
 #include "poll-set.h"
-#include "rights.h"
 #include "system-calls.h"
 #include "text-buffer.h"
-#include "user-namespace.h"
 
 namespace gantry {
-
-void Guardian::Run(int host) {
-  {
-    FrameMemory clone;
-    FrameMemory launch;
-    Result result = clone.Map();
-    if (result.ok()) result = launch.Map();
-    if (result.ok()) result = clone.Receive(host);
-    if (result.ok()) result = Clone(clone.Fields(), launch);
-    if (result.ok()) result = launch.Receive(host);
-    if (result.ok()) result = Launch(launch.Fields());
-    if (!result.ok()) {
-      Frame failed = FailedFrame(kNoStep, "shim", result);
-      Abandon(&failed);
-    }
-  }
-  Watch();
-}
-
-Result Guardian::Clone(FieldReader fields, const FrameMemory& launch) {
-  FieldReader start = fields;
-  uint8_t code;
-  uint32_t version;
-  if (!start.Read(&code) || HostMessage{code} != HostMessage::kClone || !start.Read(&version)) {
-    return Failure(EBADMSG, "not a clone message");
-  }
-  if (version != kProtocolVersion) return Failure(EPROTONOSUPPORT, "protocol version");
-  CloneMessage clone;
-  if (!fields.Read(&code) || !Read(fields, &clone)) return Failure(EBADMSG, "fields of the clone message");
-  Result result = StartContainer(clone, launch, &container_);
-  if (!result.ok()) {
-    // What it had to enter first may have said why.
-    Packet packet;
-    packet.Receive(container_.channel.get());
-    if (packet.size <= 0 || packet.kind != ChannelPacket::kFailed) return result;
-    Frame failed = packet.Failed();
-    Abandon(&failed);
-  }
-  if (!container_.ownUsers) return kOk;
-  ClonedMessage cloned;
-  cloned.pid = container_.pid;
-  clients_.Send(Clients::kLauncher, MakeFrame(cloned));
-  return kOk;
-}
-
-Result Guardian::Launch(FieldReader fields) {
-  uint8_t code;
-  LaunchMessage launch;
-  if (!fields.Read(&code) || HostMessage{code} != HostMessage::kLaunch || !Read(fields, &launch)) {
-    return Failure(EBADMSG, "fields of the launch message");
-  }
-  size_t room = strlen(title_);
-  memset(title_, 0, room);
-  memcpy(title_, launch.id.data, launch.id.size < room ? launch.id.size : room);
-  if (chdir(launch.stateDir.data) != 0) return CallFailure("chdir", launch.stateDir.data);
-  releasesItself_ = launch.release != 0;
-  groupsAwaited_ = launch.groups != 0;
-  Fd reader;
-  if (launch.input != 0) {
-    if (Result result = MakeInput(container_, &reader); !result.ok()) return result;
-  }
-  if (Result result = WriteIds(container_, launch); !result.ok()) return result;
-  if (launch.outside != 0) {
-    if (Result result = ActOutside(container_, launch, reader); !result.ok()) return result;
-  }
-  // First, so that the rest is done while the first process performs its steps. If it has died, its SIGCHLD tells.
-  constexpr ChannelPacket kPacket = ChannelPacket::kPlan;
-  constexpr int kFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
-  if (launch.input == 0) {
-    send(container_.channel.get(), &kPacket, sizeof kPacket, kFlags);
-  } else {
-    SendWithRight(container_.channel.get(), &kPacket, sizeof kPacket, kFlags, reader.get());
-  }
-  if (launch.outside != 0) {
-    uint32_t step = kNoStep;
-    const char* name = "shim";
-    if (Result result = SendMounts(container_, launch, &step, &name); !result.ok()) {
-      Frame failed = FailedFrame(step, name, result);
-      Abandon(&failed);
-    }
-  }
-  if (Result result = clients_.Listen(); !result.ok()) return result;
-  if (Result result = log_.Open(LogFormat{launch.logFormat}, launch.logMaxBytes, launch.logMaxFiles); !result.ok()) return result;
-  sigset_t children;
-  sigemptyset(&children);
-  sigaddset(&children, SIGCHLD);
-  signals_ = Fd(signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!signals_.valid()) return CallFailure("signalfd");
-  LowerOomScore();
-  return kOk;
-}
 
 void Guardian::Watch() {
   constexpr int kMost = Clients::kMost;
@@ -241,70 +146,11 @@ void Guardian::OnChildren() {
   }
 }
 
-void Guardian::OnClient(int client) {
-  clients_.Receive(client);
-  Request request;
-  while (clients_.Next(client, &request)) Answer(client, request);
-}
-
-void Guardian::Answer(int client, const Request& request) {
-  if (request.code == HostMessage::kRelease) return Release(client);
-  if (request.code == HostMessage::kGrouped) return PassOnGroups(client);
-  if (request.code == HostMessage::kEnter) return Enter(client);
-  if (request.code == HostMessage::kEndInput) {
-    sources_[client].ends = true;
-    return;
-  }
-  const Fd& target = entered_[client].pid > 0 ? entered_[client].pidfd : container_.pidfd;
-  DoneMessage done;
-  done.request = request.request;
-  if (request.code == HostMessage::kSignal && PidfdSendSignal(target.get(), request.signal) != 0) {
-    // One that was reaped has no descriptor any more.
-    done.errno_ = target.valid() ? errno : ESRCH;
-  }
-  if (request.code == HostMessage::kAttach) done.errno_ = Attach(client);
-  if (request.code == HostMessage::kResize) done.errno_ = TerminalOf(client).Resize(request.columns, request.rows);
-  if (request.code == HostMessage::kStatus) clients_.Send(client, MakeFrame(Hello()));
-  clients_.Send(client, MakeFrame(done));
-}
-
-int Guardian::Attach(int client) {
-  Streams streams = clients_.TakeStreams(client);
-  if (!container_.hasInput) return ENOTTY;
-  if (!streams.fds[0].valid()) return EBADF;
-  // If the input has ended, nobody reads from the pipe, which tells its writer.
-  if (container_.input.open()) sources_[client].pipe = static_cast<Fd&&>(streams.fds[0]);
-  return 0;
-}
-
-Terminal& Guardian::TerminalOf(int client) {
-  return entered_[client].pid > 0 ? entered_[client].terminal : container_.terminal;
-}
-
 void Guardian::TakeInput(Input& input, InputSource& source) {
   if (!source.pipe.valid() && !source.ended) return;
   if (!source.ended && input.Take(source)) return;
   source.pipe.Close();
   source.ended = source.ends && input.open() && !input.End();
-}
-
-// Only the host that launches may release.
-void Guardian::Release(int client) {
-  if (client != Clients::kLauncher) return clients_.Drop(client);
-  if (phase_ == Phase::kSettingUp) releaseWanted_ = true;
-  if (phase_ != Phase::kReady) return;
-  constexpr ChannelPacket kPacket = ChannelPacket::kRelease;
-  // If the first process has died meanwhile, its SIGCHLD tells.
-  send(container_.channel.get(), &kPacket, sizeof kPacket, MSG_NOSIGNAL | MSG_DONTWAIT);
-  phase_ = Phase::kReleased;
-}
-
-void Guardian::PassOnGroups(int client) {
-  if (client != Clients::kLauncher || !groupsAwaited_) return clients_.Drop(client);
-  groupsAwaited_ = false;
-  constexpr ChannelPacket kPacket = ChannelPacket::kGroups;
-  // If the first process has died meanwhile, its SIGCHLD tells.
-  send(container_.channel.get(), &kPacket, sizeof kPacket, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 void Guardian::CopyStreams(bool output, bool errors) {

@@ -3,11 +3,11 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "first-process.h"
+#include "mapped-array.h"
 #include "number.h"
 
 namespace gantry {
@@ -19,10 +19,8 @@ constexpr uint32_t kMaxGroups = 65536;  // NGROUPS_MAX
 // The groups as numbers, in memory of their own that lasts until the exec.
 Result ReadGroups(const TextList& list, gid_t** out) {
   if (list.count > kMaxGroups) return Failure(EINVAL, "too many groups");
-  size_t size = (list.count + 1) * sizeof(gid_t);
-  void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return CallFailure("mmap");
-  *out = static_cast<gid_t*>(memory);
+  // One more than there are: an empty list has memory, too.
+  if (Result result = MapArray(list.count + size_t{1}, out); !result.ok()) return result;
   FieldReader reader(list);
   for (uint32_t i = 0; i < list.count; i++) {
     Text text;
