@@ -16,6 +16,19 @@ class Collected extends Writable {
   }
 }
 
+/** A pipe whose reader has gone after so many pieces. */
+class Closing extends Collected {
+  constructor(private left: number) {
+    super();
+  }
+
+  override _write(chunk: Buffer, encoding: string, done: (error?: Error) => void): void {
+    const error = Object.assign(new Error('write EPIPE'), { code: 'EPIPE', errno: -32, syscall: 'write' });
+    if (this.left-- > 0) super._write(chunk, encoding, done);
+    else setImmediate(() => done(error));
+  }
+}
+
 async function gantry(
   argv: readonly string[],
   signal = new AbortController().signal,
@@ -32,6 +45,7 @@ describe('the gantry command line', () => {
     [['frobnicate']],
     [['run']],
     [['run', '--memory', 'lots', 'busybox']],
+    [['run', '--rm', '--detach', 'busybox']],
     [['run', '--publish', 'http', 'busybox']],
     [['run', '--network', 'a:b:c', 'busybox']],
     [['run', '--add-host', 'here', 'busybox']],
@@ -40,7 +54,7 @@ describe('the gantry command line', () => {
   ])('refuses %j with status 2', async (argv) => {
     const { status, stderr } = await gantry(argv);
     expect(status).toBe(2);
-    expect(stderr).toMatch(/error|unknown|missing|is not a/);
+    expect(stderr).toMatch(/error|unknown|missing|is not a|leave out/);
   });
 
   it('explains itself', async () => {
@@ -139,6 +153,51 @@ requires({ root: true })('the gantry command', () => {
     while (!(await gantry([...places, 'ps'])).stdout.includes('interrupted'));
     interrupt.abort();
     expect((await running).status).toBe(8);
+  });
+
+  it('stops its container when nobody reads its output any more', async () => {
+    const never = new AbortController().signal;
+    const talks = 'trap "exit 8" TERM; while :; do echo on; sleep 0.05; done';
+    const run = ['run', '--id', 'unheard', '--entrypoint', '/bin/sh', host.image, '-c', talks];
+    expect(await gantry([...places, ...run], never, [], new Closing(2))).toMatchObject({
+      status: 141,
+      stdout: 'on\non\n',
+    });
+    expect((await gantry([...places, 'ps', '-a'])).stdout).toMatch(/unheard .* exited 8 /);
+    for (const logs of [['logs'], ['logs', '-f'], ['logs', '-t']]) {
+      const { status, stderr } = await gantry([...places, ...logs, 'unheard'], never, [], new Closing(1));
+      expect({ status, stderr }).toEqual({ status: 141, stderr: '' });
+    }
+  });
+
+  it('takes from a log no more than its reader does', async () => {
+    const run = [
+      'run',
+      '--id',
+      'long',
+      '--entrypoint',
+      '/bin/sh',
+      host.image,
+      '-c',
+      'dd if=/dev/zero bs=1000 count=200 2>/dev/null',
+    ];
+    await gantry([...places, ...run]);
+    const waits = new Writable({ highWaterMark: 1000, write: () => undefined });
+    const abort = new AbortController();
+    const reading = runCommand(
+      [...places, 'logs', 'long'],
+      { stdin: Readable.from([]), stdout: waits, stderr: waits, interactive: false },
+      abort.signal,
+    );
+    await eventually(
+      async () => waits.writableLength,
+      (length) => length > 0,
+    );
+    // Time for as much again, if it did not wait.
+    for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(waits.writableLength).toBeLessThan(100_000);
+    waits.destroy(new Error('as asked'));
+    expect(await reading).toBe(125);
   });
 
   it('gives a container what is typed, with or without a terminal, and its streams', async () => {

@@ -1,5 +1,6 @@
 import { isGantryError } from '@gantry/interface';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { brokenPipe, OutputWatch } from './closed-output.js';
 import { attach } from './commands/attach.js';
 import { type ExecOptions, exec } from './commands/exec.js';
 import { kill } from './commands/kill.js';
@@ -19,21 +20,23 @@ const collect = (value: string, all: readonly string[]): string[] => [...all, va
 
 /**
  * Runs one command line (without node and script) and resolves with its exit status: 0, the container's own for
- * `run` and `exec`, 125 for a failure of Gantry's, 130 if it was interrupted before there was a process to interrupt, 2 for a
- * command line that is wrong.
+ * `run` and `exec`, 125 for a failure of Gantry's, 130 if it was interrupted before there was a process to interrupt, 141 if the reader
+ * of its output has gone, which is as an interrupt, 2 for a command line that is wrong.
  */
 export async function runCommand(argv: readonly string[], console: Console, signal: AbortSignal): Promise<number> {
   let status = 0;
   const set = async (result: Promise<number>) => {
     status = await result;
   };
-  const program = buildProgram(console, signal, set);
+  using output = new OutputWatch(console);
+  const program = buildProgram(console, AbortSignal.any([signal, output.signal]), set);
   try {
     await program.parseAsync(argv, { from: 'user' });
-    return status;
+    return output.status ?? status;
   } catch (error) {
     if (error instanceof InvalidArgumentError) console.stderr.write(`gantry: ${error.message}\n`);
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (output.status === brokenPipe) return brokenPipe;
     if (signal.aborted && isGantryError(error, 'ABORTED')) return 130;
     const code = isGantryError(error) ? ` [${error.code}]` : '';
     console.stderr.write(`gantry: ${error instanceof Error ? error.message : String(error)}${code}\n`);

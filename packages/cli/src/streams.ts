@@ -50,9 +50,14 @@ export async function joinStreams(
 
 /** Copies a stream to its end, as fast as the other takes it. */
 export async function copy(from: Readable, to: Writable): Promise<void> {
-  for await (const chunk of from) {
-    if (!to.write(chunk)) await once(to, 'drain');
-  }
+  for await (const chunk of from) await writeTo(to, chunk as Uint8Array);
+}
+
+/** Writes, and waits until there is room for more. Rejects if nobody takes it. */
+export async function writeTo(to: Writable, chunk: Uint8Array | string): Promise<void> {
+  // One that has failed never drains.
+  if (to.errored) throw to.errored;
+  if (!to.write(chunk)) await once(to, 'drain');
 }
 
 function enterRawMode(streams: ProcessStreams, console: Console): () => void {

@@ -1,5 +1,6 @@
 import type { Console } from '../console.js';
 import { type GlobalOptions, openContainerizer } from '../places.js';
+import { writeTo } from '../streams.js';
 
 export interface LogsOptions {
   readonly follow?: boolean;
@@ -19,8 +20,8 @@ export async function logs(
   const { follow = false, since, tail } = options;
   const chosen = { follow, ...(since === undefined ? {} : { since }), ...(tail === undefined ? {} : { tail }) };
   for await (const entry of containerizer.logs(id, { ...chosen, signal })) {
-    if (options.timestamps) console[entry.stream].write(`${new Date(entry.at).toISOString()} `);
-    console[entry.stream].write(entry.data);
+    if (options.timestamps) await writeTo(console[entry.stream], `${new Date(entry.at).toISOString()} `);
+    await writeTo(console[entry.stream], entry.data);
   }
   return 0;
 }

@@ -12,7 +12,7 @@ import { exitCode } from '../exit-code.js';
 import { networkSpec } from '../network-options.js';
 import { type GlobalOptions, openContainerizer } from '../places.js';
 import { showProgress } from '../progress.js';
-import { joinStreams, terminalSize } from '../streams.js';
+import { joinStreams, terminalSize, writeTo } from '../streams.js';
 import { parseVariables } from '../variables.js';
 
 export interface RunOptions extends GlobalOptions {
@@ -49,6 +49,9 @@ export async function run(
   console: Console,
   signal: AbortSignal,
 ): Promise<number> {
+  if (options.detach && options.rm) {
+    throw new InvalidArgumentError('--rm is for a command that sees the end: leave out --detach, and use gantry rm.');
+  }
   const size = terminalSize(console);
   const spec = { ...runSpec(image, args, options), ...(options.tty ? { tty: size ?? true } : {}) };
   await using containerizer = await openContainerizer(options, (line) => console.stderr.write(`gantry: ${line}\n`));
@@ -113,9 +116,14 @@ async function follow(
     : new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
   const stopped = stop.then(() => containerizer.stop(id));
   const copied = (async () => {
-    for await (const entry of containerizer.logs(id, { follow: true })) console[entry.stream].write(entry.data);
+    for await (const entry of containerizer.logs(id, { follow: true }))
+      await writeTo(console[entry.stream], entry.data);
   })();
-  const [termination] = await Promise.all([Promise.race([containerizer.wait(id), stopped]), copied]);
+  // What cannot be written any more interrupts, too.
+  const written = copied.catch((error: unknown) => {
+    if (!signal.aborted) throw error;
+  });
+  const [termination] = await Promise.all([Promise.race([containerizer.wait(id), stopped]), written]);
   return termination;
 }
 
