@@ -17,6 +17,7 @@
         "addon/filesystem-metadata.cc",
         "addon/filesystem-remove.cc",
         "addon/filesystem-resolve.cc",
+        "addon/group-calls.cc",
         "addon/gzip.cc",
         "addon/host-file.cc",
         "addon/inflate-fast.cc",

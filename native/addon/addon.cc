@@ -26,6 +26,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   gantry::InitDetachedMount(env, exports);
   gantry::InitBlob(env, exports);
   gantry::InitFilesystem(env, exports);
+  gantry::InitGroupCalls(env, exports);
   gantry::InitHostFile(env, exports);
   gantry::InitLandlock(env, exports);
   gantry::InitMount(env, exports);

@@ -40,6 +40,7 @@ void InitDescriptors(Napi::Env env, Napi::Object exports);
 void InitDetachedMount(Napi::Env env, Napi::Object exports);
 void InitBlob(Napi::Env env, Napi::Object exports);
 void InitFilesystem(Napi::Env env, Napi::Object exports);
+void InitGroupCalls(Napi::Env env, Napi::Object exports);
 void InitHostFile(Napi::Env env, Napi::Object exports);
 void InitLandlock(Napi::Env env, Napi::Object exports);
 void InitMount(Napi::Env env, Napi::Object exports);

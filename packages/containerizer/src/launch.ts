@@ -69,12 +69,13 @@ export async function runLaunch(
   const launching = container.timed('launch', () =>
     pending.launch(request, { ...options, ...inputs, release, ...(onlyGroups ? { meanwhile: prepareGroups } : {}) }),
   );
+  // In the next turn the shim has all that it waits for. Recovery takes a container without a request for one that was never launched.
+  const atWork = setImmediate();
+  const written = atWork.then(() => folder.writeRequest(request));
   // Until it is there, what has been unpacked just now is held by the store itself.
   const leased = leasedImages(image, volumeImages);
-  container.leasing = leased.length > 0 ? parts.leases.take(id, leased) : Promise.resolve();
+  container.leasing = leased.length > 0 ? atWork.then(() => parts.leases.take(id, leased)) : Promise.resolve();
   container.leasing.catch(() => undefined);
-  // Written while the shim is at work. Recovery takes a container without it for one that was never launched.
-  const written = setImmediate().then(() => folder.writeRequest(request));
   const [launched] = await Promise.allSettled([launching, written]);
   if (launched.status === 'rejected') throw launched.reason;
   const handle = launched.value;

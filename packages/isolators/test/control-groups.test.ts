@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CgroupLayout, ContainerSpec } from '@gantry/interface';
-import { afterEach, describe, expect, it } from 'vitest';
+import { addon } from '@gantry/native';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createIsolators } from '../src/create.js';
 import { contextOf } from './context.js';
 import { isZombie, MachineGroups, MiB, pidsIn, until } from './machine-groups.js';
@@ -36,6 +37,17 @@ describe.skipIf(process.getuid?.() !== 0)('control groups of this machine (needs
     expect((await named('cgroups/mem').usage?.('defaults'))?.memory).not.toHaveProperty('limit');
     await prepare('unlimited', { limits: { pids: Number.POSITIVE_INFINITY } });
     expect(held('unlimited', 'pids.max', 'pids.max')).toBe('max');
+  });
+
+  it.skipIf(layout.version === 'v2')('are each made by one call of the addon where its parent is there', async () => {
+    await prepare('first');
+    const calls = vi.spyOn(addon(), 'runGroupCalls');
+    await prepare('quick', { limits: { memory: 32 * MiB, cpus: 1 } });
+    expect(calls.mock.calls.map(([[first]]) => first?.[1].split('/').at(-3))).toEqual(
+      expect.arrayContaining(['cpu', 'devices', 'memory', 'pids'].map((name) => expect.stringContaining(name))),
+    );
+    for (const { value } of calls.mock.results) expect(value).toBeInstanceOf(Array);
+    calls.mockRestore();
   });
 
   it('measure a process in them', async () => {

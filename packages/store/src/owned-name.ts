@@ -12,12 +12,18 @@ const pattern = /^(?<realm>[0-9a-f]{12})-(?<pid>[1-9][0-9]{0,9})-(?<startTime>[0
 
 /**
  * A unique name for something unfinished, from which every process can tell whether its maker still lives:
- * `<realm>-<pid>-<start time>-<random>`. A realm is where a pid means one process: a boot of a machine and a pid namespace.
+ * `<realm>-<pid>-<start time>-<number>`. A realm is where a pid means one process: a boot of a machine and a pid namespace.
  */
 export async function ownedName(): Promise<string> {
   owner ??= describeOwner();
-  return `${await owner}-${randomBytes(8).toString('hex')}`;
+  // Random bytes for each would cost more than the file that has the name.
+  next = BigInt.asUintN(64, next + 1n);
+  const own = next.toString(16).padStart(16, '0');
+  return `${await owner}-${own}`;
 }
+
+/** Begun at random, for this module may be loaded more than once. */
+let next = randomBytes(8).readBigUInt64BE();
 
 /**
  * Removes what dead processes left unfinished in a folder of {@link ownedName}s. What a process of this realm made is

@@ -1,4 +1,5 @@
 import type { CallOptions, ContainerUsage, HugepageUsage, IoDeviceLimits, IoDeviceUsage } from '@gantry/interface';
+import type { GroupCall } from '@gantry/native';
 import type { DeviceControl } from './device-control.js';
 
 /**
@@ -138,6 +139,11 @@ export interface Cgroups {
    * used is taken as it is, since on v2 all controllers share a folder; another is `REFUSED`.
    */
   create(controller: Controller, path: string, isolator: string): Promise<void>;
+  /**
+   * The calls that make the control group for one controller if nothing of it is there but the parent, which is how most are made; `create` can do
+   * what they cannot. Undefined where it takes more.
+   */
+  making(controller: Controller, path: string, isolator: string): readonly GroupCall[] | undefined;
   /** Whether a container's group has the controller. */
   holds(controller: Controller, path: string): boolean;
   /**

@@ -1,6 +1,9 @@
 import type { Isolator, OciResources, PrepareContext } from '@gantry/interface';
-import type { Controller } from './cgroups.js';
+import { addon } from '@gantry/native';
+import type { CgroupSetting, Controller } from './cgroups.js';
 import { type CgroupIsolatorOptions, groupOf, preparedGroup } from './isolator.js';
+import { type GroupLimits, settingLimits } from './new-group.js';
+import { applySettings } from './settings.js';
 import { sharedGroup } from './sharing.js';
 
 /** What is an isolator's own of those that have a controller each. */
@@ -12,8 +15,12 @@ export interface ControllerPart
    * again at `prepare`, so it changes nothing.
    */
   resources(context: PrepareContext, path: string): OciResources | undefined | Promise<OciResources | undefined>;
-  /** Limits the new group. */
+  /** What the new group is set to. */
+  settings?(context: PrepareContext): readonly CgroupSetting[];
+  /** Limits the new group where that takes more than settings. */
   limit?(path: string, context: PrepareContext): void | Promise<void>;
+  /** As `limit`, in one go with the making of the group; undefined where that cannot be. */
+  limits?(path: string, context: PrepareContext): GroupLimits | undefined;
 }
 
 /**
@@ -21,8 +28,21 @@ export interface ControllerPart
  * be in its own parent's.
  */
 export function controllerIsolator(options: CgroupIsolatorOptions, part: ControllerPart): Isolator {
-  const { controller, resources, limit, ...own } = part;
+  const { controller, resources, settings, limit, limits, ...own } = part;
   const { cgroups, cgroupParent } = options;
+  const settingsOf = (context: PrepareContext) => settings?.(context) ?? [];
+  const limitsOf = (path: string, context: PrepareContext) =>
+    limit ? limits?.(path, context) : settingLimits(cgroups, path, settingsOf(context));
+
+  /** Makes the group as most are made, by one call of the addon; false if that did not do, and some of it may be there. */
+  const makeAtOnce = (path: string, context: PrepareContext) => {
+    const making = cgroups.making(controller, path, part.name);
+    const given = making && limitsOf(path, context);
+    if (!given) return false;
+    const read = addon().runGroupCalls([...making, ...given.calls]);
+    return read !== undefined && given.holds(read);
+  };
+
   return {
     ...own,
     async edits(context) {
@@ -40,7 +60,9 @@ export function controllerIsolator(options: CgroupIsolatorOptions, part: Control
       if (sharedGroup(options, context) !== undefined) return;
       const path = preparedGroup(options, context);
       if ((await resources(context, path)) === undefined) return;
+      if (makeAtOnce(path, context)) return;
       await cgroups.create(controller, path, part.name);
+      applySettings(cgroups, path, settingsOf(context), part.name);
       await limit?.(path, context);
     },
     cleanup: (id) => cgroups.remove(controller, groupOf(options, id)),

@@ -5,7 +5,6 @@ import { changeSettings, wholeSettings } from './changes.js';
 import { controllerIsolator } from './controller-isolator.js';
 import { cpuBurst, cpuPeriod, cpuQuota, cpuShares, cpuWeight } from './cpu-amounts.js';
 import { type CgroupIsolatorOptions, groupOf } from './isolator.js';
-import { applySettings } from './settings.js';
 import { given, noCgroup, readFiles } from './text-files.js';
 
 const name = 'cgroups/cpu';
@@ -21,9 +20,7 @@ export function cgroupsCpu(options: CgroupIsolatorOptions): Isolator {
     name,
     controller: 'cpu',
     resources: ({ spec }) => cpuResources(cpuLimits(spec.resources), cgroups.versionOf('cpu')),
-    limit(path, { spec }) {
-      applySettings(cgroups, path, cgroups.cpu.settings(cpuLimits(spec.resources)), name);
-    },
+    settings: ({ spec }) => cgroups.cpu.settings(cpuLimits(spec.resources)),
     async usage(id) {
       const path = groupOf(options, id);
       const files = await readFiles(cgroups, path, cgroups.cpu.usageFiles);

@@ -32,9 +32,7 @@ export function cgroupsCpuset(options: CgroupIsolatorOptions): Isolator {
       await checkAvailable(options, path, lists);
       return { cpu: lists };
     },
-    limit(path, { spec }) {
-      applySettings(cgroups, path, settingsOf(listsOf(spec.resources) ?? {}), name);
-    },
+    settings: ({ spec }) => settingsOf(listsOf(spec.resources) ?? {}),
     async update(id, resources, call) {
       const path = groupOf(options, id);
       const lists = listsOf(resources) ?? {};

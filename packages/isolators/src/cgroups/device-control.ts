@@ -1,4 +1,5 @@
 import type { DeviceAllowance } from './device-rules.js';
+import type { GroupLimits } from './new-group.js';
 
 /** How control groups keep containers from the host's devices, in one version. */
 export interface DeviceControl {
@@ -9,4 +10,6 @@ export interface DeviceControl {
    * take them, or holds others afterwards. Synchronous for the reason that `applySettings` gives.
    */
   restrict(path: string, allowed: readonly DeviceAllowance[], isolator: string): void;
+  /** As `restrict`, for a group that is made in one go; where that can be. */
+  restriction?(path: string, allowed: readonly DeviceAllowance[]): GroupLimits;
 }

@@ -20,6 +20,7 @@ export function cgroupsDevices(options: CgroupIsolatorOptions): Isolator {
     limit(path, context) {
       cgroups.devices.restrict(path, allowedFor(context, standard), name);
     },
+    limits: (path, context) => cgroups.devices.restriction?.(path, allowedFor(context, standard)),
   });
 }
 

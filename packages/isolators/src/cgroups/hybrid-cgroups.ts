@@ -59,6 +59,10 @@ export class HybridCgroups implements Cgroups {
     return this.#of(controller).create(controller, path, isolator);
   }
 
+  making(controller: Controller, path: string, isolator: string) {
+    return this.#of(controller).making(controller, path, isolator);
+  }
+
   /** A process cannot be had in a group of another tree later, any more than on v1. */
   async extend(controller: Controller, path: string, isolator: string): Promise<boolean> {
     return this.#elsewhere.has(controller) ? false : this.#main.extend(controller, path, isolator);

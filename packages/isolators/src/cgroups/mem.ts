@@ -5,7 +5,6 @@ import { changeSettings, wholeSettings } from './changes.js';
 import { controllerIsolator } from './controller-isolator.js';
 import { type CgroupIsolatorOptions, groupOf } from './isolator.js';
 import { memoryLimitation } from './out-of-memory.js';
-import { applySettings } from './settings.js';
 import { given, noCgroup, readFiles } from './text-files.js';
 
 const name = 'cgroups/mem';
@@ -25,9 +24,7 @@ export function cgroupsMem(options: CgroupIsolatorOptions): Isolator {
     name,
     controller: 'memory',
     resources: ({ spec }) => memoryResources(limitsOf(spec.resources), cgroups.versionOf('memory')),
-    limit(path, { spec }) {
-      applySettings(cgroups, path, cgroups.memory.settings(limitsOf(spec.resources)), name);
-    },
+    settings: ({ spec }) => cgroups.memory.settings(limitsOf(spec.resources)),
     async usage(id) {
       const path = groupOf(options, id);
       const files = await readFiles(cgroups, path, cgroups.memory.usageFiles);

@@ -4,7 +4,6 @@ import type { CgroupSetting } from './cgroups.js';
 import { changeSettings } from './changes.js';
 import { controllerIsolator } from './controller-isolator.js';
 import { type CgroupIsolatorOptions, groupOf } from './isolator.js';
-import { applySettings } from './settings.js';
 import { given, keyIn, noCgroup, numberIn, readFiles } from './text-files.js';
 
 const name = 'cgroups/pids';
@@ -31,9 +30,7 @@ export function cgroupsPids(options: CgroupIsolatorOptions): Isolator {
       // OCI's word for no limit.
       return { pids: { limit: limit === Number.POSITIVE_INFINITY ? -1 : limit } };
     },
-    limit(path, { spec }) {
-      applySettings(cgroups, path, pidsSettings(spec.resources), name);
-    },
+    settings: ({ spec }) => pidsSettings(spec.resources),
     async usage(id) {
       const path = groupOf(options, id);
       const files = await readFiles(cgroups, path, ['pids.current', 'pids.max', 'pids.peak', 'pids.events']);

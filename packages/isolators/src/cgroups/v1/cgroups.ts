@@ -2,6 +2,7 @@ import { constants, existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CallOptions, errnoOf, GantryError, toGantryError } from '@gantry/interface';
+import type { GroupCall } from '@gantry/native';
 import { refused } from '../../errors.js';
 import type { Cgroups, Controller } from '../cgroups.js';
 import type { DeviceControl } from '../device-control.js';
@@ -89,6 +90,12 @@ export class V1Cgroups implements Cgroups {
       if (!makeGroup(folder, isolator)) assertUnused(folder, isolator);
       if (controller === 'cpuset') inheritCpuset(folder, isolator);
     }
+  }
+
+  making(controller: Controller, path: string, isolator: string): GroupCall[] | undefined {
+    // That one inherits from its parent.
+    if (controller === 'cpuset') return undefined;
+    return this.folders(controller, path, isolator).map((folder) => ['make', folder]);
   }
 
   async remove(controller: Controller, path: string): Promise<void> {

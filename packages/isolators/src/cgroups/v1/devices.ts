@@ -24,19 +24,37 @@ export function devicesV1(mount: string | undefined): DeviceControl {
         throw notTaken(folder, lines, isolator, cause);
       }
     },
+    restriction(path, allowed) {
+      const folder = join(mount ?? '', path);
+      return {
+        calls: [
+          ['write', join(folder, 'devices.deny'), 'a'],
+          ['write', join(folder, 'devices.allow'), ...allowed.map(deviceLine)],
+          ['read', join(folder, 'devices.list')],
+        ],
+        holds: ([list]) => typeof list === 'string' && isHeld(list, allowed),
+      };
+    },
   };
 }
 
-/** The kernel does not have them in our order once some were merged. */
 function checkList(list: string, allowed: readonly DeviceAllowance[], isolator: string): void {
-  const held = new Set(list.trim().split('\n').filter(Boolean));
-  const wanted = allowed.map(deviceLine);
-  if (held.size === wanted.length && wanted.every((line) => held.has(line))) return;
+  if (isHeld(list, allowed)) return;
   throw refused(
     isolator,
-    `devices.list was set to ${JSON.stringify(wanted)} but holds ${JSON.stringify([...held])}`,
+    `devices.list was set to ${JSON.stringify(allowed.map(deviceLine))} but holds ${JSON.stringify([...heldIn(list)])}`,
     'ask for devices that the kernel takes as they are',
   );
+}
+
+/** The kernel does not have them in our order once some were merged. */
+function isHeld(list: string, allowed: readonly DeviceAllowance[]): boolean {
+  const held = heldIn(list);
+  return held.size === allowed.length && allowed.every((allowance) => held.has(deviceLine(allowance)));
+}
+
+function heldIn(list: string): Set<string> {
+  return new Set(list.trim().split('\n').filter(Boolean));
 }
 
 function notTaken(folder: string, lines: readonly string[], isolator: string, cause: unknown): Error {

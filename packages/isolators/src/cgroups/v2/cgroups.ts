@@ -92,6 +92,11 @@ export class V2Cgroups implements Cgroups {
     }
   }
 
+  /** All share a folder, and its parent has to hand the controllers on. */
+  making(): undefined {
+    return undefined;
+  }
+
   /** Whichever isolator cleans up first removes the folder for all. */
   async remove(_controller: Controller, path: string): Promise<void> {
     await removeGroup(join(this.#mount, path), killGroup);
