@@ -7,7 +7,6 @@ import { controllerIsolator } from './controller-isolator.js';
 import { formatCpuList, parseCpuList } from './cpu-list.js';
 import { type CgroupIsolatorOptions, groupOf } from './isolator.js';
 import { extended } from './optional-controller.js';
-import { applySettings } from './settings.js';
 import { readFiles } from './text-files.js';
 
 const name = 'cgroups/cpuset';
