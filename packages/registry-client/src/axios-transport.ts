@@ -39,7 +39,7 @@ export function createAxiosTransport(options: AxiosTransportOptions): Transport 
   const nextTurn = turnTaker();
   return {
     async send(request) {
-      const route = await routes.to(request.url);
+      const route = await routes.to(request.url, request.signal);
       await nextTurn();
       return send(client, route, connectMs, request);
     },

@@ -3,8 +3,10 @@ import type http from 'node:http';
 import type https from 'node:https';
 import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
+import { isLoopbackHost } from './addresses.js';
 import { HttpAgent, HttpsAgent } from './agents.js';
 import type { CertificateSource, RegistryCertificates } from './certificates.js';
+import { greet } from './greeting.js';
 import type { ProxyChoice } from './proxies.js';
 import { TunnelAgent } from './tunnel-agent.js';
 
@@ -57,11 +59,15 @@ export class Routes {
     this.#options = options;
   }
 
-  /** Fails as the source of certificates does. */
-  async to(url: URL): Promise<Route> {
+  /** Fails as the source of certificates does, and may fail as a connection would. */
+  async to(url: URL, signal: AbortSignal): Promise<Route> {
     const secure = url.protocol === 'https:';
-    if (secure) await readAuthorities();
     const proxy = this.#options.proxyFor(url);
+    if (secure) {
+      // A registry of this host is often a plain one, for which to start that thread would take the most of finding it out.
+      if (!authorities && !proxy && isLoopbackHost(url.hostname)) await greet(url, this.#options.connectMs, signal);
+      await readAuthorities();
+    }
     const certificates = secure ? await this.#options.certificates?.(url.host) : undefined;
     const httpsAgent = this.#agent(secure ? proxy : undefined, certificates ?? {});
     return { httpAgent: this.#http, httpsAgent, forwardProxy: secure ? undefined : proxy };
