@@ -53,6 +53,12 @@ export function createGrowingBlob(size: number): GrowingBlob {
   };
 }
 
+/** Whether more of it may come. */
+export function isStillGrowing({ cell }: GrowingBlobHandle): boolean {
+  const value = Atomics.load(new BigInt64Array(cell), 0);
+  return value !== failed && value < ended;
+}
+
 /** How far a file can be read, and whether it ends there. */
 export interface Extent {
   readonly available: number;

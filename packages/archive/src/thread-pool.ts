@@ -1,14 +1,18 @@
 import { availableParallelism } from 'node:os';
 import { abortedError, throwIfAborted, toGantryError } from '@gantry/interface';
+import { isStillGrowing } from './growing-blob.js';
 import type { UnpackResult } from './unpack-layer.js';
 import { type ThreadCall, UnpackThread } from './unpack-thread.js';
 import type { WorkerRequest } from './worker-messages.js';
 
 /**
- * Layers that `applyLayer` unpacks at once; others wait their turn. As many as there are processors, and one for when the others
- * wait for blobs that grow slowly; each takes some 12 MB, which bounds them.
+ * Layers that `applyLayer` unpacks at once; others wait their turn. Each keeps two threads busy: more than there are processors for would
+ * only have more caches and compilers to fill.
  */
-export const maxUnpacking = Math.min(6, Math.max(2, availableParallelism()) + 1);
+export const maxUnpacking = Math.min(5, Math.max(1, Math.floor(availableParallelism() / 2)));
+
+/** One more while others wait for blobs that come slowly. Each takes some 12 MB, which bounds them. */
+const maxThreads = maxUnpacking + 1;
 
 /** Milliseconds that a thread is kept for the next request: starting one takes some tens. */
 const idleTime = 5_000;
@@ -17,13 +21,13 @@ const idleTime = 5_000;
 class ThreadPool {
   readonly #idle: { readonly thread: UnpackThread; readonly timer: NodeJS.Timeout }[] = [];
   readonly #waiting: (() => void)[] = [];
-  #active = 0;
+  readonly #running = new Set<WorkerRequest>();
 
   /** Rejects with `ABORTED`, or with what went wrong, once nothing of the request is under way any more. */
   async run(request: WorkerRequest, call: ThreadCall): Promise<UnpackResult> {
     throwIfAborted(call.signal, call.what);
-    if (this.#active === maxUnpacking) await this.#wait(call);
-    else this.#active++;
+    if (this.#hasPlace()) this.#running.add(request);
+    else await this.#wait(request, call);
     try {
       const thread = this.#take();
       try {
@@ -34,10 +38,14 @@ class ThreadPool {
     } catch (error) {
       throw toGantryError(error, call.what);
     } finally {
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#active--;
+      this.#running.delete(request);
+      while (this.#waiting.length > 0 && this.#hasPlace()) this.#waiting.shift()?.();
     }
+  }
+
+  #hasPlace(): boolean {
+    const busy = [...this.#running].filter((request) => !mayWait(request));
+    return this.#running.size < maxThreads && busy.length < maxUnpacking;
   }
 
   /**
@@ -46,7 +54,7 @@ class ThreadPool {
    */
   prepare(count: number): void {
     setImmediate(() => {
-      if (this.#idle.length + this.#active >= Math.min(count, maxUnpacking)) return;
+      if (this.#idle.length + this.#running.size >= Math.min(count, maxUnpacking)) return;
       this.#keep(new UnpackThread());
       this.prepare(count);
     });
@@ -70,10 +78,11 @@ class ThreadPool {
     this.#idle.push({ thread, timer });
   }
 
-  /** Resolves when another request has handed on its place. */
-  #wait({ signal, what }: ThreadCall): Promise<void> {
+  /** Resolves when there is a place for the request, which then has it. */
+  #wait(request: WorkerRequest, { signal, what }: ThreadCall): Promise<void> {
     return new Promise((resolve, reject) => {
       const go = () => {
+        this.#running.add(request);
         signal?.removeEventListener('abort', giveUp);
         resolve();
       };
@@ -85,6 +94,11 @@ class ThreadPool {
       this.#waiting.push(go);
     });
   }
+}
+
+/** Whether its thread has, at times, nothing to do, as the blob is still coming. */
+function mayWait(request: WorkerRequest): boolean {
+  return request.type === 'unpack' && request.job.growing !== undefined && isStillGrowing(request.job.growing);
 }
 
 /** The threads of this process. */

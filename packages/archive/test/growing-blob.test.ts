@@ -3,10 +3,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, stat } from 'node:fs/promises';
 import { getPriority } from 'node:os';
 import { gzipSync } from 'node:zlib';
-import { applyLayer, createGrowingBlob, removeTree } from '@gantry/archive';
+import { applyLayer, createGrowingBlob, maxUnpacking, removeTree } from '@gantry/archive';
 import type { CallOptions } from '@gantry/interface';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { GrowingBlobReader } from '../src/growing-blob.js';
+import { GrowingBlobReader, isStillGrowing } from '../src/growing-blob.js';
 import { archive, file } from './archive-builder.js';
 import { expectError } from './reading.js';
 import { digestOf, gzipType, isRoot, needsRoot, plainType, Sandbox } from './sandbox.js';
@@ -27,6 +27,16 @@ describe('createGrowingBlob', () => {
     blob.end();
     expect(() => reader.extent()).toThrow(expect.objectContaining({ code: 'CLOSED' }));
     expect(() => reader.waitBeyond(0)).toThrow(expect.objectContaining({ code: 'CLOSED' }));
+  });
+
+  it('grows until it ends or fails', () => {
+    const [ended, failed] = [createGrowingBlob(10), createGrowingBlob(10)];
+    for (const { handle } of [ended, failed]) expect(isStillGrowing(handle)).toBe(true);
+    ended.advance(10);
+    expect(isStillGrowing(ended.handle)).toBe(true);
+    ended.end();
+    failed.fail();
+    for (const { handle } of [ended, failed]) expect(isStillGrowing(handle)).toBe(false);
   });
 
   it('refuses a size that is none', () => {
@@ -162,6 +172,21 @@ describe.skipIf(!isRoot)(`applyLayer of a growing blob (${needsRoot})`, { timeou
       await removeTree(sandbox.target);
       await mkdir(sandbox.target);
     }
+  });
+
+  it('keeps no blob waiting that is there', async () => {
+    const folders = Array.from({ length: maxUnpacking + 1 }, (_, index) => sandbox.path(`${index}`));
+    for (const folder of folders) await mkdir(folder, 0o700);
+    const [whole = '', ...others] = folders;
+    const complete = await sandbox.put('blob-complete', layer);
+    const options = { mediaType: plainType, diffId: digestOf(layer) };
+    const blobs = others.map(() => createGrowingBlob(layer.length));
+    const coming = others.map((target, index) =>
+      applyLayer({ ...options, blobPath, target, growing: blobs[index]?.handle ?? expect.fail() }),
+    );
+    await applyLayer({ ...options, blobPath: complete, target: whole });
+    for (const blob of blobs) blob.fail();
+    for (const result of coming) await expectError(result, 'CLOSED');
   });
 
   it('gives way to the host program, and to other layers if it is to', async () => {

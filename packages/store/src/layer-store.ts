@@ -24,6 +24,7 @@ import { ensureFolder, moveFile, moveFolder } from './durable.js';
 import { eachLimited } from './each-limited.js';
 import { namesIn } from './folder-names.js';
 import type { StoreFolders } from './folders.js';
+import { FollowSlots } from './follow-slots.js';
 import { chainName, chainOf, readLayerRecord, writeLayerRecord } from './layer-folder.js';
 import { bootId, ownedName, sweepAbandoned } from './owned-name.js';
 import { report, SharedTasks, type TaskContext } from './shared-tasks.js';
@@ -33,9 +34,6 @@ const contentFaults: ReadonlySet<ErrorCode> = new Set(['INVALID_ARCHIVE', 'DIGES
 
 /** Trees with the images' own owners are not for a user who has got ranges of ids since, nor the other way round. */
 const squashed = '-squashed';
-
-/** Layers unpacked at once whose blobs are still coming: a slow registry must not occupy every thread. In a process of its own, none. */
-const maxGrowing = isOrdinary() ? 0 : maxUnpacking - 1;
 
 /** What a tree is made from. */
 interface LayerSource {
@@ -57,8 +55,8 @@ export class LayerStore {
   readonly #folders: StoreFolders;
   readonly #blobs: BlobStore;
   readonly #unpacking = new SharedTasks<void>();
+  readonly #following = new FollowSlots(maxUnpacking);
   #boot: Promise<string> | undefined;
-  #growing = 0;
 
   constructor(folders: StoreFolders, blobs: BlobStore) {
     this.#folders = folders;
@@ -104,14 +102,18 @@ export class LayerStore {
     const path = treePath(await this.#bootFolder(), layer);
     const yields = layer !== largestOf(layers);
     if (isFolder(path)) return this.#share(layer, path, yields, options);
-    const blobPath = this.#growing < maxGrowing ? await growth.path : undefined;
-    if (blobPath === undefined || this.#growing >= maxGrowing) {
+    // Another process, which unpacks for an ordinary user, follows none.
+    const blobPath = isOrdinary() ? undefined : await growth.path;
+    const giveBack = blobPath && (await this.#following.take(growth.settled));
+    if (!giveBack) {
       await downloaded;
       return this.#share(layer, path, yields, options);
     }
-    this.#growing++;
-    void growth.settled.then(() => this.#growing--);
-    return this.#share(layer, path, yields, options, { blobPath, growing: growth.handle, yields, downloaded });
+    try {
+      await this.#share(layer, path, yields, options, { blobPath, growing: growth.handle, yields, downloaded });
+    } finally {
+      giveBack();
+    }
   }
 
   /** Makes the folders, and removes the trees of earlier boots and of processes that died while they unpacked. */

@@ -95,7 +95,8 @@ export class Puller {
         await hold.cover({ layers: image.layers.map((layer) => layer.chainId) });
         configured.resolve(image);
       },
-      ...distinct(blobs).map((layer) => async (signal: AbortSignal) => {
+      // The largest says when all are there, so it is also the first to be unpacked while it comes.
+      ...largestFirst(distinct(blobs)).map((layer) => async (signal: AbortSignal) => {
         const download = (growth?: BlobGrowth) =>
           this.#fetchBlob(request, layer, { ...context, signal }, (blob) => this.#blobs.has(blob), growth);
         await (eager ? eager.during(layer, download) : download());
@@ -255,6 +256,10 @@ function withResolvers<T>() {
 
 function distinct(layers: readonly Descriptor[]): Descriptor[] {
   return [...new Map(layers.map((layer) => [`${layer.digest} ${layer.size}`, layer])).values()];
+}
+
+function largestFirst(layers: readonly Descriptor[]): Descriptor[] {
+  return layers.toSorted((a, b) => b.size - a.size);
 }
 
 function requireDocumentSize({ digest, size }: Descriptor): void {

@@ -1,4 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, stat, symlink, truncate, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -89,6 +90,17 @@ describe('pull', () => {
     const reference = `${server.host}/long@${long.top.descriptor.digest}`;
     expect((await store.pull(reference)).digest).toBe(long.top.descriptor.digest);
     expect((await readLayout(store.layoutPath)).size).toBe(2);
+  });
+
+  it('asks for the largest layer first', async () => {
+    const image = makeImage({ layers: [20_000, 60_000, 40_000].map((size) => randomBytes(size)) });
+    const reference = server.add('library/app', '1', image);
+    const asked: string[] = [];
+    server.onBlob = (digest) => void asked.push(digest);
+    const registry = createRegistryClient();
+    await createImageStore({ root, registry, maxConcurrentDownloads: 1 }).pull(reference);
+    const [small, large, middle] = image.layers;
+    expect(asked.slice(1)).toEqual([large, middle, small]);
   });
 
   it('asks the registry again when forced, and follows a tag that moved', async () => {
