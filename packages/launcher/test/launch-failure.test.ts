@@ -145,7 +145,7 @@ describe.skipIf(skipReason !== '')(`a launch that does not come to its exec${ski
     await expect(pending.launch({ ...request })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     while (processesCalled(request.id).length < 2) await new Promise((resolve) => setImmediate(resolve));
     await pending[Symbol.asyncDispose]();
-    expect(processesCalled(request.id)).toEqual([]);
+    await expect.poll(() => processesCalled(request.id)).toEqual([]);
     await expect(pending.launch(request)).rejects.toMatchObject({ code: 'WRONG_STATE' });
     expect(readdirSync(request.stateDir)).toEqual([]);
   });
@@ -156,7 +156,7 @@ describe.skipIf(skipReason !== '')(`a launch that does not come to its exec${ski
     await pending.announce(request);
     await expect(pending.launch(request)).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
     await pending[Symbol.asyncDispose]();
-    expect(processesCalled(request.id)).toEqual([]);
+    await expect.poll(() => processesCalled(request.id)).toEqual([]);
   });
 
   it('refuses what it cannot carry out when it is announced', async () => {

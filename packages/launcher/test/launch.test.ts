@@ -88,11 +88,11 @@ describe.skipIf(skipReason !== '')(`a launched container${skipNote}`, () => {
     await expect.poll(() => spares().length).toBe(2);
     const unused = launcher.begin('box-unused');
     await unused[Symbol.asyncDispose]();
-    expect(spares()).toEqual([]);
+    await expect.poll(spares).toEqual([]);
     await launchAhead(launcher);
     await expect.poll(() => spares().length).toBe(2);
     await launcher.close?.();
-    expect(spares()).toEqual([]);
+    await expect.poll(spares).toEqual([]);
   });
 
   it('does without its spare if that is ended just as it is to be used', async () => {
@@ -330,7 +330,7 @@ describe.skipIf(skipReason !== '')(`a launched container${skipNote}`, () => {
       await pending.announce(request);
       const launch = pending.launch(request, { release: true, meanwhile: () => Promise.reject(reason) });
       await expect(launch).rejects.toBe(reason);
-      expect(processesCalled(request.id)).toEqual([]);
+      await expect.poll(() => processesCalled(request.id)).toEqual([]);
       expect(readdirSync(request.stateDir)).toEqual([]);
       await launcher.close?.();
     });

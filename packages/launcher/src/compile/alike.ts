@@ -2,14 +2,15 @@ import type { LaunchRequest } from '@gantry/interface';
 import type { Step } from '../protocol.generated.js';
 import { compileCapabilities } from './capabilities.js';
 import { compileDevices } from './devices.js';
-import type { CompiledMounts } from './mounts.js';
+import type { CompileInputs } from './inputs.js';
+import { type CompiledMounts, compileMounts } from './mounts.js';
 import { type CompiledNamespaces, compileNamespaces } from './namespaces.js';
 import { absolutePath } from './refusal.js';
 import { compileStage, type Placed, type Stage } from './stage.js';
 import { compileSysctls } from './sysctls.js';
 
 /** What most containers of a host program have in common. */
-export interface Alike {
+export interface Alike extends Pick<CompiledMounts, 'early' | 'propagation'> {
   readonly namespaces: CompiledNamespaces;
   /** What is set in the namespaces. */
   readonly ofNamespaces: readonly Step[];
@@ -27,15 +28,19 @@ export const ownSteps: ReadonlySet<Step['op']> = new Set(['sessionKeyring', 'cap
 let last: { readonly key: string; readonly alike: Alike } | undefined;
 
 /** Compiles it, unless it is as it was for the container before. */
-export function compileAlike(request: LaunchRequest, mounts: CompiledMounts, stages: boolean): Alike {
+export function compileAlike(request: LaunchRequest, inputs: CompileInputs): Alike {
+  const stages = inputs.stages ?? false;
+  // Secrets are not to be remembered; the other two are of one container alone.
+  const isOwn = inputs.pins || request.secretFiles || request.config.mounts.some(({ type }) => type === 'overlay');
+  if (isOwn) return compile(request, compileMounts(request, inputs), stages);
   const { config, cgroupVersion, parent } = request;
   const { namespaces, sysctl, devices, maskedPaths, readonlyPaths, rootfsPropagation } = config.linux;
   const { capabilities } = config.process;
   const ofLinux = [namespaces, sysctl, devices, maskedPaths, readonlyPaths, rootfsPropagation];
   const hooked = config.hooks?.createContainer?.length;
-  const key = JSON.stringify([stages, cgroupVersion, parent, hooked, config.mounts, mounts, ...ofLinux, capabilities]);
+  const key = JSON.stringify([stages, cgroupVersion, parent, hooked, config.mounts, ...ofLinux, capabilities]);
   if (last?.key === key) return last.alike;
-  const alike = compile(request, mounts, stages);
+  const alike = compile(request, compileMounts(request, inputs), stages);
   last = { key, alike };
   return alike;
 }
@@ -59,7 +64,8 @@ function compile(request: LaunchRequest, mounts: CompiledMounts, stages: boolean
     ...compileSysctls(config.linux.sysctl ?? {}, namespaces),
   ];
   const stage = stages ? compileStage(request, namespaces, mounts, all) : undefined;
-  if (!stage) return { namespaces, ofNamespaces, stage, ahead: [], later: all };
+  const { early, propagation } = mounts;
+  if (!stage) return { early, propagation, namespaces, ofNamespaces, stage, ahead: [], later: all };
   const ahead: readonly Step[] = [
     { op: 'stage' },
     ...ofNamespaces,
@@ -69,7 +75,7 @@ function compile(request: LaunchRequest, mounts: CompiledMounts, stages: boolean
     { op: 'sessionKeyring' },
     compileCapabilities(config.process.capabilities),
   ];
-  return { namespaces, ofNamespaces, stage, ahead, later: stage.later };
+  return { early, propagation, namespaces, ofNamespaces, stage, ahead, later: stage.later };
 }
 
 function paths<O extends 'mask' | 'readonlyPath'>(

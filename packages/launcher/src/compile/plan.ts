@@ -6,7 +6,6 @@ import { compileHooks } from './hooks.js';
 import { type CompileInputs, forShow } from './inputs.js';
 import { refuseUnknownFields } from './known-fields.js';
 import { compileRuleset } from './landlock.js';
-import { compileMounts } from './mounts.js';
 import type { CompiledNamespaces } from './namespaces.js';
 import { compileConsole, compileProcess } from './process.js';
 import { absolutePath, integer, invalid, unsupported } from './refusal.js';
@@ -49,9 +48,7 @@ export function compilePlan(request: LaunchRequest, inputs: CompileInputs = forS
     throw unsupported('ociVersion', `${config.ociVersion} is not a version 1 of the runtime specification`);
   }
   refuseUnknownFields(config);
-  const { early, propagation, steps: mounts } = compileMounts(request, inputs);
-  const alike = compileAlike(request, { early, propagation, steps: mounts }, inputs.stages ?? false);
-  const { namespaces, ofNamespaces, stage, ahead, later } = alike;
+  const { early, propagation, namespaces, ofNamespaces, stage, ahead, later } = compileAlike(request, inputs);
   const users = compileUsers(request, namespaces);
   const root = absolutePath(config.root.path, 'root.path');
   const joins = joinCgroups(request, namespaces);
