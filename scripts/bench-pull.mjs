@@ -3,6 +3,7 @@
 //   npm run bench:pull                                3 rounds, on tmpfs and on disk
 //   npm run bench:pull -- --rounds 5 --on tmpfs       on one of the two
 //   npm run bench:pull -- --only gantry,docker        some of them
+//   npm run bench:pull -- --compare --limit 120       nothing of Gantry alone, and no pull of more than 120 s; else 300
 //   npm run bench:pull -- --check --times 5           exit status 1 if a goal is missed; one is to be 5 times as fast
 import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -38,11 +39,13 @@ const { values } = parseArgs({
     on: { type: 'string' },
     only: { type: 'string' },
     check: { type: 'boolean', default: false },
+    compare: { type: 'boolean', default: false },
+    limit: { type: 'string', default: '300' },
     times: { type: 'string', default: '5' },
   },
 });
 
-/** @param {'rounds' | 'times'} option */
+/** @param {'rounds' | 'times' | 'limit'} option */
 function positive(option) {
   const number = Number(values[option]);
   if (number > 0) return number;
@@ -71,6 +74,7 @@ function interruption() {
 await main(async () => {
   const rounds = Math.ceil(positive('rounds'));
   const times = positive('times');
+  const pace = { limitSeconds: positive('limit'), comparesOnly: values.compare };
   const on = chosen('on', [...places.keys()]);
   if (process.getuid?.() !== 0) throw new ScriptError('unpacking images needs root: run npm run bench:pull as root');
   await setup();
@@ -86,7 +90,7 @@ await main(async () => {
     for (const name of on) {
       const folder = places.get(name);
       if (folder !== undefined && existsSync(folder)) {
-        missed.push(...(await session.run({ name, folder, rounds, times, signal })));
+        missed.push(...(await session.run({ name, folder, rounds, times, signal, ...pace })));
       }
     }
   } finally {

@@ -17,15 +17,16 @@ import { Agreement, asContender } from './puller.mjs';
  * @param {string} options.folder On the file system that is measured.
  * @param {number} options.rounds
  * @param {AbortSignal} options.signal
+ * @param {import('./puller.mjs').Pace} options.pace
  * @returns {Promise<{ figures: Map<string, number[]>, entries: number }>} Figures by name, and how many files and folders the first race's image has.
  */
-export async function measurePulls(races, { folder, rounds, signal }) {
+export async function measurePulls(races, { folder, rounds, signal, pace }) {
   const own = await mkdtemp(join(folder, 'gantry-bench-'));
   try {
     const agreements = races.map(() => new Agreement());
     const contenders = races.flatMap(({ reference, pullers }, index) => {
       const agreement = agreements[index] ?? new Agreement();
-      return pullers.map((puller) => asContender(puller, { folder: own, reference, agreement, signal }));
+      return pullers.map((puller) => asContender(puller, { folder: own, reference, agreement, signal, pace }));
     });
     const figures = await interleave(contenders, { rounds, warmUp: 0 });
     return { figures, entries: agreements[0]?.entries ?? 0 };

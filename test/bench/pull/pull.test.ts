@@ -9,7 +9,7 @@ import { ControlGroup } from './control-group.mjs';
 import { gantry } from './gantry.mjs';
 import { measurePulls } from './measure.mjs';
 import { pipeline } from './pipeline.mjs';
-import { Agreement } from './puller.mjs';
+import { Agreement, type Puller } from './puller.mjs';
 import { missedPullGoals, pullTable } from './report.mjs';
 import { Sandbox } from './sandbox.mjs';
 import { summarise } from './tree.mjs';
@@ -96,7 +96,18 @@ requires({ root: true, commands: ['bash', 'curl', 'gzip', 'setpriv', 'tar', 'uns
     await mkdir(place);
     const { signal } = new AbortController();
     const pullers = [gantry(undefined, undefined, true), pipeline('gzip')];
-    const { figures, entries } = await measurePulls([{ reference, pullers }], { folder: place, rounds: 1, signal });
+    const said: string[] = [];
+    const options = {
+      folder: place,
+      rounds: 1,
+      signal,
+      pace: { limitSeconds: 600, say: (line: string) => said.push(line) },
+    };
+    const { figures, entries } = await measurePulls([{ reference, pullers }], options);
+    expect(said).toEqual([
+      expect.stringMatching(/^gantry: [\d.]+ s, [\d.]+ s of processors/),
+      expect.stringMatching(/^bare gzip: /),
+    ]);
     expect(entries).toBeGreaterThan(100);
     for (const name of [
       'gantry: seconds',
@@ -117,9 +128,29 @@ requires({ root: true, commands: ['bash', 'curl', 'gzip', 'setpriv', 'tar', 'uns
     const reference = `${registry.address}/busybox:1`;
     const fault = registry.fault({ path: /\/blobs\// }, { type: 'status', status: 404 });
     const { signal } = new AbortController();
-    const measured = measurePulls([{ reference, pullers }], { folder: folder.path, rounds: 1, signal });
+    const options = { folder: folder.path, rounds: 1, signal, pace: { limitSeconds: 600, say: () => undefined } };
+    const measured = measurePulls([{ reference, pullers }], options);
     await expect(measured).rejects.toThrow(/bash ended with status \d+:\n.*curl: .* 404/s);
     expect(fault.hits).toBeGreaterThan(0);
+  });
+
+  it('goes on without one that takes too long', async () => {
+    const reference = `${registry.address}/busybox:1`;
+    const stuck: Puller = {
+      name: 'stuck',
+      commands: [],
+      start: async ({ sandbox }) => ({
+        pull: async () => void (await sandbox.run('sleep', ['1000'])),
+        layers: async () => [],
+        close: async () => undefined,
+      }),
+    };
+    const said: string[] = [];
+    const { signal } = new AbortController();
+    const pace = { limitSeconds: 2, say: (line: string) => said.push(line) };
+    const options = { folder: folder.path, rounds: 2, signal, pace };
+    expect(await measurePulls([{ reference, pullers: [stuck] }], options)).toEqual({ figures: new Map(), entries: 0 });
+    expect(said).toEqual(Array.from({ length: 2 }, () => 'stuck: ended after 2 s, without a figure'));
   });
 
   it('ends with all that it started when it is interrupted', async () => {

@@ -31,6 +31,13 @@ import { summarise } from './tree.mjs';
  */
 
 /**
+ * How long each run may take, and who is told what came of it at once: the whole may be cut off.
+ * @typedef {object} Pace
+ * @property {number} limitSeconds From the start of what is done before a pull.
+ * @property {(line: string) => void} say
+ */
+
+/**
  * Programs that a puller needs and that are not here.
  * @param {Puller} puller
  */
@@ -44,11 +51,14 @@ export const missingCommands = ({ commands }) => commands.filter((command) => !i
  * @param {string} options.reference
  * @param {Agreement} options.agreement
  * @param {AbortSignal} options.signal
+ * @param {Pace} options.pace
  * @returns {import('../contender.mjs').Contender}
  */
-export function asContender(puller, { folder, reference, agreement, signal }) {
+export function asContender(puller, { folder, reference, agreement, signal: whole, pace }) {
   return {
     async run() {
+      const limit = AbortSignal.timeout(pace.limitSeconds * 1000);
+      const signal = AbortSignal.any([whole, limit]);
       const own = await mkdtemp(join(folder, 'store-'));
       const group = await ControlGroup.make();
       /** @type {StartedPuller | undefined} */
@@ -60,7 +70,12 @@ export function asContender(puller, { folder, reference, agreement, signal }) {
         started = await puller.start({ folder: own, reference, sandbox: new Sandbox({ group, env, signal }) });
         const figures = await time(started, group, own);
         agreement.add(puller.name, await summarise(await started.layers()));
+        pace.say(inWords(puller.name, figures));
         return new Map(Array.from(figures, ([name, value]) => [figure(puller.name, name), value]));
+      } catch (error) {
+        if (!limit.aborted || whole.aborted) throw error;
+        pace.say(`${puller.name}: ended after ${pace.limitSeconds} s, without a figure`);
+        return new Map();
       } finally {
         await started?.close();
         await group.remove();
@@ -70,6 +85,15 @@ export function asContender(puller, { folder, reference, agreement, signal }) {
     },
     close: async () => undefined,
   };
+}
+
+/**
+ * @param {string} name Of a puller.
+ * @param {ReadonlyMap<string, number>} figures
+ */
+function inWords(name, figures) {
+  const [seconds, cpu, flush] = ['seconds', 'cpu', 'flush'].map((one) => figures.get(one)?.toFixed(2));
+  return `${name}: ${seconds} s, ${cpu} s of processors, then ${flush} s to flush`;
 }
 
 /**
@@ -100,7 +124,7 @@ const flush = (folder) => runOrThrow('sync', ['--file-system', folder]);
 
 /** Waits until the kernel writes nothing back any more, for a while: others may use the machine. */
 async function settle() {
-  for (let tries = 0; tries < 100; tries += 1) {
+  for (let tries = 0; tries < 300; tries += 1) {
     const dirty = await readFile('/proc/meminfo', 'utf8');
     const kibibytes = Array.from(dirty.matchAll(/^(?:Dirty|Writeback):\s*(\d+) kB$/gm), ([, size]) => Number(size));
     if (kibibytes.reduce((sum, size) => sum + size, 0) < 4096) return;

@@ -17,6 +17,8 @@ import { gantryTable, missedPullGoals, pullTable } from './report.mjs';
  * @property {number} rounds
  * @property {number} times As fast as the others is Gantry to be.
  * @property {AbortSignal} signal
+ * @property {number} limitSeconds That any one pull may take.
+ * @property {boolean} comparesOnly Whether to leave out what says more of Gantry alone.
  */
 
 const many = 100;
@@ -39,20 +41,21 @@ export async function openSession(content, only) {
     true,
   );
   const hasGantry = only.includes('gantry');
-  const own = hasGantry ? [watched, same] : [];
-  const races = [
-    { reference, pullers: [...pullers, ...own] },
-    { reference, pullers: hasGantry ? [small] : [] },
-  ];
 
   /**
    * Measures on one file system, and prints what came out.
    * @param {Course} course
    * @returns {Promise<string[]>} Goals that were missed.
    */
-  async function run({ name, folder, rounds, times, signal }) {
+  async function run({ name, folder, rounds, times, signal, limitSeconds, comparesOnly }) {
     const load = loadavg()[0]?.toFixed(1);
-    const { figures, entries } = await measurePulls(races, { folder, rounds, signal });
+    const looksCloser = hasGantry && !comparesOnly;
+    const races = [
+      { reference, pullers: [...pullers, ...(looksCloser ? [watched, same] : [])] },
+      { reference, pullers: looksCloser ? [small] : [] },
+    ];
+    const pace = { limitSeconds, say: (/** @type {string} */ line) => console.log(`${name}: ${line}`) };
+    const { figures, entries } = await measurePulls(races, { folder, rounds, signal, pace });
     console.log(`\n${name}: ${machine()}; load ${load} before`);
     console.log(`${entries} files and folders; ${rounds} rounds, all contenders in turn\n`);
     console.log(
@@ -61,7 +64,7 @@ export async function openSession(content, only) {
         pullers.map((puller) => puller.name),
       ),
     );
-    if (hasGantry) {
+    if (looksCloser) {
       console.log(`\n${gantryTable(figures, ['gantry', watched.name, same.name, small.name])}`);
       console.log(`\n${await partsTable({ reference, folder, signal })}`);
     }
