@@ -7,11 +7,11 @@ export interface DockerRegistry extends AsyncDisposable {
   readonly pid: number;
 }
 
-/** A docker-registry (package docker-registry) on a free port of the loopback interface, with nothing in it. */
-export async function dockerRegistry(): Promise<DockerRegistry> {
+/** A docker-registry (package docker-registry) on a free port of the loopback interface, with nothing in it, for those logins or all. */
+export async function dockerRegistry(logins?: string): Promise<DockerRegistry> {
   const folder = await temporaryFolder();
   try {
-    const server = await serveRegistry(folder.path);
+    const server = await serveRegistry(folder.path, logins);
     return {
       address: server.address,
       pid: server.pid,

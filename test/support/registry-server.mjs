@@ -8,12 +8,16 @@ import { createInterface } from 'node:readline';
 /**
  * Starts Debian's docker-registry (package docker-registry) on a free port of the loopback interface.
  * @param {string} content The folder of what it holds.
+ * @param {string} [logins] Who may use it, lines of htpasswd(1) with bcrypt. Default: everybody.
  */
-export async function serveRegistry(content) {
+export async function serveRegistry(content, logins) {
   const folder = await mkdtemp(join(tmpdir(), 'gantry-registry-'));
   const config = join(folder, 'config.json');
   // JSON is YAML.
-  await writeFile(config, JSON.stringify(configuration(content)));
+  const passwords = join(folder, 'htpasswd');
+  if (logins !== undefined) await writeFile(passwords, logins, { mode: 0o600 });
+  const auth = logins === undefined ? {} : { auth: { htpasswd: { realm: 'tests', path: passwords } } };
+  await writeFile(config, JSON.stringify({ ...configuration(content), ...auth }));
   // It ends with this process, also when that is killed.
   const command = ['--pdeathsig', 'KILL', 'docker-registry', 'serve', config];
   const server = spawn('setpriv', command, { stdio: ['ignore', 'ignore', 'pipe'] });

@@ -19,7 +19,7 @@ import { parseSignal } from './signals.js';
 import { withoutCredentials } from './spec.js';
 import type { StateRoot } from './state-folder.js';
 import { tellStatus } from './told.js';
-import { leasedImages, pullVolumeImages } from './volume-images.js';
+import { asksRegistry, leasedImages, pullVolumeImages } from './volume-images.js';
 
 /**
  * Takes a STARTING container, nested in the nearest of `ancestors` if it has any, to RUNNING. Every durable thing is announced in the container's record before it is
@@ -154,7 +154,7 @@ async function pullImage(
   const { image, pull } = container.spec;
   if (image === undefined) return undefined;
   // Unpacking is asked for next: only a pull has anything to gain from hearing of it now.
-  const present = pull?.force ? undefined : await parts.store.get(image, pull);
+  const present = asksRegistry(pull) ? undefined : await parts.store.get(image, pull);
   return present ?? parts.store.pull(image, { ...pull, ...options, unpack: true });
 }
 

@@ -40,6 +40,7 @@ export const pullPolicy = is.object({
   }),
   credentials: is.object({ username: is.string, password: is.string, identityToken: is.string }),
   force: is.boolean,
+  checkAccess: is.boolean,
 });
 
 const bindReadonly: is.Check = (value, field) => {

@@ -1,4 +1,4 @@
-import { type CallOptions, GantryError, type Image, type UnpackedImage } from '@gantry/interface';
+import { type CallOptions, GantryError, type Image, type PullPolicy, type UnpackedImage } from '@gantry/interface';
 import type { VolumeImages } from './document.js';
 import type { ContainerizerParts } from './parts.js';
 import type { CheckedSpec } from './spec.js';
@@ -10,10 +10,15 @@ export async function pullVolumeImages(
   options: CallOptions,
 ): Promise<VolumeImages | undefined> {
   return collect(spec, async ({ image, pull }) => {
-    const present = pull?.force ? undefined : await store.get(image, pull);
+    const present = asksRegistry(pull) ? undefined : await store.get(image, pull);
     const pulled = present ?? (await store.pull(image, { ...pull, ...options, unpack: true }));
     return store.unpack(pulled, options);
   });
+}
+
+/** Whether what is in the store is not enough. */
+export function asksRegistry(pull: PullPolicy | undefined): boolean {
+  return pull?.force === true || pull?.checkAccess === true;
 }
 
 /** As `pullVolumeImages`, of what is in the store; `NOT_FOUND` for what is not. */

@@ -22,6 +22,14 @@ export interface RegistryCallOptions extends CallOptions {
   readonly credentials?: Credentials;
 }
 
+export interface ManifestOptions extends RegistryCallOptions {
+  /**
+   * Ask the registry itself and none of its mirrors, which have logins of their own: its answer is the one to whether this
+   * call's login may have the manifest. Default false.
+   */
+  readonly origin?: boolean;
+}
+
 export interface BlobOptions extends RegistryCallOptions {
   /**
    * False for a caller who verifies the digest himself, so that it is not computed twice; the size is verified in any case.
@@ -48,7 +56,7 @@ export interface RegistryClient {
   /** Checks that the registry answers `GET /v2/` and that the login, if any, is taken. */
   ping(registry: string, options?: RegistryCallOptions): Promise<void>;
   /** Fetches a manifest or index by tag or digest; of two, the digest wins. At most 4 MiB; the digest asked for is verified. */
-  getManifest(reference: ImageReference, options?: RegistryCallOptions): Promise<FetchedManifest>;
+  getManifest(reference: ImageReference, options?: ManifestOptions): Promise<FetchedManifest>;
   /**
    * Streams a blob. The chunks add up to exactly `descriptor.size` bytes of digest `descriptor.digest`, else the iteration
    * throws `SIZE_MISMATCH` or `DIGEST_MISMATCH` at its end: nothing may be used before it ends well.

@@ -14,8 +14,9 @@ export interface PullOptions extends CallOptions {
    */
   readonly unpack?: boolean;
   /**
-   * Give a cached image only to a caller who could pull it now: the registry is asked for the manifest with this call's
-   * credentials, and `UNAUTHORIZED` or `NOT_FOUND` is the caller's answer. Default false.
+   * Give an image only to a caller who could pull it now: the registry itself, not a mirror, is asked for the manifest with
+   * this call's credentials, and `UNAUTHORIZED` or `NOT_FOUND` is the caller's answer. A registry that cannot be asked gives
+   * nothing: `UNREACHABLE`. Default false.
    */
   readonly checkAccess?: boolean;
 }
@@ -105,6 +106,8 @@ export interface PullPolicy {
   /** Used for the pull and never written to disk. */
   readonly credentials?: Credentials;
   readonly force?: boolean;
+  /** See {@link PullOptions}. */
+  readonly checkAccess?: boolean;
 }
 
 /** Images on this machine. Any number of calls may run at once; one image is pulled and unpacked once. */

@@ -12,6 +12,7 @@ import {
   type ImageReference,
   isGantryError,
   type ListOptions,
+  type ManifestOptions,
   type ReferrersOptions,
   type RegistryCallOptions,
   raceAbort,
@@ -59,10 +60,14 @@ class HttpClient implements DistributionClient {
     return this.#run(`ping ${name}`, { registry: name }, options, (call) => ping(this.#requester, call));
   }
 
-  async getManifest(reference: ImageReference, options: RegistryCallOptions = {}): Promise<FetchedManifest> {
+  async getManifest(reference: ImageReference, options: ManifestOptions = {}): Promise<FetchedManifest> {
     const checked = checkReference(reference);
     return this.#run(`manifest ${formatReference(checked)}`, checked, options, (call) =>
-      this.#mirrors.tryEach(call, checked, (source) => fetchManifest(this.#requester, source.call, source.reference)),
+      options.origin
+        ? fetchManifest(this.#requester, call, checked)
+        : this.#mirrors.tryEach(call, checked, (source) =>
+            fetchManifest(this.#requester, source.call, source.reference),
+          ),
     );
   }
 

@@ -95,14 +95,14 @@ class FolderImageStore implements ImageStore {
 
   async pull(reference: string, options: PullOptions = {}): Promise<PulledImage> {
     const { platform, credentials, force = false, unpack = false, checkAccess = false } = options;
-    const request: PullRequest = { reference: this.#parse(reference), platform, credentials };
+    const request: PullRequest = { reference: this.#parse(reference), platform, credentials, checkAccess };
     const name = formatReference(request.reference);
     const what = `pull of ${name}`;
     throwIfAborted(options.signal, what);
     const present = this.#isRecovered && !force && !checkAccess ? this.#takePresent(name, platform) : undefined;
     if (present && (!unpack || (await this.#takeLayers(present, what, options)))) return { ...present, cached: true };
     const key = JSON.stringify([name, platform, credentialsKey(credentials), force, unpack, checkAccess]);
-    const settings = { force, unpack, checkAccess };
+    const settings = { force, unpack };
     return orTyped(
       this.#pulls.join(key, what, options, (context) => this.#pull(request, settings, what, context)),
       what,
@@ -217,11 +217,7 @@ class FolderImageStore implements ImageStore {
 
   #pull(
     request: PullRequest,
-    {
-      force,
-      unpack,
-      checkAccess,
-    }: { readonly force: boolean; readonly unpack: boolean; readonly checkAccess: boolean },
+    { force, unpack }: { readonly force: boolean; readonly unpack: boolean },
     what: string,
     context: TaskContext,
   ): Promise<PulledImage> {
@@ -231,7 +227,7 @@ class FolderImageStore implements ImageStore {
       await hold.cover({ references: [name] });
       const present = force ? undefined : await catalog.find(name, request.platform);
       if (present) {
-        if (checkAccess) await puller.checkAccess(request, context);
+        if (request.checkAccess) await puller.checkAccess(request, context);
         references.touch(name);
         if (unpack) await this.#ensureLayers(present, what, context);
         return { ...present, cached: true };

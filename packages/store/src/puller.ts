@@ -27,6 +27,8 @@ export interface PullRequest {
   readonly reference: ImageReference;
   readonly platform: Platform | undefined;
   readonly credentials: Credentials | undefined;
+  /** Whether the registry itself has to say that this login may pull it. */
+  readonly checkAccess: boolean;
 }
 
 /** An image whose blobs are all in the store, and what its reference stands for. */
@@ -155,12 +157,13 @@ export class Puller {
 
   /** Asks the registry whether this login may pull the reference. */
   async checkAccess(request: PullRequest, context: TaskContext): Promise<void> {
-    await this.#registry.getManifest(request.reference, callOptions(request, context));
+    await this.#registry.getManifest(request.reference, { ...callOptions(request, context), origin: true });
   }
 
   async #loadTop(request: PullRequest, context: TaskContext): Promise<Document> {
     const { reference } = request;
-    const { descriptor, bytes } = await this.#registry.getManifest(reference, callOptions(request, context));
+    const options = { ...callOptions(request, context), origin: request.checkAccess };
+    const { descriptor, bytes } = await this.#registry.getManifest(reference, options);
     const { mediaType, size } = descriptor;
     const expected = { mediaType, size, digest: reference.digest ?? descriptor.digest };
     requireDocumentSize(expected);
