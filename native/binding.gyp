@@ -26,6 +26,8 @@
         "addon/landlock.cc",
         "addon/mount.cc",
         "addon/process.cc",
+        "addon/program-run.cc",
+        "addon/program.cc",
         "addon/project-quota.cc",
         "addon/tree-copier.cc",
         "addon/tree-copy.cc",

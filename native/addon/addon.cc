@@ -1,4 +1,4 @@
-// Registers the addon: thin system calls for the host process. Nothing here forks, unshares or enters a namespace.
+// Registers the addon: thin system calls for the host process. Nothing here copies the process, unshares or enters a namespace.
 #include <string.h>
 
 #include "system.h"
@@ -31,6 +31,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   gantry::InitLandlock(env, exports);
   gantry::InitMount(env, exports);
   gantry::InitProcess(env, exports);
+  gantry::InitProgram(env, exports);
   gantry::InitProjectQuota(env, exports);
   gantry::InitTreeCopy(env, exports);
   gantry::InitTreeRead(env, exports);

@@ -45,6 +45,7 @@ void InitHostFile(Napi::Env env, Napi::Object exports);
 void InitLandlock(Napi::Env env, Napi::Object exports);
 void InitMount(Napi::Env env, Napi::Object exports);
 void InitProcess(Napi::Env env, Napi::Object exports);
+void InitProgram(Napi::Env env, Napi::Object exports);
 void InitProjectQuota(Napi::Env env, Napi::Object exports);
 void InitTreeCopy(Napi::Env env, Napi::Object exports);
 void InitTreeRead(Napi::Env env, Napi::Object exports);

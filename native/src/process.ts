@@ -1,3 +1,5 @@
+import type { RunningProgram } from '@gantry/interface';
+
 /** What `spawn` gives at once. */
 export interface SpawnedProcess {
   /** The other end of the socket, which the caller owns. What is written before the process reads waits for it. */
@@ -18,6 +20,11 @@ export interface ProcessAddon {
    * /dev/null as 0, 1 and 2 and one end of a stream socket as 3.
    */
   spawn(executable: number, argv: readonly string[]): SpawnedProcess;
+  /**
+   * Runs a program of the host's without arguments to its end, as `HostPrograms` of `@gantry/interface` says, in a thread of its own. Of the
+   * environment each is `NAME=value`; of `mostOutput` bytes written to either stream one more has it killed.
+   */
+  runProgram(path: string, environment: readonly string[], input: string, mostOutput: number): RunningProgram;
   /** A descriptor that stands for the process and no later one of the same id; `ESRCH` if there is none. */
   pidfdOpen(pid: number): number;
   /** Sends a signal to the process behind a pidfd; 0 only asks whether it is there. `ESRCH` once it has been reaped. */

@@ -1,7 +1,7 @@
 /**
  * `node test/bench/attach.mjs [--rounds 100]`: what attaching a container to a network costs over the plugins' own time, in turn: the ADD of
- * bridge and host-local by a C program that does nothing else; by `@gantry/cni`; by the isolator `network/cni`, its preparation and what
- * it does while the first process waits; and launches of a sandbox with that network and without. Needs root and
+ * bridge and host-local by a C program that does nothing else; by `@gantry/cni` alone, and with programs that the addon starts; by the isolator
+ * `network/cni`, as the containerizer has it, its preparation and what it does while the first process waits; and launches of a sandbox with that network and without. Needs root and
  * containernetworking-plugins; takes less than a minute.
  */
 import { execFileSync, spawn } from 'node:child_process';
@@ -10,9 +10,9 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { CNI, FileAttachments, networkCni, parseNetworkConfigList } from '@gantry/cni';
+import { CNI, FileAttachments, networkCni, ProcessExec, parseNetworkConfigList } from '@gantry/cni';
 import { createContainerizer } from '@gantry/containerizer';
-import { createHostProcesses, createNamespacePins } from '@gantry/launcher';
+import { createHostProcesses, createHostPrograms, createNamespacePins } from '@gantry/launcher';
 import { compile } from './compile.mjs';
 import { interleave } from './contender.mjs';
 import { DrivenProgram } from './driven-program.mjs';
@@ -62,13 +62,15 @@ async function plain({ folder, program, config, netNS }) {
   };
 }
 
+const byAddon = () => new ProcessExec({ programs: createHostPrograms() });
+
 /**
- * @param {{ folder: string, text: string, netNS: string }} options
+ * @param {{ name: string, exec: ProcessExec, folder: string, text: string, netNS: string }} options
  * @returns {Contender}
  */
-function library({ folder, text, netNS }) {
+function library({ name, exec, folder, text, netNS }) {
   const attachments = new FileAttachments(join(folder, 'records'));
-  const cni = new CNI({ pluginFolders: [pluginFolder], attachments });
+  const cni = new CNI({ pluginFolders: [pluginFolder], attachments, exec });
   const list = parseNetworkConfigList(text);
   const conf = { containerID: 'bench-cni', ifName: 'eth0', netNS };
   return {
@@ -77,7 +79,7 @@ function library({ folder, text, netNS }) {
       await cni.addNetworkList(list, conf);
       const milliseconds = performance.now() - start;
       await cni.delNetworkList(list, conf);
-      return new Map([['@gantry/cni', milliseconds]]);
+      return new Map([[name, milliseconds]]);
     },
     close: async () => undefined,
   };
@@ -93,6 +95,7 @@ function isolated({ folder, configFolder, pid }) {
     namespaceFolder: join(folder, 'netns'),
     pins: createNamespacePins(),
     processes: createHostProcesses(),
+    exec: byAddon(),
     configFolder,
     pluginFolders: [pluginFolder],
   });
@@ -180,7 +183,8 @@ async function measure(rounds) {
         config: { cniVersion: '1.0.0', name: network, ...plugin },
         netNS,
       }),
-      library({ folder, text, netNS }),
+      library({ name: '@gantry/cni alone', exec: new ProcessExec(), folder, text, netNS }),
+      library({ name: '@gantry/cni, addon', exec: byAddon(), folder, text, netNS }),
       isolated({ folder, configFolder, pid }),
       await launches({ folder, configFolder }),
     ];

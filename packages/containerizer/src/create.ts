@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type NetworkCniOptions, networkCni } from '@gantry/cni';
+import { type NetworkCniOptions, networkCni, ProcessExec } from '@gantry/cni';
 import {
   type CgroupLayout,
   type Containerizer,
@@ -27,7 +27,7 @@ import {
   type PluginFolders,
   type PortsOptions,
 } from '@gantry/isolators';
-import { createHostProcesses, createLauncher, createNamespacePins } from '@gantry/launcher';
+import { createHostProcesses, createHostPrograms, createLauncher, createNamespacePins } from '@gantry/launcher';
 import { createProvisioner } from '@gantry/provisioner';
 import { createRegistryClient } from '@gantry/registry-client';
 import { createImageStore } from '@gantry/store';
@@ -132,6 +132,7 @@ async function wire(options: ContainerizerOptions): Promise<Containerizer> {
       ...(options.nvidia ? { nvidia: options.nvidia } : {}),
     }),
     networkCni({
+      exec: new ProcessExec({ programs: createHostPrograms() }),
       ...options.networks,
       isOrdinary: users.isOrdinary,
       sharedFolder: join(root, 'networks', '.shared'),

@@ -15,6 +15,7 @@ export * from './options.js';
 export * from './pod.js';
 export * from './ports.js';
 export * from './probe.js';
+export * from './programs.js';
 export * from './provisioner.js';
 export * from './registry.js';
 export * from './resources.js';

@@ -1,5 +1,6 @@
 export { compilePlan, type ShimPlan } from './compile/plan.js';
 export { createHostProcesses } from './host-processes.js';
+export { createHostPrograms } from './host-programs.js';
 export { createLauncher, type LauncherOptions } from './launcher.js';
 export { createNamespacePins } from './namespace-pins.js';
 export type {

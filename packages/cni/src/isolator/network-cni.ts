@@ -57,7 +57,7 @@ export interface NetworkCniOptions {
   readonly pluginFolders?: readonly string[];
   /** Milliseconds that a plugin may take. Default 60 000. */
   readonly timeoutMs?: number;
-  /** Default: processes. */
+  /** Default: processes that Node.js starts; a containerizer's, that the addon starts. */
   readonly exec?: Exec;
   /**
    * Whether recovery removes, by CNI's GC and by looking through host-local's leases, what networks that were used here hold for any
