@@ -1,10 +1,13 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { existsSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
 import type { ContainerSpec } from '@gantry/interface';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startHost, type TestHost } from '../launch/host.js';
 import { requires } from '../support/requires.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import { inNetwork, layVeth } from './veth.js';
 
 const sleeps = { command: ['/bin/sleep', '1000'] };
@@ -201,6 +204,40 @@ requires({ root: true, commands: ['nft', 'nsenter', 'ip'], packages: ['nftables'
       const beside = { share: ['pid'], capabilities: { add: ['SYS_ADMIN'] } };
       await refused(beside).toThrow(/network\/egress.*CAP_SYS_ADMIN/);
       await containerizer.destroy(pod.id);
+    });
+
+    it.each([
+      ['does not take the rules', 'echo no chain types >&2; exit 1', /the rules could not be loaded: no chain types;/],
+      ['says that it did, and shows none', 'cat >/dev/null', /the rules are not there although they were loaded/],
+      ['cannot be run', undefined, /the rules could not be loaded: .*nft/],
+    ])('keeps a container from running where the kernel %s', async (_, script, message) => {
+      await using folder = await temporaryFolder();
+      // It is found by PATH, in place of the host's own.
+      const content = script === undefined ? '#!/no/such/shell\n' : `#!/bin/sh\n${script}\n`;
+      writeFileSync(join(folder.path, 'nft'), content, { mode: 0o755 });
+      const path = process.env['PATH'] ?? '';
+      process.env['PATH'] = `${folder.path}:${path}`;
+      const mounts = [{ type: 'bind', source: folder.path, target: '/shared' }] as const;
+      const command = ['/bin/touch', '/shared/ran'];
+      try {
+        await expect(
+          host.containerizer.launch({ image: host.image, id: 'unguarded', egress: { allow: [] }, mounts, command }),
+        ).rejects.toMatchObject({
+          code: 'REFUSED',
+          message: expect.stringMatching(message),
+          details: { isolator: 'network/egress' },
+        });
+      } finally {
+        process.env['PATH'] = path;
+      }
+      expect(existsSync(join(folder.path, 'ran'))).toBe(false);
+      expect(await host.containerizer.status('unguarded')).toMatchObject({ state: 'DESTROYED' });
+      await host.containerizer.remove('unguarded');
+      // The same one, with the host's own nft.
+      const again = await host.run({ id: 'unguarded', egress: { allow: [] }, mounts, command });
+      expect(again.termination).toMatchObject({ exit: { code: 0 } });
+      expect(existsSync(join(folder.path, 'ran'))).toBe(true);
+      await host.containerizer.remove('unguarded');
     });
 
     it('is refused where it could not hold', async () => {

@@ -178,6 +178,7 @@ requires(needs)('containers of an ordinary user with ranges of ids', () => {
         },
         /^REFUSED: volume\/host_path: .*other ids: the host program may not; start it with CAP_SYS_ADMIN/,
       ],
+      [{ network: 'host', listenPorts: [] }, /^REFUSED: network\/ports: .* by root alone; leave spec\.listenPorts out/],
       [{ user: '70000' }, /^REFUSED: namespaces\/user: the container's user 70000 does not exist/],
     ];
     for (const [rest, message] of cases) expect(await one('refusal', spec('true', rest))).toMatch(message);

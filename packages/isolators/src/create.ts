@@ -96,7 +96,7 @@ export function createIsolators(
       ...(users ? { users } : {}),
     }),
     networkEgress(users),
-    networkPorts({ ...control, ...options.ports, stateFolder }),
+    networkPorts({ ...control, ...options.ports, stateFolder }, users),
     namespacesCgroup(),
     namespacesIpc(),
     namespacesNetwork(),

@@ -4,6 +4,7 @@ import { type CgroupIsolatorOptions, groupOf } from '../cgroups/isolator.js';
 import { pidsBelow } from '../cgroups/processes.js';
 import { refused } from '../errors.js';
 import { isHosts, ownerOf } from '../namespaces/sharing.js';
+import { rootUsers, type UserPolicy } from '../namespaces/users.js';
 import { ContainerRecords } from '../records.js';
 import { contains, type ListeningSocket, listeningSockets, socketsOf } from './sockets.js';
 
@@ -31,6 +32,7 @@ interface PortsRecord {
  */
 export function networkPorts(
   options: CgroupIsolatorOptions & PortsOptions & { readonly stateFolder: string },
+  users: UserPolicy = rootUsers(),
 ): Isolator {
   const { cgroups, intervalMs = defaultIntervalMs, onLimit = 'end' } = options;
   const records = new ContainerRecords<PortsRecord>(`${options.stateFolder}/ports`);
@@ -59,6 +61,13 @@ export function networkPorts(
         );
       }
       const watched = portsOf(context);
+      if (watched && users.isOrdinary) {
+        throw refused(
+          name,
+          'whose a socket is can be seen of all processes of a container by root alone',
+          'leave spec.listenPorts out, or have root start the host program',
+        );
+      }
       if (watched && context.spec.shareCgroups) {
         throw refused(
           name,
