@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { abortedError, GantryError, throwIfAborted, toGantryError } from '@gantry/interface';
+import { abortedError, GantryError, isGantryError, throwIfAborted, toGantryError } from '@gantry/interface';
 import type { ChosenStack } from './choice.js';
 import { files, nameOf, pastaArguments, type StackRequest, slirpArguments } from './command.js';
+import { bindHeldPorts } from './held-ports.js';
 import { mapSlirpPorts } from './slirp-ports.js';
 
 /** Characters of what a stack says at its start that are kept. */
@@ -29,8 +30,12 @@ export async function startStack(
   started: (pid: number) => void,
 ): Promise<void> {
   throwIfAborted(options.signal, `starting ${chosen.stack}`);
-  const start = chosen.stack === 'pasta' ? startPasta : startSlirp;
-  await start(chosen, request, options, started);
+  if (chosen.stack === 'slirp4netns') return startSlirp(chosen, request, options, started);
+  // It binds them before it does anything else.
+  await bindHeldPorts(
+    () => startPasta(chosen, request, options, started),
+    (error) => isGantryError(error, 'PLUGIN_ERROR') && /failed to bind/i.test(error.message),
+  );
 }
 
 /** It ends when all is in force, and leaves another process. */

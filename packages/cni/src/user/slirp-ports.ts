@@ -1,9 +1,10 @@
 import { closeSync, openSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { GantryError, toGantryError } from '@gantry/interface';
+import { GantryError, isGantryError, toGantryError } from '@gantry/interface';
 import { isObject } from '../json.js';
 import type { PortMappingArg } from '../runtime-conf.js';
+import { bindHeldPorts } from './held-ports.js';
 
 const timeoutMs = 5000;
 const mostAnswer = 64 * 1024;
@@ -13,7 +14,14 @@ export async function mapSlirpPorts(folder: string, socket: string, ports: reado
   // The path of a socket may be no longer than 107 bytes, which that of a folder can be.
   const held = openSync(folder, 'r');
   try {
-    for (const port of ports) await mapPort(join(`/proc/self/fd/${held}`, socket), port);
+    const path = join(`/proc/self/fd/${held}`, socket);
+    // It tells no reason.
+    for (const port of ports) {
+      await bindHeldPorts(
+        () => mapPort(path, port),
+        (error) => isGantryError(error, 'PLUGIN_ERROR'),
+      );
+    }
   } finally {
     closeSync(held);
   }
