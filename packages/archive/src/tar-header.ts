@@ -74,21 +74,19 @@ function readName(block: Buffer): Buffer {
 /** The sum of all bytes, the checksum's own as spaces; some old writers added them as signed. */
 function checkSum(block: Buffer): void {
   let unsigned = 0;
-  let negative = 0;
-  for (let i = 0; i < blockSize; i++) {
-    const byte = block[i] ?? 0;
-    unsigned += byte;
-    if (byte > 127) negative++;
-  }
-  for (let i = 148; i < 156; i++) {
-    const byte = block[i] ?? 0;
-    unsigned += space - byte;
-    if (byte > 127) negative--;
-  }
+  for (let i = 0; i < blockSize; i++) unsigned += block[i] ?? 0;
+  for (let i = 148; i < 156; i++) unsigned += space - (block[i] ?? 0);
   const stated = readNumber(block, 148, 8, 'checksum');
-  if (stated !== unsigned && stated !== unsigned - 256 * negative) {
+  if (stated !== unsigned && stated !== unsigned - 256 * countNegative(block)) {
     throw invalidArchive('the checksum of a header is wrong: damaged, or not a tar archive');
   }
+}
+
+/** Bytes that are negative as signed ones, the checksum's own left out. */
+function countNegative(block: Buffer): number {
+  let count = 0;
+  for (let i = 0; i < blockSize; i++) if ((block[i] ?? 0) > 127 && (i < 148 || i >= 156)) count++;
+  return count;
 }
 
 /** A number in octal digits, or in GNU's base-256. Throws unless it is well-formed and a safe integer. */
