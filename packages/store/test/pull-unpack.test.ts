@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { sha256 } from '@gantry/image-spec';
+import { MediaType, sha256 } from '@gantry/image-spec';
 import type { ImageStore, ProgressEvent } from '@gantry/interface';
 import { createRegistryClient } from '@gantry/registry-client';
 import { startRegistry } from '@gantry/testkit';
@@ -97,6 +97,19 @@ describe.skipIf(process.getuid?.() !== 0)('a pull that unpacks (needs root to un
     expect((await stat(join(path, 'large'))).size).toBe(9_000_000);
     expect(await readFile(join(path, 'small'), 'utf8')).toBe('end\n');
   });
+
+  it.each([MediaType.ociForeignLayerGzip, MediaType.dockerForeignLayerGzip])(
+    'takes layers that are not for everybody, %s, from the registry that was asked',
+    async (layerType) => {
+      const docker = layerType === MediaType.dockerForeignLayerGzip;
+      const urls = [`http://${server.host}/elsewhere`];
+      const image = makeImage({ layers: [await archive('printf text > licensed')], layerType, docker, urls });
+      const unpacked = await store.unpack(await store.pull(server.add('library/app', '1', image), { unpack: true }));
+      expect(await readFile(join(unpacked.layerPaths[0] ?? '', 'licensed'), 'utf8')).toBe('text');
+      expect(unpacked.layers[0]?.descriptor.mediaType).toBe(layerType);
+      expect([...server.gets.keys()]).not.toContain('/elsewhere');
+    },
+  );
 
   it('unpacks what was pulled without', async () => {
     const reference = server.add('library/app', '1', makeImage({ layers: [await archive('echo x > x')] }));

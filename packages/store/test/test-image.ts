@@ -26,6 +26,8 @@ export interface TestImageOptions {
   readonly platform?: Platform;
   readonly docker?: boolean;
   readonly algorithm?: 'sha256' | 'sha512';
+  /** Of the layers; default gzip's in the form of the rest. */
+  readonly layerType?: string;
   /** Where a foreign layer says that it can be had, too. */
   readonly urls?: readonly string[];
 }
@@ -35,6 +37,7 @@ const hostLike: Platform = { os: 'linux', architecture: process.arch === 'arm64'
 /** One manifest without an index. */
 export function makeImage(options: TestImageOptions = {}): TestImage {
   const { layers = [1, 2, 3].map(() => randomBytes(100_000)), platform = hostLike, docker, algorithm, urls } = options;
+  const { layerType = docker ? MediaType.dockerLayerGzip : MediaType.ociLayerGzip } = options;
   const digest = (bytes: Uint8Array) => digestOf(bytes, algorithm);
   const config = json({
     ...platform,
@@ -52,7 +55,7 @@ export function makeImage(options: TestImageOptions = {}): TestImage {
       size: config.length,
     },
     layers: packed.map((layer) => ({
-      mediaType: docker ? MediaType.dockerLayerGzip : MediaType.ociLayerGzip,
+      mediaType: layerType,
       digest: digest(layer),
       size: layer.length,
       ...(urls && { urls }),
