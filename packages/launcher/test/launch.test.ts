@@ -334,6 +334,33 @@ describe.skipIf(skipReason !== '')(`a launched container${skipNote}`, () => {
       expect(readdirSync(request.stateDir)).toEqual([]);
       await launcher.close?.();
     });
+
+    it.each([undefined, new Error('no groups')])(
+      'fails as its steps do, before its groups are made, or do not come to be: %s',
+      async (reason) => {
+        const launcher = createLauncher();
+        const missing = '/no/such/source';
+        const request = {
+          ...host.request(['true'], (config) =>
+            config.mounts.push({ destination: '/mnt', type: 'bind', source: missing, options: ['bind'] }),
+          ),
+          cgroups: [folder],
+        };
+        await using pending = launcher.begin(request.id);
+        await pending.announce(request);
+        const launch = pending.launch(request, {
+          release: true,
+          async meanwhile() {
+            await expect.poll(() => processesCalled(request.id)).toEqual([]);
+            if (reason) throw reason;
+          },
+        });
+        if (reason) await expect(launch).rejects.toBe(reason);
+        else await expect(launch).rejects.toMatchObject({ code: 'LAUNCH_FAILED', details: { path: missing } });
+        expect(readdirSync(request.stateDir)).toEqual([]);
+        await launcher.close?.();
+      },
+    );
   });
 
   it.skipIf(!unified)('is born in its group, which its namespace shows as the root (needs cgroup v2)', async () => {

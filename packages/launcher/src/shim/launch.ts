@@ -109,8 +109,6 @@ export class ShimLaunch implements PendingLaunch {
       if (signal?.aborted) abort();
       else session.write(frame);
       if (groups) {
-        // It may fail before they are made.
-        session.hello.catch(() => undefined);
         await groups();
         session.send({ op: 'grouped' });
       }
