@@ -146,4 +146,22 @@ describe('a folder of configurations', () => {
     expect(await last).toEqual({ done: true, value: undefined });
     await expect(watchNetworkConfigurations(join(folder, 'absent')).next()).rejects.toMatchObject({ code: 'SYSTEM' });
   });
+
+  it('is read again although it does not come to rest', async () => {
+    const aborting = new AbortController();
+    const seen = watchNetworkConfigurations(folder, { signal: aborting.signal });
+    expect((await seen.next()).value).toMatchObject({ failures: [] });
+    let changes = 0;
+    // Sooner after one another than a change is waited out.
+    const restless = setInterval(() => write('10-a.conflist', list({ name: `a${changes++}` })), 2);
+    try {
+      const { value } = await seen.next();
+      expect(names(value as NetworkConfigurations)[0]).toMatch(/^a\d+$/);
+      expect(changes).toBeGreaterThan(1);
+    } finally {
+      clearInterval(restless);
+      aborting.abort();
+      await seen.return();
+    }
+  });
 });
