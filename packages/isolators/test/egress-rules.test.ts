@@ -9,7 +9,7 @@ const rules = (...args: Parameters<typeof egressRuleset>) =>
 
 describe('the rules of an egress policy', () => {
   it('have a line a family and protocol, and ports in order, without overlap', () => {
-    const ports = [443, { first: 80, last: 90 }, { first: 85, last: 100 }, 101];
+    const ports = [443, { first: 80, last: 90 }, { first: 85, last: 100 }, 95, 101];
     expect(rules({ allow: [{ cidr: '10.0.0.0/8' }, { cidr: 'fd00::/8', protocol: 'tcp', ports }] }, [])).toEqual([
       'ip daddr 10.0.0.0/8 accept',
       'ip6 daddr fd00::/8 tcp dport { 80-101, 443 } accept',

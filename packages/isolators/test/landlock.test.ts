@@ -20,6 +20,7 @@ describe('linux/landlock', () => {
     [{ tcp: { connect: [443] } }, 4],
     [{ scopes: ['abstract-sockets'] }, 6],
     [all, 6],
+    [{ paths, scopes: [] }, 3],
   ] as [LandlockRules, number][])('takes %j from version %i on, and refuses it before', async (landlock, needed) => {
     expect(await edits(landlock, needed)).toEqual({ landlock });
     await expect(edits(landlock, needed - 1)).rejects.toMatchObject({
@@ -29,6 +30,10 @@ describe('linux/landlock', () => {
       ),
       details: { isolator: 'linux/landlock', needed, abi: needed - 1 },
     });
+  });
+
+  it('names the newest of what it takes, so that one change of the host is enough', async () => {
+    await expect(edits(all, 0)).rejects.toMatchObject({ details: { field: 'spec.landlock.scopes', needed: 6 } });
   });
 
   it('says why there is none', async () => {

@@ -7,6 +7,7 @@ import { linuxDevices } from '../src/linux/devices.js';
 import { checkOomScoreAdj } from '../src/linux/oom.js';
 import { ownCapabilities, parseCapabilities, parseLimits } from '../src/linux/own-process.js';
 import { linuxSysctl, sysctlsOf } from '../src/linux/sysctl.js';
+import { rootUsers } from '../src/namespaces/users.js';
 import { rlimitEdits } from '../src/posix/rlimits.js';
 import { contextOf } from './context.js';
 
@@ -76,6 +77,27 @@ describe('linux/devices', () => {
     const { devices, resources } = await edits();
     expect(devices?.map(({ path, major, minor }) => [path, major, minor])).toEqual([['/dev/null', 1, 3]]);
     expect(resources?.devices).toEqual([{ allow: true, type: 'c', major: 1, minor: 3, access: 'rwm' }]);
+  });
+
+  it.each(['/dev/pts/0', '/dev/shm', '/dev/mqueue/x', '/mnt/null', '/dev', '/dev/../mnt/null'])(
+    'gives none at %s, where no device could be used',
+    async (containerPath) => {
+      const asked = linuxDevices({ control }).edits(contextOf({ devices: [{ path: '/dev/null', containerPath }] }));
+      await expect(asked).rejects.toMatchObject({
+        code: containerPath.includes('..') ? 'INVALID_ARGUMENT' : 'REFUSED',
+      });
+    },
+  );
+
+  it('gives the host’s own node in a user namespace, at its own place alone', async () => {
+    const range = [{ inside: 0, outside: 100_000, size: 65_536 }];
+    const users = rootUsers({ uids: range, gids: range });
+    const asked = (containerPath: string) =>
+      linuxDevices({ control, users }).edits(
+        contextOf({ userNamespace: 'private', devices: [{ path: '/dev/null', containerPath }] }),
+      );
+    expect((await asked('/dev/null')).devices).toMatchObject([{ path: '/dev/null' }]);
+    await expect(asked('/dev/nothing')).rejects.toEqual(refused);
   });
 
   it('gives no rules where there is nobody to hold a container to them', async () => {
@@ -178,7 +200,7 @@ describe('linux/sysctl', () => {
 
   it('refuses a network parameter on the host network, and values that would be two writes', () => {
     expect(() => sysctlsOf(contextOf({ network: 'host', sysctls: { 'net.core.somaxconn': '1' } }))).toThrow(refused);
-    for (const value of ['1\nkernel.core_pattern=|/x', '1\0', '']) {
+    for (const value of ['1\nkernel.core_pattern=|/x', '1\0', '', '1'.repeat(4096)]) {
       expect(() => sysctlsOf(contextOf({ sysctls: { 'kernel.sem': value } }))).toThrow(invalid);
     }
   });

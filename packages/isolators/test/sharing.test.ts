@@ -77,6 +77,55 @@ describe('a nested container', () => {
   });
 });
 
+describe('a container in reach of one whose egress has rules', () => {
+  const guarded = { spec: { egress: { allow: [] } } };
+  const admin = { capabilities: { add: ['cap_net_admin'] } };
+  const refusal = expect.objectContaining({
+    code: 'REFUSED',
+    message: expect.stringContaining('CAP_NET_ADMIN can undo spec.egress'),
+  });
+
+  it.each([
+    [nested(admin, { ...guarded, share: ['network'] })],
+    [nested(admin, { ...guarded, share: ['pid'] })],
+    [nested(admin, { spec: {}, share: ['pid'] }, { ...guarded, share: ['network'] })],
+    [nested(admin, { spec: {}, share: ['pid'] }, { ...guarded, share: ['pid'] })],
+  ])('cannot have what would undo them (%#)', async (context) => {
+    await expect(editsOf('network/egress', context)).rejects.toEqual(refusal);
+  });
+
+  it('can have it where it neither uses that network nor sees who does', async () => {
+    for (const context of [
+      nested(admin, { ...guarded, share: ['ipc'] }),
+      nested(admin, { spec: {}, share: ['ipc'] }, { ...guarded, share: ['pid', 'network'] }),
+    ]) {
+      await expect(editsOf('network/egress', context)).resolves.toEqual({});
+    }
+  });
+
+  it('has no packet sockets, which no rule sees, on that network', async () => {
+    const bounding = async (share: readonly SharedNamespace[]) =>
+      (await editsOf('linux/capabilities', nested({}, { ...guarded, share }))).capabilities?.bounding;
+    const [within, apart] = [await bounding(['network']), await bounding(['pid'])];
+    expect(apart?.filter((one) => !within?.includes(one))).toEqual(
+      apart?.includes('CAP_NET_RAW') ? ['CAP_NET_RAW'] : [],
+    );
+    expect(within).not.toContain('CAP_NET_RAW');
+  });
+
+  it('has rules of its own only for a network of its own', async () => {
+    const { spec } = guarded;
+    await expect(editsOf('network/egress', contextOf({ ...spec, network: 'host' }))).rejects.toMatchObject({
+      code: 'REFUSED',
+      message: expect.stringContaining('for the whole host'),
+    });
+    await expect(editsOf('network/egress', nested(spec, { spec: {}, share: ['network'] }))).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      details: { field: 'spec.egress' },
+    });
+  });
+});
+
 describe('a sandbox', () => {
   it('has no capabilities and nothing to run but what holds it', async () => {
     const context = contextOf({ sandbox: true });
