@@ -1,10 +1,11 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ContainerSpec, IsolatorEdits } from '@gantry/interface';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { stringify } from 'yaml';
 import type { DeviceControl } from '../src/cgroups/device-control.js';
+import { cdiReader } from '../src/gpu/cdi-files.js';
 import { type CdiEdits, type CdiOptions, gpuCdi, rootUsers } from '../src/index.js';
 import { contextOf } from './context.js';
 
@@ -60,6 +61,31 @@ describe('the specifications of CDI devices', () => {
     expect((await ask([a, 'vendor.com/class=b'])).env).toEqual({ FROM: 'json', OTHER: 'yaml' });
     write(join(first, 'x.json'), spec({ a: env('changed') }));
     expect((await ask([a])).env).toEqual({ FROM: 'changed' });
+  });
+
+  it('are parsed again only if a file has changed, or has done so just now', async () => {
+    const file = write(join(first, 'x.yaml'), spec({ a: env('first') }));
+    const read = cdiReader({ folders: [first, second] });
+    const parsed = async () => (await read()).sources.map((source) => source.spec);
+    const [one] = await parsed();
+    const [two] = await parsed();
+    expect(two).toEqual(one);
+    expect(two).not.toBe(one);
+    const later = Date.now() + 5000;
+    const clock = vi.spyOn(Date, 'now').mockReturnValue(later);
+    try {
+      const [three] = await parsed();
+      expect((await parsed())[0]).toBe(three);
+      const text = readFileSync(file, 'utf8');
+      const { mtime } = statSync(file);
+      writeFileSync(file, text.replace('first', 'other'));
+      utimesSync(file, mtime, mtime);
+      expect(JSON.stringify((await parsed())[0])).toContain('FROM=other');
+      rmSync(file);
+      expect(await parsed()).toEqual([]);
+    } finally {
+      clock.mockRestore();
+    }
   });
 
   it('of a later folder count, and those of the host program before all', async () => {

@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { type BigIntStats, constants } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, GantryError, toGantryError } from '@gantry/interface';
@@ -24,8 +24,11 @@ export function cdiReader({ folders = defaultCdiFolders, specs = [] }: CdiOption
     const file = `cdi.specs[${index}]`;
     return { file, priority: folders.length, spec: parseCdiSpec(spec, file) };
   });
+  let parsed: ParsedFiles = new Map();
   return async () => {
-    const read = await Promise.all(folders.map(readFolder));
+    const now: ParsedFiles = new Map();
+    const read = await Promise.all(folders.map((folder, priority) => readFolder(folder, priority, parsed, now)));
+    parsed = now;
     return {
       sources: [...read.flatMap(({ sources }) => sources), ...given],
       faults: read.flatMap(({ faults }) => faults),
@@ -33,13 +36,21 @@ export function cdiReader({ folders = defaultCdiFolders, specs = [] }: CdiOption
   };
 }
 
+/** What files came to, by their paths: to parse one again takes longer than anything else of a launch. */
+type ParsedFiles = Map<string, { readonly identity: string; readonly spec: CdiSpec }>;
+
 /** A file that is malformed is no obstacle for those who ask for the devices of others. */
-async function readFolder(folder: string, priority: number): Promise<CdiSources> {
+async function readFolder(
+  folder: string,
+  priority: number,
+  before: ParsedFiles,
+  now: ParsedFiles,
+): Promise<CdiSources> {
   const sources: CdiSource[] = [];
   const faults: Error[] = [];
   for (const file of await filesIn(folder, faults)) {
     try {
-      sources.push({ file, priority, spec: parseCdiText(await readText(file), file) });
+      sources.push({ file, priority, spec: await specIn(file, before, now) });
     } catch (error) {
       faults.push(toGantryError(error, `reading ${file}`));
     }
@@ -58,10 +69,10 @@ async function filesIn(folder: string, faults: Error[]): Promise<string[]> {
   }
 }
 
-async function readText(file: string): Promise<string> {
+async function specIn(file: string, before: ParsedFiles, now: ParsedFiles): Promise<CdiSpec> {
   // A named pipe would else be waited for.
   await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
-  const stats = await handle.stat();
+  const stats = await handle.stat({ bigint: true });
   if (!stats.isFile())
     throw new GantryError('INVALID_DOCUMENT', `${file}: is no file`, { details: { file, path: '' } });
   if (stats.size > maxBytes) {
@@ -69,5 +80,18 @@ async function readText(file: string): Promise<string> {
       details: { file },
     });
   }
-  return await handle.readFile('utf8');
+  const identity = identityOf(stats);
+  const known = before.get(file);
+  const spec = known?.identity === identity ? known.spec : parseCdiText(await handle.readFile('utf8'), file);
+  // Another change so soon after the last could have the same time.
+  if (Date.now() - Number(stats.ctimeMs) > settledMs) now.set(file, { identity, spec });
+  return spec;
+}
+
+/** Longer than the kernel's clock for files stands still. */
+const settledMs = 1000;
+
+/** Of a file as it is at the moment: every change of it changes the last. */
+function identityOf({ dev, ino, size, ctimeNs }: BigIntStats): string {
+  return [dev, ino, size, ctimeNs].join();
 }

@@ -117,9 +117,10 @@ export function parseCdiText(source: string, file: string): CdiSpec {
 function checkDevices({ devices }: CdiSpec, file: string): void {
   const at = (path: string) => ({ file, path });
   if (devices.length === 0) throw fault(at('devices'), 'there must be one at least');
-  const names = devices.map(({ name }) => name);
+  const names = new Set<string>();
   devices.forEach(({ name, containerEdits }, index) => {
-    if (names.indexOf(name) !== index) throw fault(at(`devices[${index}].name`), `${name} is there twice`);
+    if (names.has(name)) throw fault(at(`devices[${index}].name`), `${name} is there twice`);
+    names.add(name);
     const isEmpty = Object.values(containerEdits).every((part) => Object.keys(part as object).length === 0);
     if (isEmpty) throw fault(at(`devices[${index}].containerEdits`), 'must not be empty');
   });

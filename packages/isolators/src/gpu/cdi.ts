@@ -19,7 +19,7 @@ export interface CdiSetting {
 
 /**
  * `gpu/cdi`: gives containers the devices that they ask for by their CDI names, with all that the specifications say goes with them.
- * The files are read for each launch. Nothing is kept: any number of containers may have a device.
+ * The files are looked at for each launch. Nothing is kept of who has what: any number of containers may have a device.
  */
 export function gpuCdi(options: CdiOptions & CdiSetting): Isolator {
   const read = cdiReader(options);
