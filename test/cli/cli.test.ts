@@ -117,7 +117,12 @@ requires({ root: true })('the gantry command', () => {
     expect(await gantry([...places, ...logs, '--tail', '0'])).toMatchObject({ status: 0, stdout: '' });
     expect(await gantry([...places, ...logs, '--since', '2999-01-01'])).toMatchObject({ status: 0, stdout: '' });
     expect((await gantry([...places, 'ps', '-a'])).stdout).toMatch(/background .* exited 6 /);
-    expect((await gantry([...places, 'rm', 'background'])).status).toBe(0);
+    const removed = await gantry([...places, 'rm', 'nobody', 'background']);
+    expect(removed).toEqual({
+      status: 125,
+      stdout: 'background\n',
+      stderr: 'gantry: there is no container nobody [NOT_FOUND]\n',
+    });
     expect((await gantry([...places, 'logs', 'background'])).status).toBe(125);
   });
 

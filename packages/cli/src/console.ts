@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import { isGantryError } from '@gantry/interface';
 import Table from 'cli-table3';
 
 /** Where a command reads and writes. The real one is the process's; a test gives its own. */
@@ -8,6 +9,12 @@ export interface Console {
   readonly stderr: Writable;
   /** Whether stderr is a terminal on which progress may be redrawn. */
   readonly interactive: boolean;
+}
+
+/** Says what went wrong, with the code by which programs know it. */
+export function tellError(console: Console, error: unknown): void {
+  const code = isGantryError(error) ? ` [${error.code}]` : '';
+  console.stderr.write(`gantry: ${error instanceof Error ? error.message : String(error)}${code}\n`);
 }
 
 /** A table without borders: columns of two or more spaces, a heading line first. */

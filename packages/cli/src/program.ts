@@ -11,7 +11,7 @@ import { ps } from './commands/ps.js';
 import { pull } from './commands/pull.js';
 import { rm } from './commands/rm.js';
 import { type RunOptions, run } from './commands/run.js';
-import type { Console } from './console.js';
+import { type Console, tellError } from './console.js';
 import { defaultRoot, defaultStateRoot } from './places.js';
 import { parseCount, parsePositive, parseSize } from './sizes.js';
 import { parseTime } from './times.js';
@@ -38,8 +38,7 @@ export async function runCommand(argv: readonly string[], console: Console, sign
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     if (output.status === brokenPipe) return brokenPipe;
     if (signal.aborted && isGantryError(error, 'ABORTED')) return 130;
-    const code = isGantryError(error) ? ` [${error.code}]` : '';
-    console.stderr.write(`gantry: ${error instanceof Error ? error.message : String(error)}${code}\n`);
+    tellError(console, error);
     return 125;
   }
 }

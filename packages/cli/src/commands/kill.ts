@@ -1,4 +1,5 @@
 import type { Console } from '../console.js';
+import { eachContainer } from '../each-container.js';
 import { type GlobalOptions, openContainerizer } from '../places.js';
 
 /** `gantry kill`: a signal to the first process of each container; SIGKILL unless another is named. */
@@ -8,9 +9,7 @@ export async function kill(
   console: Console,
 ): Promise<number> {
   await using containerizer = await openContainerizer(options, (line) => console.stderr.write(`gantry: ${line}\n`));
-  for (const id of ids) {
+  return await eachContainer(ids, console, async (id) => {
     await containerizer.kill(id, options.signal);
-    console.stdout.write(`${id}\n`);
-  }
-  return 0;
+  });
 }

@@ -1,4 +1,5 @@
 import type { Console } from '../console.js';
+import { eachContainer } from '../each-container.js';
 import { type GlobalOptions, openContainerizer } from '../places.js';
 
 /** `gantry pause` and `gantry resume`: stops containers where they are, or lets them go on. */
@@ -9,9 +10,7 @@ export async function pause(
   console: Console,
 ): Promise<number> {
   await using containerizer = await openContainerizer(options, (line) => console.stderr.write(`gantry: ${line}\n`));
-  for (const id of ids) {
+  return await eachContainer(ids, console, async (id) => {
     await (paused ? containerizer.pause(id) : containerizer.resume(id));
-    console.stdout.write(`${id}\n`);
-  }
-  return 0;
+  });
 }

@@ -1,4 +1,5 @@
 import type { Console } from '../console.js';
+import { eachContainer } from '../each-container.js';
 import { type GlobalOptions, openContainerizer } from '../places.js';
 
 /** `gantry rm`: forgets ended containers with their logs; `--force` ends running ones first. */
@@ -8,10 +9,8 @@ export async function rm(
   console: Console,
 ): Promise<number> {
   await using containerizer = await openContainerizer(options, (line) => console.stderr.write(`gantry: ${line}\n`));
-  for (const id of ids) {
+  return await eachContainer(ids, console, async (id) => {
     if (options.force) await containerizer.destroy(id);
     await containerizer.remove(id);
-    console.stdout.write(`${id}\n`);
-  }
-  return 0;
+  });
 }
