@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { createContainerizer } from '@gantry/containerizer';
-import type { Containerizer, ContainerStatus } from '@gantry/interface';
+import type { Containerizer, ContainerStatus, Launcher } from '@gantry/interface';
+import { createLauncher } from '@gantry/launcher';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { requires } from '../support/requires.js';
 import { outputMatching, startHost, type TestHost } from './host.js';
@@ -101,6 +102,41 @@ requires({ root: true })('a host program that dies and leaves more than single c
     expect((await next.wait('top')).exit).toMatchObject({ type: 'signaled', signal: 'SIGKILL' });
     expect((await next.wait('bottom')).failure).toMatchObject({ code: 'ABORTED' });
     expect(await next.recover()).toMatchObject({ running: [], cleaned: [], failed: [] });
+  });
+
+  it('is followed by one that tells what was nested and cannot be ended, and recovers the rest', async () => {
+    const nested = (id: string, parent?: string) => ({
+      id,
+      image: host.image,
+      ...waits,
+      ...(parent ? { parent } : {}),
+    });
+    const [top] = await launchElsewhere(nested('top'), nested('child', 'top'), nested('other'));
+    await kill();
+    process.kill(top?.pid ?? 0, 'SIGKILL');
+    const launcher = createLauncher();
+    let refuses = true;
+    const refuse = () => Promise.reject(new Error('not today'));
+    const stubborn: Launcher = {
+      ...launcher,
+      async connect(id, stateDir, options) {
+        const handle = await launcher.connect(id, stateDir, options);
+        if (!handle || id !== 'child') return handle;
+        return new Proxy(handle, {
+          get(target, name) {
+            const value: unknown = name === 'signal' && refuses ? refuse : Reflect.get(target, name, target);
+            return typeof value === 'function' ? value.bind(target) : value;
+          },
+        });
+      },
+      killOrphan: (orphan) => (refuses ? refuse() : launcher.killOrphan(orphan)),
+    };
+    next = await createContainerizer({ root: host.root, stateRoot, launcher: stubborn });
+    const report = await next.recover();
+    expect(report).toMatchObject({ running: expect.arrayContaining(['other']) as string[], cleaned: ['top'] });
+    expect(report.failed).toMatchObject([{ id: 'child', message: expect.stringContaining('not today') as string }]);
+    refuses = false;
+    expect(await next.destroy('child')).toMatchObject({ exit: { type: 'signaled', signal: 'SIGKILL' } });
   });
 
   it('is followed by one that finds a paused container paused', async () => {

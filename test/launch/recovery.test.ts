@@ -64,6 +64,8 @@ requires({ root: true })('a host program that dies', () => {
       state: 'RUNNING',
       pid: status.pid,
       shimPid: status.shimPid,
+      createdAt: status.createdAt,
+      startedAt: status.startedAt,
     });
     expect((await containerizer.usage('survivor')).memory?.current).toBeGreaterThan(0);
     await outputMatching(containerizer, 'survivor', /ready/);
@@ -85,6 +87,7 @@ requires({ root: true })('a host program that dies', () => {
     const containerizer = await nextHost();
     expect(await containerizer.recover()).toMatchObject({ running: [], cleaned: ['brief'] });
     const termination = await containerizer.wait('brief');
+    expect(await containerizer.status('brief')).toMatchObject({ startedAt: status.startedAt });
     expect(termination.exit).toMatchObject({ type: 'exited', code: 9 });
     expect((await readOutput(containerizer, 'brief')).stdout).toBe('done\n');
   });

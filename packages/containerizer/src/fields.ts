@@ -26,10 +26,10 @@ export const boolean: Check = (value, field) => {
   if (typeof value !== 'boolean') throw invalid(field, 'must be true or false');
 };
 
-export function integer(min: number, max: number): Check {
+export function integer(min: number, max: number, what = 'a whole number'): Check {
   return (value, field) => {
     if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max) {
-      throw invalid(field, `must be a whole number from ${min} to ${max}`);
+      throw invalid(field, `must be ${what} from ${min} to ${max}`);
     }
   };
 }

@@ -82,8 +82,9 @@ export async function runLaunch(
   container.handle = handle;
   container.request = request;
   await written;
+  const startedAt = Date.now();
   await container.timed('checkpoint', async () => {
-    folder.writeProcess(handle.process);
+    folder.writeProcess({ ...handle.process, startedAt });
     await Promise.all([durable, container.leasing]);
   });
   await container.timed('isolate', () => isolate(isolating, container, handle.process.pid, options));
@@ -92,7 +93,7 @@ export async function runLaunch(
   container.told = await tellStatus(telling, id);
   throwIfAborted(options.signal, `launching container ${id}`);
   await container.timed('release', () => handle.release(options));
-  container.record = { ...recordOf(container), startedAt: Date.now(), timings: container.timings };
+  container.record = { ...recordOf(container), startedAt, timings: container.timings };
   container.enter('RUNNING');
 }
 

@@ -104,12 +104,15 @@ export function parseRequest(text: string, path: string): LaunchRequest {
   return value as unknown as LaunchRequest;
 }
 
+/** Which process is the container's, and when it was set up, milliseconds since the epoch. */
+export type FirstProcess = ProcessIdentity & Pick<ContainerRecord, 'startedAt'>;
+
 /** Decodes a process file; undefined for one that is torn. */
-export function parseProcess(text: string): ProcessIdentity | undefined {
+export function parseProcess(text: string): FirstProcess | undefined {
   try {
-    const { pid, startTime, bootId } = JSON.parse(text) as Partial<ProcessIdentity>;
+    const { pid, startTime, bootId, startedAt } = JSON.parse(text) as Partial<FirstProcess>;
     if (typeof pid !== 'number' || typeof startTime !== 'number' || typeof bootId !== 'string') return undefined;
-    return { pid, startTime, bootId };
+    return { pid, startTime, bootId, ...(typeof startedAt === 'number' ? { startedAt } : {}) };
   } catch {
     return undefined;
   }

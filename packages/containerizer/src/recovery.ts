@@ -39,7 +39,8 @@ export type Found =
  * those that its shim guards, or whose boot, pid and start time are those of the record.
  */
 export async function inspect(folder: StateFolder, root: StateRoot, parts: ContainerizerParts): Promise<Found> {
-  const record = await folder.readRecord();
+  const process = await folder.readProcess();
+  const record = { ...(process?.startedAt ? { startedAt: process.startedAt } : {}), ...(await folder.readRecord()) };
   const termination = await folder.readTermination();
   if (termination) return { type: 'ended', record, termination };
   const owner = await adopt(folder.path, root.owner);
@@ -62,7 +63,6 @@ export async function inspect(folder: StateFolder, root: StateRoot, parts: Conta
   // It may have been written since.
   const late = await parts.launcher.readExit(folder.path);
   if (late) return { type: 'gone', record, exit: late };
-  const process = await folder.readProcess();
   if (!process) return { type: 'gone', record, failure: halfLaunched(folder.id) };
   await parts.launcher.killOrphan(process);
   const reason =

@@ -1,6 +1,6 @@
 import * as is from './fields.js';
 
-const bytes = is.integer(1, Number.MAX_SAFE_INTEGER);
+const bytes = is.integer(1, Number.MAX_SAFE_INTEGER, 'a whole number of bytes');
 const amounts = { cpus: is.positive, memory: bytes };
 const notNegative: is.Check = (value, field) => {
   if (value !== 0) is.positive(value, field);

@@ -7,11 +7,17 @@ import {
   errnoOf,
   GantryError,
   type LaunchRequest,
-  type ProcessIdentity,
 } from '@gantry/interface';
 import { createFile, type Flush, flushFor, replaceFile, replaceFileUnflushed, uniqueName } from './durable-file.js';
 import { firstOwnerFile, isProcessAlive, type Owner } from './owner.js';
-import { type ContainerRecord, parseProcess, parseRecord, parseRequest, parseTermination } from './record.js';
+import {
+  type ContainerRecord,
+  type FirstProcess,
+  parseProcess,
+  parseRecord,
+  parseRequest,
+  parseTermination,
+} from './record.js';
 import { checkId } from './spec.js';
 
 const recordFile = 'state.json';
@@ -38,14 +44,14 @@ export class StateFolder {
   }
 
   /**
-   * Writes which process is the container's. Not flushed to the disk: after a power cut there is no such process.
+   * Writes which process is the container's, and when it was set up. Not flushed to the disk: after a power cut there is no such process.
    */
-  writeProcess(process: ProcessIdentity): void {
+  writeProcess(process: FirstProcess): void {
     replaceFileUnflushed(join(this.path, processFile), JSON.stringify(process));
   }
 
   /** Undefined if none was written, or none that can be read: then there is nothing that could be signalled. */
-  async readProcess(): Promise<ProcessIdentity | undefined> {
+  async readProcess(): Promise<FirstProcess | undefined> {
     try {
       return parseProcess(await readFile(join(this.path, processFile), 'utf8'));
     } catch (error) {

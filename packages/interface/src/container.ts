@@ -183,9 +183,10 @@ export interface ContainerStatus {
   readonly gpus?: readonly string[];
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
+  /** When its first process was set up, to run its program at once; milliseconds since the epoch. */
   readonly startedAt?: number;
   readonly stopSignal: string;
-  /** How long each step of the launch took, milliseconds; in order. */
+  /** How long each step of the launch took, milliseconds; in order. Of a container that was recovered, none. */
   readonly timings: Readonly<Record<string, number>>;
   /** Once DESTROYED. */
   readonly termination?: ContainerTermination;

@@ -89,8 +89,8 @@ export interface Containerizer extends AsyncDisposable {
   /** Forgets a DESTROYED container: its termination, log and state folder. */
   remove(id: ContainerId): Promise<void>;
   /**
-   * Starts another process in a running container, with the container's own limits and privileges; resolves once its
-   * exec succeeded. `WRONG_STATE` if the container does not run, `LAUNCH_FAILED` if the program cannot be started.
+   * Starts another process in a running container, with the container's own limits and the privileges of its user there; resolves once
+   * its exec succeeded. `WRONG_STATE` if the container does not run, `LAUNCH_FAILED` if the program cannot be started.
    */
   exec(id: ContainerId, spec: ExecSpec, options?: CallOptions): Promise<EnteredProcess>;
   /** A client of a running container's streams. */
