@@ -162,6 +162,8 @@ int End(const Hook& hook) {
   // Nobody else is in the pid namespace of a process 1 that has not come to its program.
   bool alone = getpid() == 1;
   kill(alone ? -1 : -hook.pid, SIGKILL);
+  // Its session may not be made yet.
+  kill(hook.pid, SIGKILL);
   int status = 0;
   while (waitpid(hook.pid, &status, 0) < 0 && errno == EINTR) {
   }
