@@ -9,7 +9,7 @@ const filters = [
     (name) => `test/isolators/${name}.test.ts`,
   ),
   'test/security/landlock.test.ts',
-  'test/network/plugins.test.ts',
+  ...['listen-ports', 'plugins'].map((name) => `test/network/${name}.test.ts`),
   'test/disk/quota.test.ts',
   'test/crash/faults.test.ts',
 ];

@@ -12,7 +12,8 @@ import { findProgram, runProgram } from '../programs.js';
 import { egressRuleset, loopbackRuleset } from './egress-rules.js';
 
 const name = 'network/egress';
-const timeoutMs = 10_000;
+/** Milliseconds that loading the rules may take: the first time, the kernel loads modules for them. */
+const timeoutMs = 60_000;
 
 /** With one of these a container could take the rules away, or send past them. */
 const tooPowerful: ReadonlySet<string> = new Set([
