@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -28,7 +28,11 @@ requires({ root: true })('GPUs', () => {
   let host: TestHost;
   let next: Containerizer | undefined;
   const programs: ChildProcess[] = [];
-  const ledger = () => join(host.root, 'gpus/claims.json');
+  /** Whatever is kept of who has which. */
+  const kept = () =>
+    readdirSync(join(host.root, 'gpus'), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name));
 
   beforeEach(async () => {
     folder = await temporaryFolder();
@@ -94,7 +98,7 @@ requires({ root: true })('GPUs', () => {
       sh(`ls /dev | grep nvidia; mknod /dev/made c ${first?.major} ${first?.minor}; ${openable('made')}; echo done`),
     );
     expect(without.stdout).toBe('done\n');
-    expect(existsSync(ledger())).toBe(false);
+    expect(kept()).toEqual([]);
   });
 
   it('are given until there are none, told in the status, and given again once a container has ended', async () => {
@@ -115,8 +119,7 @@ requires({ root: true })('GPUs', () => {
     const nested = await launch({ parent: 'b', ...gpus(1) });
     expect(nested.gpus).toEqual(['GPU-1234']);
     await host.containerizer.destroy('b');
-    expect(existsSync(ledger())).toBe(false);
-    expect(readdirSync(join(host.root, 'gpus/reservations'))).toEqual([]);
+    expect(kept()).toEqual([]);
   });
 
   it('are not had twice by launches that come at once', async () => {
@@ -146,7 +149,7 @@ requires({ root: true })('GPUs', () => {
     // They are launched at once.
     expect(ofContainers.flat().sort()).toEqual(['1', 'GPU-1234']);
     await host.containerizer.destroy(id);
-    expect(existsSync(ledger())).toBe(false);
+    expect(kept()).toEqual([]);
   });
 
   it('come as a specification says, where there is one, and parts of them by name', async () => {
@@ -210,9 +213,26 @@ requires({ root: true })('GPUs', () => {
       expect(await containerizer.recover()).toMatchObject({ running: [], failed: [] });
       if (standsAt !== 'isolate') await host.containerizer.destroy('now');
       expect((await launch(gpus(2))).gpus).toHaveLength(2);
-      expect(readdirSync(join(host.root, 'gpus/reservations'))).toEqual([]);
+      expect(kept().filter((path) => path.includes('/reservations/'))).toEqual([]);
     },
   );
+
+  it('are given to nobody while it cannot be read who has which, and let every container end', async () => {
+    await launch({ id: 'a', ...gpus(1) });
+    const plain = await launch({ id: 'plain' });
+    const [path = ''] = kept();
+    writeFileSync(path, '{');
+    await expect(launch(gpus(1))).rejects.toMatchObject({
+      code: 'CORRUPT_STATE',
+      message: expect.stringContaining('destroy that container') as string,
+      details: { path, container: 'a' },
+    });
+    for (const id of [plain.id, 'a']) {
+      await host.containerizer.destroy(id);
+      expect((await host.containerizer.status(id)).state).toBe('DESTROYED');
+    }
+    expect((await launch(gpus(2))).gpus).toHaveLength(2);
+  });
 
   it('are among what a host is said to have', async () => {
     const found = await probe({ ...options, root: host.root });

@@ -1,6 +1,6 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import type { ContainerSpec, Resources } from '@gantry/interface';
 import { isGantryError } from '@gantry/interface';
 import fc from 'fast-check';
@@ -236,13 +236,19 @@ describe('gpu/nvidia', () => {
     for await (const id of isolator.list?.() ?? []) ids.push(id);
     return ids;
   };
-  const files = () => readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort();
+  /** Whatever is kept, as paths below the folder of this boot. */
+  const kept = () =>
+    readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => relative(boot(), join(entry.parentPath, entry.name)))
+      .sort();
+  const boot = () => join(folder, 'gpus', readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim());
 
   it('has nothing to do with containers that ask for none', async () => {
     for (const gpus of [undefined, 0, []]) expect(await launch(made(), 'a', gpus)).toEqual({});
     await made().cleanup?.('a');
     await made().recover?.();
-    expect(files()).toEqual([]);
+    expect(kept()).toEqual([]);
   });
 
   it('gives what the specification says of those that were chosen', async () => {
@@ -261,7 +267,7 @@ describe('gpu/nvidia', () => {
   it('plans with what would be given, and takes nothing', async () => {
     const isolator = made();
     for (const _ of [1, 2]) expect((await isolator.edits(context('a', 2))).devices).toHaveLength(3);
-    expect(files()).toEqual([]);
+    expect(kept()).toEqual([]);
     await launch(isolator, 'b', 1);
     await expect(isolator.edits(context('a', 2))).rejects.toEqual(refusal({ free: 1 }));
     expect(await listed(isolator)).toEqual(['b']);
@@ -290,7 +296,7 @@ describe('gpu/nvidia', () => {
     expect(await gpusOf(next, 'a')).toEqual(['GPU-aaaa', 'GPU-bbbb']);
     for (const _ of [1, 2]) await next.cleanup?.('a');
     expect(await listed(next)).toEqual([]);
-    expect(files()).toEqual(['gpus', 'gpus/reservations']);
+    expect(kept()).toEqual([]);
     await launch(next, 'b', 2);
   });
 
@@ -313,9 +319,7 @@ describe('gpu/nvidia', () => {
     expect(await listed(isolator)).toEqual(['a']);
     await taken?.[Symbol.asyncDispose]();
     expect(await gpusOf(isolator, 'a')).toEqual(['GPU-aaaa']);
-    const { claims } = JSON.parse(readFileSync(join(folder, 'gpus/claims.json'), 'utf8')) as { claims: unknown[] };
-    expect(claims).toHaveLength(1);
-    expect(readdirSync(join(folder, 'gpus/reservations'))).toEqual([]);
+    expect(kept()).toEqual(['claims/default/a']);
     await launch(isolator, 'b', 1);
   });
 
@@ -330,45 +334,62 @@ describe('gpu/nvidia', () => {
   });
 
   it('reserves nothing where that cannot be written down', async () => {
-    mkdirSync(join(folder, 'gpus/claims.json.tmp'), { recursive: true });
+    mkdirSync(boot(), { recursive: true });
+    writeFileSync(join(boot(), 'reservations'), '');
     await expect(made().reserve?.(context('a', 1))).rejects.toMatchObject({ code: 'SYSTEM' });
-    expect(readdirSync(join(folder, 'gpus/reservations'))).toEqual([]);
+    expect(kept()).toEqual(['reservations']);
   });
 
   it('takes a reservation whose host program died for none', async () => {
     const taken = await made().reserve?.(context('a', 2));
-    const path = join(folder, 'gpus/claims.json');
-    const claims = readFileSync(path, 'utf8');
+    const [path = ''] = kept();
+    const reservation = readFileSync(join(boot(), path), 'utf8');
     await taken?.[Symbol.asyncDispose]();
-    // As it is left: with the file of the reservation, which nobody has locked.
-    writeFileSync(path, claims);
-    const [claim] = (JSON.parse(claims) as { claims: { reservation: string }[] }).claims;
-    file(`gpus/reservations/${claim?.reservation}`);
+    // As it is left: nobody has locked it. The other was not even written.
+    for (const left of [path, 'reservations/.other']) writeFileSync(join(boot(), left), reservation);
     const isolator = made();
     expect((await isolator.edits(context('b', 2))).devices).toHaveLength(3);
     await isolator.recover?.();
-    expect(files()).toEqual(['gpus', 'gpus/reservations']);
+    expect(kept()).toEqual([]);
     await launch(isolator, 'b', 2);
   });
 
   it('takes what was claimed before the machine was started for nobody’s', async () => {
     await launch(made(), 'a', 2);
-    const path = join(folder, 'gpus/claims.json');
-    writeFileSync(path, readFileSync(path, 'utf8').replace(/"boot":"[^"]*"/, '"boot":"before"'));
+    renameSync(boot(), join(folder, 'gpus/before'));
     const isolator = made();
     expect([await listed(isolator), await gpusOf(isolator, 'a')]).toEqual([[], undefined]);
     await launch(isolator, 'b', 2);
     await isolator.cleanup?.('b');
-    expect(files()).toEqual(['gpus', 'gpus/reservations']);
+    expect(kept()).toEqual([]);
   });
 
-  it('gives nothing while it cannot know who has what', async () => {
+  it.each([
+    ['torn', '{'],
+    ['of no claim', '{"container":"a","wanted":1,"gpus":[{"name":"GPU-aaaa"}]}'],
+  ])('gives nothing while it cannot know who has what, and cleans up all the same: %s', async (_, text) => {
     await launch(made(), 'a', 1);
-    const path = join(folder, 'gpus/claims.json');
-    writeFileSync(path, '{');
-    await expect(launch(made(), 'b', 1)).rejects.toMatchObject({ code: 'CORRUPT_STATE', details: { path } });
-    expect(readFileSync(path, 'utf8')).toBe('{');
-    expect(readdirSync(join(folder, 'gpus/reservations'))).toEqual([]);
+    const path = join(boot(), 'claims/default/a');
+    writeFileSync(path, text);
+    const isolator = made();
+    const corrupt = { code: 'CORRUPT_STATE', details: { path, container: 'a' } };
+    await expect(launch(isolator, 'b', 1)).rejects.toMatchObject(corrupt);
+    await expect(gpusOf(isolator, 'a')).rejects.toMatchObject(corrupt);
+    await isolator.recover?.();
+    await isolator.cleanup?.('b');
+    expect(readFileSync(path, 'utf8')).toBe(text);
+    expect(kept()).toEqual(['claims/default/a']);
+    expect(await listed(isolator)).toEqual(['a']);
+    await isolator.cleanup?.('a');
+    await launch(isolator, 'b', 2);
+  });
+
+  it('never puts what another launch reserved in place of what a container of the same name has', async () => {
+    const isolator = made();
+    await launch(isolator, 'a', 1);
+    await expect(launch(await stranger(), 'a', 1)).rejects.toMatchObject({ code: 'WRONG_STATE', details: { id: 'a' } });
+    expect(await gpusOf(isolator, 'a')).toEqual(['GPU-aaaa']);
+    expect(kept()).toEqual(['claims/default/a']);
   });
 
   it('refuses another number for a container that runs, and takes the same', async () => {

@@ -1,34 +1,29 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ContainerId, errnoOf, GantryError, toGantryError } from '@gantry/interface';
 import { addon } from '@gantry/native';
-import { temporaryName } from '../../records.js';
-import { writeDurably } from '../../volume/durable-json.js';
+import { namesIn } from '../../records.js';
 import { withLock } from '../../volume/file-lock.js';
+import { bootId } from '../../volume/volume-records.js';
 import type { TakenGpu } from './choice.js';
+import { type GpuClaim, parseClaim } from './claim.js';
 import type { HeldGpu } from './inventory.js';
 
-/** What a container has. */
-export interface GpuClaim {
-  /** Of its state root. */
-  readonly place: string;
-  readonly container: ContainerId;
-  /** As it was asked for. */
-  readonly wanted: number | readonly string[];
-  readonly gpus: readonly HeldGpu[];
-  /** A container does not outlive a boot. */
-  readonly boot: string;
-  /** While a launch is on its way to `prepare`: the name of a file that its host program has locked. */
-  readonly reservation?: string;
-}
+const lockName = 'lock';
 
 /**
- * Who has which GPUs, of all host programs that share a folder: a document that is read and replaced under a lock, and flushed before anybody is
- * given anything. A reservation is as good as the program that made it is alive.
+ * Who has which GPUs, of all host programs that share a folder: `<boot>/claims/<place>/<container>`, a file for each container that has
+ * some, and `<boot>/reservations/<uuid>` for each that is about to. A reservation is as good as the program that made it is alive, which
+ * holds its lock; it becomes a claim by a change of its name. Of a file that cannot be read it is still known whose it is:
+ * nothing is given until that container is gone, and its clean-up, as that of all others, does not read it.
+ *
+ * Not flushed: a container does not outlive a boot, nor does what it has.
  */
 export class GpuLedger {
   readonly #folder: string;
+  readonly #boot = bootId();
   readonly #place: string;
   readonly #reserved = new Map<string, FileHandle>();
 
@@ -44,172 +39,169 @@ export class GpuLedger {
     choose: (taken: readonly TakenGpu[]) => readonly T[],
     signal?: AbortSignal,
   ): Promise<{ readonly reservation: string; readonly gpus: readonly T[] }> {
-    let reservation: string | undefined;
-    try {
-      return await this.#changed(async (claims) => {
-        const gpus = choose(takenOf(claims));
-        reservation = await this.#lockNew();
-        const held = gpus.map(({ name, board, part }) => ({ name, board, ...(part === undefined ? {} : { part }) }));
-        const claim = { place: this.#place, container, wanted, gpus: held, boot: bootId(), reservation };
-        return { claims: [...claims, claim], result: { reservation, gpus } };
-      }, signal);
-    } catch (error) {
-      if (reservation !== undefined) await this.#unlock(reservation);
-      throw error;
-    }
+    return this.#locked(async () => {
+      await this.#removeRemains();
+      const gpus = choose(await this.taken());
+      const held = gpus.map(({ name, board, part }) => ({ name, board, ...(part === undefined ? {} : { part }) }));
+      return { reservation: await this.#write({ container, wanted, gpus: held }), gpus };
+    }, signal);
   }
 
-  /** Makes a reservation the container's. */
-  async confirm(reservation: string): Promise<void> {
-    await this.#changed((claims) => ({
-      claims: claims.map((claim) => {
-        if (claim.reservation !== reservation) return claim;
-        const { reservation: _, ...held } = claim;
-        return held;
-      }),
-      result: undefined,
-    }));
-    await this.#unlock(reservation);
+  /** Makes a reservation the container's. `WRONG_STATE` if it has some already. */
+  async confirm(reservation: string, container: ContainerId): Promise<void> {
+    const path = this.#claimPath(container);
+    await mkdir(this.#claims(this.#place), { recursive: true, mode: 0o700 });
+    try {
+      addon().renameNew(join(this.#reservations, reservation), path);
+    } catch (error) {
+      if (errnoOf(error) !== 'EEXIST') throw toGantryError(error, `making ${path}`);
+      throw new GantryError('WRONG_STATE', `the container ${container} has GPUs already: ${path}`, {
+        cause: error,
+        details: { id: container, path },
+      });
+    }
+    await this.#letGo(reservation);
   }
 
   /** Lets go of a reservation, unless it has become a container's. */
   async withdraw(reservation: string): Promise<void> {
-    await this.#unlock(reservation);
-    if (this.#claims().some((claim) => claim.reservation === reservation)) await this.sweep();
+    if (!this.#reserved.has(reservation)) return;
+    try {
+      await rm(join(this.#reservations, reservation), { force: true });
+    } finally {
+      await this.#letGo(reservation);
+    }
   }
 
   /** Lets go of all that a container has; nothing if it has none. */
   async release(container: ContainerId): Promise<void> {
-    const isIts = (claim: GpuClaim) => this.#isIts(claim, container);
-    if (!this.#claims().some(isIts)) return;
-    await this.#changed((claims) => ({ claims: claims.filter((claim) => !isIts(claim)), result: undefined }));
+    const path = this.#claimPath(container);
+    // Asked of every container that ends, most of which have none.
+    if (existsSync(path)) await rm(path, { force: true });
   }
 
-  /** What a container has, if anything. */
+  /** What a container has, if anything. `CORRUPT_STATE` if that cannot be told. */
   claimOf(container: ContainerId): GpuClaim | undefined {
-    return this.#claims().find((claim) => this.#isIts(claim, container));
+    return readClaim(this.#claimPath(container), container);
   }
 
-  /** All that is taken at the moment. */
+  /** All that is taken at the moment. `CORRUPT_STATE` if that cannot be told. */
   async taken(): Promise<readonly TakenGpu[]> {
-    return takenOf(await this.#live(this.#claims()));
+    // In this order: what becomes a claim meanwhile is seen as either, or both.
+    const reserved = await this.#liveReservations();
+    const claimed = namesIn(this.#claims()).flatMap((place) =>
+      namesIn(this.#claims(place)).map((container) => readClaim(join(this.#claims(place), container), container)),
+    );
+    return [...reserved, ...claimed].flatMap((claim) =>
+      claim ? claim.gpus.map((gpu) => ({ ...gpu, container: claim.container })) : [],
+    );
   }
 
   /** The containers of this place that have something. */
   containers(): ContainerId[] {
-    const mine = this.#claims().filter((claim) => this.#isIts(claim, claim.container));
-    return [...new Set(mine.map(({ container }) => container))];
+    return namesIn(this.#claims(this.#place));
   }
 
   /** Forgets what is nobody's any more: claims before the last boot, reservations of programs that died. */
   async sweep(): Promise<void> {
-    if (existsSync(this.#path)) await this.#changed((claims) => ({ claims, result: undefined }));
+    if (namesIn(this.#folder).length > 0) await this.#locked(() => this.#removeRemains());
   }
 
-  /** A launch that is on its way has no container yet. */
-  #isIts(claim: GpuClaim, container: ContainerId): boolean {
-    return claim.place === this.#place && claim.container === container && claim.reservation === undefined;
+  #claims(place = ''): string {
+    return join(this.#folder, this.#boot, 'claims', place);
   }
 
-  async #changed<T>(
-    change: (claims: readonly GpuClaim[]) => Outcome<T> | Promise<Outcome<T>>,
-    signal?: AbortSignal,
-  ): Promise<T> {
-    const run = async () => {
-      const { claims, result } = await change(await this.#live(this.#claims()));
-      if (claims.length > 0) await writeDurably(this.#path, { claims });
-      else await rm(this.#path, { force: true });
-      return result;
-    };
+  #claimPath(container: ContainerId): string {
+    return join(this.#claims(this.#place), container);
+  }
+
+  get #reservations(): string {
+    return join(this.#folder, this.#boot, 'reservations');
+  }
+
+  async #locked<T>(run: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     try {
-      return await withLock(`${this.#path}.lock`, run, signal);
+      return await withLock(join(this.#folder, lockName), run, signal);
     } catch (error) {
-      throw toGantryError(error, `changing ${this.#path}`);
+      throw toGantryError(error, `changing who has GPUs in ${this.#folder}`);
     }
   }
 
-  get #path(): string {
-    return join(this.#folder, 'claims.json');
+  /** Under the lock. */
+  async #removeRemains(): Promise<void> {
+    for (const name of namesIn(this.#folder)) {
+      if (name !== lockName && name !== this.#boot)
+        await rm(join(this.#folder, name), { recursive: true, force: true });
+    }
+    for (const name of namesIn(this.#reservations)) {
+      if (name.startsWith('.')) await rm(join(this.#reservations, name), { force: true });
+      else await this.#readReservation(name);
+    }
   }
 
-  #reservationPath(name: string): string {
-    return join(this.#folder, 'reservations', name);
-  }
-
-  /** Those of this boot, as they are at the moment. The file is replaced in one step, so it needs no lock. */
-  #claims(): readonly GpuClaim[] {
-    // Most hosts have none, and an error is dear.
-    if (!existsSync(this.#path)) return [];
+  /** Under the lock. It is locked before others see it. */
+  async #write(claim: GpuClaim): Promise<string> {
+    await mkdir(this.#reservations, { recursive: true, mode: 0o700 });
+    const name = randomUUID();
+    const unseen = join(this.#reservations, `.${name}`);
+    const file = await open(unseen, 'wx', 0o600);
     try {
-      const { claims } = JSON.parse(readFileSync(this.#path, 'utf8')) as { claims: readonly GpuClaim[] };
-      const boot = bootId();
-      return claims.filter((claim) => claim.boot === boot);
+      if (!addon().tryLock(file.fd)) throw new Error(`${unseen} is locked, although it is new`);
+      await file.writeFile(JSON.stringify(claim));
+      await rename(unseen, join(this.#reservations, name));
     } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return [];
-      if (errnoOf(error) !== undefined) throw toGantryError(error, `reading ${this.#path}`);
-      throw new GantryError('CORRUPT_STATE', `${this.#path} cannot be read; remove it when no container runs`, {
-        cause: error,
-        details: { path: this.#path },
-      });
-    }
-  }
-
-  async #live(claims: readonly GpuClaim[]): Promise<readonly GpuClaim[]> {
-    const live: GpuClaim[] = [];
-    for (const claim of claims) {
-      if (claim.reservation === undefined || (await this.#isLocked(claim.reservation))) live.push(claim);
-    }
-    return live;
-  }
-
-  async #lockNew(): Promise<string> {
-    await mkdir(join(this.#folder, 'reservations'), { recursive: true, mode: 0o700 });
-    const name = temporaryName('gpus').slice('gpus.'.length);
-    const file = await open(this.#reservationPath(name), 'ax', 0o600);
-    if (!addon().tryLock(file.fd)) {
+      await rm(unseen, { force: true });
       await file.close();
-      throw new Error(`${name} is locked, although it is new`);
+      throw error;
     }
     this.#reserved.set(name, file);
     return name;
   }
 
-  /** Removed first: whoever finds no file needs no lock to know that its holder is through. */
-  async #unlock(name: string): Promise<void> {
-    const file = this.#reserved.get(name);
-    if (!file) return;
-    this.#reserved.delete(name);
-    try {
-      await rm(this.#reservationPath(name), { force: true });
-    } finally {
-      await file.close();
-    }
+  async #letGo(reservation: string): Promise<void> {
+    const file = this.#reserved.get(reservation);
+    this.#reserved.delete(reservation);
+    await file?.close();
   }
 
-  /** Whether its program is alive. The file of one that is not is removed. */
-  async #isLocked(name: string): Promise<boolean> {
-    const path = this.#reservationPath(name);
+  async #liveReservations(): Promise<readonly GpuClaim[]> {
+    const found: GpuClaim[] = [];
+    for (const name of namesIn(this.#reservations)) {
+      const claim = name.startsWith('.') ? undefined : await this.#readReservation(name);
+      if (claim) found.push(claim);
+    }
+    return found;
+  }
+
+  /** Undefined, and removed, if its program is no more. */
+  async #readReservation(name: string): Promise<GpuClaim | undefined> {
+    const path = join(this.#reservations, name);
     try {
       await using file = await open(path, 'r+');
-      if (!addon().tryLock(file.fd)) return true;
+      if (!addon().tryLock(file.fd)) return readClaim(path);
     } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return false;
+      if (errnoOf(error) === 'ENOENT') return undefined;
       throw error;
     }
     await rm(path, { force: true });
-    return false;
+    return undefined;
   }
 }
 
-interface Outcome<T> {
-  readonly claims: readonly GpuClaim[];
-  readonly result: T;
-}
-
-function takenOf(claims: readonly GpuClaim[]): readonly TakenGpu[] {
-  return claims.flatMap(({ container, gpus }) => gpus.map((gpu) => ({ ...gpu, container })));
-}
-
-function bootId(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+/** Undefined if there is none. */
+function readClaim(path: string, container?: ContainerId): GpuClaim | undefined {
+  // Most hosts have none, and an error is dear.
+  if (!existsSync(path)) return undefined;
+  try {
+    return parseClaim(readFileSync(path, 'utf8'));
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    if (errnoOf(error) !== undefined) throw toGantryError(error, `reading ${path}`);
+    const whose = container === undefined ? 'a launch that is on its way' : `the container ${container}`;
+    const remedy = container === undefined ? 'remove it when that is over' : 'destroy that container';
+    throw new GantryError('CORRUPT_STATE', `${path} does not tell which GPUs ${whose} has: ${remedy}`, {
+      cause: error,
+      details: { path, ...(container === undefined ? {} : { container }) },
+    });
+  }
 }

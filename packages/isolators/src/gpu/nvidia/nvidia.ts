@@ -62,7 +62,7 @@ export function gpuNvidia(options: NvidiaOptions & CdiSetting): Isolator {
     async prepare(context) {
       if (wantedOf(context) === undefined) return;
       const chosen = reserved.get(context.id);
-      if (chosen) return ledger.confirm(chosen.reservation);
+      if (chosen) return ledger.confirm(chosen.reservation, context.id);
       throw new GantryError('WRONG_STATE', `${name}: nothing was reserved for container ${context.id}`, {
         details: { id: context.id },
       });
