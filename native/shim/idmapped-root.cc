@@ -51,14 +51,20 @@ Result AttachAt(const Fd& place, const char* name, const Fd& mount) {
   return Attach(mount.get(), folder.get(), "");
 }
 
+// setfsuid(2) and setfsgid(2) tell of no error, but what it was before: asked again, for what is no id, what it is.
+bool TakesForFiles(long call, uint32_t id) {
+  syscall(call, id);
+  return static_cast<uint32_t>(syscall(call, UINT32_MAX)) == id;
+}
+
 // Makes files as the namespace's root, with the privileges that are lost by that: so will the overlay, for good, and
 // whoever has no id there may make none.
 Result BecomeMaker(uint32_t uid, uint32_t gid) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2];
   if (syscall(SYS_capget, &header, data) != 0) return CallFailure("capget");
-  syscall(SYS_setfsgid, gid);
-  syscall(SYS_setfsuid, uid);
+  if (!TakesForFiles(SYS_setfsgid, gid)) return Failure(EPERM, "setfsgid");
+  if (!TakesForFiles(SYS_setfsuid, uid)) return Failure(EPERM, "setfsuid");
   for (auto& half : data) half.effective = half.permitted;
   return syscall(SYS_capset, &header, data) == 0 ? kOk : CallFailure("capset");
 }
