@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { createContainerizer } from '@gantry/containerizer';
 import type { ContainerSpec } from '@gantry/interface';
 import { addon } from '@gantry/native';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { outputMatching, readOutput, startHost, type TestHost } from '../launch/host.js';
 import { eventually } from '../support/eventually.mjs';
 import { type LoopFilesystem, type LoopType, loopFilesystem, whyNoQuota } from '../support/loop-filesystem.js';
@@ -113,6 +113,32 @@ for (const type of ['xfs', 'ext4'] satisfies LoopType[]) {
         await containerizer.update(id, {});
         expect((await containerizer.usage(id)).disk?.limit).toBeUndefined();
         for (const one of [id, ...others.map((other) => other.id)]) await containerizer.destroy(one);
+        expect(taken()).toEqual([]);
+      });
+
+      it('is never one with what another state root has put into the same project at the same time', async () => {
+        const { containerizer, image } = host;
+        const foreign = mkdtempSync(join(filesystem.path, 'foreign-'));
+        const { setProject } = addon();
+        let shared = 0;
+        const spy = vi.spyOn(addon(), 'setProject').mockImplementationOnce((path, project) => {
+          shared = project;
+          setProject(foreign, project);
+          setProject(path, project);
+        });
+        try {
+          const { id } = await containerizer.launch({ image, ...limited(MiB), command: ['/bin/sleep', '1000'] });
+          const [project] = taken();
+          expect(Number(project)).not.toBe(shared);
+          expect(addon().projectQuota(filesystem.path, shared)).toMatchObject({ files: 1, limit: 0 });
+          expect(addon().projectQuota(filesystem.path, Number(project))).toMatchObject({ limit: MiB });
+          await containerizer.destroy(id);
+          await containerizer.remove(id);
+        } finally {
+          spy.mockRestore();
+          rmSync(foreign, { recursive: true });
+        }
+        expect(await lastQuotas()).toEqual([]);
         expect(taken()).toEqual([]);
       });
 

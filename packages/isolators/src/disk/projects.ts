@@ -5,6 +5,13 @@ import { invalidField, refused } from '../errors.js';
 import { NumberClaims } from '../number-claims.js';
 import { type DiskOptions, defaultProjects } from './options.js';
 
+/** The folders of a container that are to be in its project. */
+export interface NewFolders {
+  readonly count: number;
+  /** Moves them, also from another project. */
+  putInto(project: number): void;
+}
+
 /** All ones is no id; 0 is the project of whatever is in none. */
 const maxProject = 0xfffffffe;
 
@@ -29,16 +36,25 @@ export class Projects {
     this.#first = first;
     this.#count = count;
     // Anywhere in the range, so that one that has just been let go is not the first to be tried after a restart.
-    this.#next = Math.floor(Math.random() * this.#count);
+    this.#next = this.#anywhere();
   }
 
-  /** Takes an id for a container. */
-  take(id: ContainerId, anchor: string, isolator: string): number {
+  /**
+   * Takes an id for a container, and has its folders, which are new and empty, put into that project. Those who have the same range on
+   * this file system and other records may find an id free at the same time: then the file system, in whatever mount, counts
+   * more in the project than the folders of one, at the latest when the last of them asks; who finds that takes another id.
+   */
+  take(id: ContainerId, anchor: string, isolator: string, folders: NewFolders): number {
     for (let tries = 0; tries < this.#count; tries++) {
       const project = this.#first + (this.#next % this.#count);
       this.#next += 1;
       const { used, files, limit } = addon().projectQuota(anchor, project);
-      if (used === 0 && files === 0 && limit === 0 && this.#claims.take(project, id)) return project;
+      if (used !== 0 || files !== 0 || limit !== 0 || !this.#claims.take(project, id)) continue;
+      folders.putInto(project);
+      if (addon().projectQuota(anchor, project).files === folders.count) return project;
+      this.#claims.release(project);
+      // Not in step with the other, who may do the same.
+      this.#next = this.#anywhere();
     }
     const range = `${this.#first} to ${this.#first + this.#count - 1}`;
     throw refused(isolator, `all project ids from ${range} are in use`, 'give it more (disk.projects)');
@@ -51,5 +67,9 @@ export class Projects {
   /** The ids that a container has; more than one only if something else went wrong. */
   of(id: ContainerId): number[] {
     return this.#claims.of(id);
+  }
+
+  #anywhere(): number {
+    return Math.floor(Math.random() * this.#count);
   }
 }

@@ -39,9 +39,13 @@ export function diskXfs(options: DiskOptions): Isolator {
       const plan = options.enforce === 'polling' ? undefined : planDisk(context, options, name);
       if (plan?.by !== 'quota') return;
       records.write(context.id, plan);
-      const project = projects.take(context.id, plan.anchor, name);
+      const project = projects.take(context.id, plan.anchor, name, {
+        count: plan.folders.length,
+        putInto(one) {
+          for (const folder of plan.folders) putInto(folder, one);
+        },
+      });
       records.write(context.id, { ...plan, project });
-      for (const folder of plan.folders) putInto(folder, project);
       limitTo(plan.anchor, project, plan.limit);
     },
     async usage(id) {
@@ -75,11 +79,9 @@ export function diskXfs(options: DiskOptions): Isolator {
       const held = records.read(id);
       if (!held || held.by === 'polling') return;
       const { anchor, project } = held;
-      const taken = project === undefined ? projects.of(id) : [project];
-      for (const one of taken) {
-        if (anchor !== undefined && existsSync(anchor)) limitTo(anchor, one, undefined);
-        projects.release(one);
-      }
+      // Of one that is in no record it was not yet known whether it is the container's alone, and so no limit set.
+      if (project !== undefined && anchor !== undefined && existsSync(anchor)) limitTo(anchor, project, undefined);
+      for (const one of project === undefined ? projects.of(id) : [project]) projects.release(one);
       records.remove(id);
     },
     async *list() {
