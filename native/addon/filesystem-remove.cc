@@ -30,6 +30,9 @@ Result OpenForReading(int parent, const char* name, Folder& out) {
   return {};
 }
 
+// What another removes meanwhile is as good as removed.
+Result UnlessGone(Result result) { return result.error == ENOENT ? Result{} : result; }
+
 bool IsNotEmpty(int error) { return error == ENOTEMPTY || error == EEXIST; }
 
 // Removes a name unless it is a folder with something in it: then ENOTEMPTY.
@@ -66,7 +69,7 @@ class TreeRemover {
   Result Empty() {
     for (;;) {
       size_t count = 0;
-      Result result = ForEach(top_, count, [this](const char* name) { return RemoveEntry(name); });
+      Result result = ForEach(top_, count, [this](const char* name) { return UnlessGone(RemoveEntry(name)); });
       if (!result.ok() || count == 0) return result;
     }
   }
@@ -81,7 +84,7 @@ class TreeRemover {
     while (result.ok() && count > 0) {
       result = ForEach(folder.get(), count, [this, &folder](const char* child) {
         Result removed = RemoveShallow(dirfd(folder.get()), child);
-        return removed.error == ENOTEMPTY ? MoveUp(dirfd(folder.get()), child) : removed;
+        return UnlessGone(removed.error == ENOTEMPTY ? MoveUp(dirfd(folder.get()), child) : removed);
       });
     }
     return result.ok() ? RemoveShallow(dirfd(top_), name) : result;

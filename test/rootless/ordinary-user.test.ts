@@ -1,4 +1,4 @@
-import { chownSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { addon } from '@gantry/native';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -23,12 +23,16 @@ function landlockAbi(): number {
   }
 }
 
-/** What a user's containers have left: their roots, and processes. */
+/** What a user's containers have left: their roots, volumes that are not to outlive them, and processes. */
 function leftovers(user: TestUser): string[] {
   const data = join(user.folder, 'data/gantry');
+  const namesIn = (folder: string) => (existsSync(folder) ? readdirSync(folder) : []);
   const roots = readdirSync(data)
     .filter((name) => name.startsWith('provisioner'))
     .flatMap((name) => ['containers', 'trash'].flatMap((part) => readdirSync(join(data, name, part))));
+  const volumes = ['image-volumes', 'sandboxes', 'volumes'].flatMap((kind) =>
+    namesIn(join(data, kind)).flatMap((place) => namesIn(join(data, kind, place))),
+  );
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
   const processes = pids.filter((pid) => {
     try {
@@ -37,7 +41,7 @@ function leftovers(user: TestUser): string[] {
       return false; // Gone meanwhile.
     }
   });
-  return [...roots, ...processes];
+  return [...roots, ...volumes, ...processes];
 }
 
 /** What is left once processes that are about to end have had the time for it. */
@@ -131,6 +135,14 @@ requires(needs)('containers of an ordinary user with ranges of ids', () => {
     expect(await settled(user)).toEqual([]);
   });
 
+  it('have volumes of images, to read and to write to, of which nothing is left', async () => {
+    expect(await one('imageVolumes')).toMatchObject({
+      exit: 0,
+      stdout: '/read/bin/busybox\n/written/bin/busybox\nrefused\n1000\n',
+    });
+    expect(await settled(user)).toEqual([]);
+  });
+
   it('are under Landlock where that is asked', async ({ skip }) => {
     if (landlockAbi() < 3) skip('needs Linux 6.2');
     const script = 'cat /etc/passwd >/dev/null && echo read; touch /tmp/x && echo written; touch /x || echo refused';
@@ -179,6 +191,14 @@ requires(needs)('containers of an ordinary user with ranges of ids', () => {
         /^REFUSED: volume\/host_path: .*other ids: the host program may not; start it with CAP_SYS_ADMIN/,
       ],
       [{ network: 'host', listenPorts: [] }, /^REFUSED: network\/ports: .* by root alone; leave spec\.listenPorts out/],
+      [
+        { mounts: [{ type: 'persistent', id: 'given', target: '/v', owner: { uid: 999 } }] },
+        /^REFUSED: volume\/persistent: spec\.mounts\[0\]\.owner: .*CAP_CHOWN .* 999:0; .*as root/,
+      ],
+      [
+        { mounts: [{ type: 'bind', source: join(user.folder, 'data/new'), target: '/v', create: { gid: 999 } }] },
+        /^REFUSED: volume\/host_path: spec\.mounts\[0\]\.create: .*CAP_CHOWN .* 0:999; /,
+      ],
       [{ user: '70000' }, /^REFUSED: namespaces\/user: the container's user 70000 does not exist/],
     ];
     for (const [rest, message] of cases) expect(await one('refusal', spec('true', rest))).toMatch(message);

@@ -8,6 +8,7 @@ import { isGantryError } from '@gantry/interface';
 import { createRegistryClient } from '@gantry/registry-client';
 import { createImageStore } from '@gantry/store';
 import { answerOf, logOf, outputOf, patience, usersOf } from '../hub/meetings.mjs';
+import { eventually } from '../support/eventually.mjs';
 
 const [scenario = '', image = '', ...rest] = process.argv.slice(2);
 
@@ -36,6 +37,9 @@ async function refusal(containerizer, spec) {
     return isGantryError(error) ? `${error.code}: ${error.message}` : String(error);
   }
 }
+
+/** Leaves a folder that only another of the container's users may open. @param {string} folder */
+const giveAway = (folder) => `mkdir -m 700 ${folder}; touch ${folder}/x; chown -R 1000:1000 ${folder}`;
 
 /** @param {Containerizer} containerizer @param {string} id @param {RegExp} pattern */
 async function written(containerizer, id, pattern) {
@@ -66,7 +70,36 @@ const scenarios = {
     return { seen, errors, outside, owner };
   },
   run: (containerizer) => run(containerizer, JSON.parse(rest[0] ?? '{}')),
-  probe: () => probe({ root: join(process.env['XDG_DATA_HOME'] ?? '', 'gantry') }),
+  probe: () =>
+    probe({
+      root: join(process.env['XDG_DATA_HOME'] ?? '', 'gantry'),
+      ...(cgroupParent === undefined ? {} : { cgroupParent }),
+    }),
+  async limits(containerizer) {
+    const { id } = await containerizer.launch({
+      image,
+      ...sh(
+        'cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max /sys/fs/cgroup/cpu.max; for i in 1 2 3 4 5 6 7 8 9; do sleep 1000 & done 2>/dev/null; exec sleep 1000',
+      ),
+      resources: { limits: { memory: 2 ** 26, pids: 6, cpus: 0.5 } },
+    });
+    await written(containerizer, id, /50000 100000/);
+    const usage = () => containerizer.usage(id);
+    const bombed = await eventually(usage, ({ pids }) => (pids?.refusals ?? 0) > 0, 60_000);
+    await containerizer.pause(id);
+    const { state } = await containerizer.status(id);
+    await containerizer.resume(id);
+    await containerizer.update(id, { limits: { memory: 2 ** 25, pids: 8 } });
+    const { memory, pids } = await usage();
+    await containerizer.destroy(id);
+    const hog = await containerizer.launch({
+      image,
+      ...sh('tail /dev/zero'),
+      resources: { limits: { memory: 2 ** 24 } },
+    });
+    const { limitation } = await containerizer.wait(hog.id);
+    return { bombed: bombed.pids, state, memory: memory?.limit, pids: pids?.limit, limitation };
+  },
   refusal: (containerizer) => refusal(containerizer, JSON.parse(rest[0] ?? '{}')),
   async copies(containerizer) {
     const { id } = await containerizer.launch({
@@ -104,7 +137,7 @@ const scenarios = {
       endsWith: 'last',
       containers: ['one', 'two'].map((name) => ({
         image,
-        command: ['/bin/sh', '-c', `hostname; id -u; touch /data/${name}; ls /sys/class/net`],
+        command: ['/bin/sh', '-c', `hostname; id -u; ${giveAway(`/data/${name}`)}; ls /sys/class/net`],
         mounts: [{ type: /** @type {const} */ ('volume'), source: 'data', target: '/data' }],
       })),
     });
@@ -164,7 +197,8 @@ const scenarios = {
       { type: 'sandbox', of: 'self', path: 'shared', target: '/shared' },
     ];
     const script = `stat -c '%u:%g %a' /own /kept; stat -f -c %T /memory | tr -d '\\n'; stat -c ' %a' /memory
-      touch /own/new /own/of-another /kept/file; chown 1000 /own/of-another; echo from outside >/shared/file; echo up; exec sleep 1000`;
+      touch /own/new /own/of-another /kept/file; chown 1000 /own/of-another; echo from outside >/shared/file; ${giveAway('/shared/given')}
+      echo up; exec sleep 1000`;
     const { id } = await containerizer.launch({ image, ...sh(script), mounts });
     await written(containerizer, id, /up/);
     const part = /** @type {const} */ ({ type: 'sandbox', of: 'parent', path: 'shared', target: '/there' });
@@ -173,11 +207,23 @@ const scenarios = {
     for await (const { data } of containerizer.logs(id)) outer += Buffer.from(data).toString();
     await containerizer.destroy(id);
     const kept = /** @type {const} */ ([{ type: 'persistent', id: 'kept', target: '/kept' }]);
-    const again = await run(containerizer, { ...sh('stat -c "%u:%g" /kept/file; ls /kept'), mounts: kept });
+    const again = await run(containerizer, {
+      ...sh(`stat -c "%u:%g" /kept/file; ls /kept; ${giveAway('/kept/given')}; chmod 700 /kept; chown 1000:1000 /kept`),
+      mounts: kept,
+    });
     await containerizer.volumes.remove('kept');
     const removed = [];
     for await (const volume of containerizer.volumes.list()) removed.push(volume);
     return { outer: outer.replace('up\n', ''), nested: nested.stdout, again: again.stdout, removed };
+  },
+  async imageVolumes(containerizer) {
+    /** @type {Spec['mounts']} */
+    const mounts = [
+      { type: 'image', image, target: '/read' },
+      { type: 'image', image, target: '/written', readonly: false },
+    ];
+    const script = `ls /read/bin/busybox /written/bin/busybox; touch /read/x || echo refused; ${giveAway('/written/given')}; stat -c %u /written/given`;
+    return run(containerizer, { ...sh(script), mounts });
   },
   /** Of an image of Docker Hub's shape, which comes in an archive. */
   async shape(containerizer) {
@@ -212,7 +258,11 @@ const scenarios = {
 };
 
 const stack = /** @type {const} */ (['pasta', 'slirp4netns']).find((name) => name === rest[0]);
-const containerizer = await createContainerizer(stack ? { networks: { userStack: stack } } : {});
+const cgroupParent = process.env['CGROUP_PARENT'];
+const containerizer = await createContainerizer({
+  ...(stack ? { networks: { userStack: stack } } : {}),
+  ...(cgroupParent === undefined ? {} : { cgroupParent }),
+});
 const report = await containerizer.recover();
 try {
   const result = await scenarios[scenario]?.(containerizer);

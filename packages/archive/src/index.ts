@@ -9,6 +9,7 @@ export type { NamespaceWorker } from './namespace/helper.js';
 export { isOrdinary, squashesOwners, startWorker, type WorkerOptions } from './namespace/start-worker.js';
 export { type DiffLayerOptions, diffLayer, type PackTreeOptions, packTree } from './pack-tree.js';
 export { type ReadTarOptions, readTar } from './read-tar.js';
+export { removeFiles } from './remove-files.js';
 export { type SelectTarOptions, selectTar } from './select-tar.js';
 export type { Segment } from './sparse.js';
 export type { TarEntry, TarEntryType, TarHeader, TarXattr } from './tar-entry.js';

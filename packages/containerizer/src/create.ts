@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
+import { removeFiles } from '@gantry/archive';
 import { type NetworkCniOptions, networkCni, ProcessExec } from '@gantry/cni';
 import {
   type CgroupLayout,
@@ -110,7 +111,7 @@ async function wire(options: ContainerizerOptions): Promise<Containerizer> {
   const cgroups = options.cgroups ?? (await detectCgroups());
   const place = await placeOf(stateRoot, defaults.stateRoot);
   const cgroupParent = options.cgroupParent ?? (place === '' ? '/gantry' : `/gantry-${place}`);
-  const folders = { root, place: place === '' ? 'default' : place };
+  const folders = { root, place: place === '' ? 'default' : place, removeTree: removeFiles };
   const users = ownUsers(options.userIds, join(stateRoot, 'isolators'));
   const obstacle = groupsObstacle(cgroups, options.cgroupParent);
   const state = await StateRoot.open(stateRoot, createOwner());

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, readdir, rm } from 'node:fs/promises';
+import { chmod, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { removeFiles } from '@gantry/archive';
 import { type ContainerId, errnoOf } from '@gantry/interface';
 
 /** The folders that the containers of a pod have in common, which come and go with it. */
@@ -31,7 +32,7 @@ export class PodVolumes {
   async remove(pod: ContainerId): Promise<void> {
     const folder = join(this.#root, pod);
     // Asked of every container that ends, most of which have none.
-    if (existsSync(folder)) await rm(folder, { recursive: true, force: true });
+    if (existsSync(folder)) await removeFiles(folder);
   }
 
   /** Ids of the pods that have volumes. */

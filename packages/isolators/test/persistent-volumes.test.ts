@@ -24,10 +24,10 @@ async function program(place: string): Promise<PersistentVolumes> {
 }
 
 const inodeOf = (path: string) => statSync(path).ino;
-const left = () =>
-  ['locks', 'removals'].flatMap((name) =>
-    existsSync(join(root, 'persistent', name)) ? readdirSync(join(root, 'persistent', name)) : [],
-  );
+const left = () => [
+  ...(existsSync(join(root, 'persistent/locks')) ? readdirSync(join(root, 'persistent/locks')) : []),
+  ...readdirSync(join(root, 'persistent/volumes')).filter((name) => name.startsWith('.')),
+];
 
 describe('a persistent volume', () => {
   it('is one folder for all who make it at once', async () => {
@@ -74,7 +74,7 @@ describe('a persistent volume', () => {
     const [volumes] = programs as [PersistentVolumes];
     await volumes.take('whole', 'container', owner);
     mkdirSync(join(root, 'persistent/volumes/.half-made'));
-    mkdirSync(join(root, 'persistent/removals/half-removed.0/inside'), { recursive: true });
+    mkdirSync(join(root, 'persistent/volumes/.half-removed~0/inside'), { recursive: true });
     const users = [];
     for await (const user of volumes.users()) users.push(user);
     expect(users).toEqual(['container']);

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync } from 'node:fs';
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { isOrdinary, removeTree } from '@gantry/archive';
+import { removeFiles } from '@gantry/archive';
 import {
   type BackendAbility,
   type CallOptions,
@@ -99,7 +99,7 @@ class BackedProvisioner implements FolderProvisioner {
       // Away first: what is half removed must not be taken for a container's root.
       const found = await moveAway(folder, join(trash, `${containerId}~${randomBytes(8).toString('hex')}`));
       const leftovers = (await namesIn(trash)).filter((name) => idOfTrash(name) === containerId);
-      for (const name of leftovers) await remove(join(trash, name));
+      for (const name of leftovers) await removeFiles(join(trash, name));
       return found || leftovers.length > 0;
     } catch (error) {
       throw toGantryError(error, `removal of the root of container ${containerId}`);
@@ -195,18 +195,6 @@ async function moved(from: string, to: string): Promise<boolean> {
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return false;
     throw error;
-  }
-}
-
-/** What a container nested deeper than paths reach is left to a worker, which would be slower for all the rest. */
-async function remove(path: string): Promise<void> {
-  // It may hold files of users that are others on the host.
-  if (isOrdinary()) return removeTree(path);
-  try {
-    await rm(path, { recursive: true, force: true });
-  } catch (error) {
-    if (errnoOf(error) !== 'ENAMETOOLONG') throw error;
-    await removeTree(path);
   }
 }
 

@@ -9,14 +9,24 @@ export interface VolumeFolders {
   readonly root: string;
   /** Tells this state root's from others': a name of a folder. */
   readonly place: string;
+  /**
+   * Removes a folder with all that containers have put there; nothing if there is none. Default: as the host program's own user,
+   * who may be unable to where containers have users that are others on the host.
+   */
+  readonly removeTree?: (path: string) => Promise<void>;
 }
+
+/** What a host program that says nothing of it removes folders by. */
+export const removeAsOwnUser = (path: string): Promise<void> => rm(path, { recursive: true, force: true });
 
 /** Folders of one kind, one a container, that come and go with it: `<root>/<kind>/<place>/<id>`. */
 export class ContainerFolders {
   readonly #root: string;
+  readonly #removeTree: (path: string) => Promise<void>;
 
-  constructor({ root, place }: VolumeFolders, kind: string) {
+  constructor({ root, place, removeTree = removeAsOwnUser }: VolumeFolders, kind: string) {
     this.#root = join(root, kind, place);
+    this.#removeTree = removeTree;
   }
 
   path(id: ContainerId): string {
@@ -39,7 +49,7 @@ export class ContainerFolders {
   async remove(id: ContainerId): Promise<void> {
     const path = this.path(id);
     // Asked of every container that ends, most of which have none.
-    if (existsSync(path)) await rm(path, { recursive: true, force: true });
+    if (existsSync(path)) await this.#removeTree(path);
   }
 
   async *list(): AsyncIterable<ContainerId> {

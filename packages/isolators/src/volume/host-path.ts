@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs';
 import type { Isolator, OciMount } from '@gantry/interface';
+import { checkOwner, folderMaker } from './folder-owner.js';
 import { hostMount } from './host-mount.js';
 import { makeSource } from './host-source.js';
 import { identityOf, lookAt } from './identity.js';
@@ -19,6 +21,9 @@ export function volumeHostPath(): Isolator {
       const edits = await Promise.all(
         mounts.map(async (mount): Promise<OciMount> => {
           if (!mount.create) await lookAt(name, mount.source, mount.field);
+          else if (!existsSync(mount.source)) {
+            checkOwner(name, `${mount.field}.create`, mount.create, folderMaker());
+          }
           if (mount.idmap) await checkIdmapping(name, mount.source, mount.field, mount.recursive !== false);
           if (mount.propagation && mount.propagation !== 'private') await checkPropagation(mount);
           return hostMount(mount);

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, type Stats } from 'node:fs';
-import { lstat, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ContainerId, errnoOf, GantryError, type PersistentVolume, type VolumeOwner } from '@gantry/interface';
-import { ContainerFolders, type VolumeFolders } from './container-folders.js';
+import { ContainerFolders, removeAsOwnUser, type VolumeFolders } from './container-folders.js';
 import { flush } from './durable-json.js';
 import { withLock } from './file-lock.js';
 import { makeFolder } from './host-source.js';
@@ -12,18 +12,19 @@ import { makeFolder } from './host-source.js';
  * Folders that outlive containers, `<root>/persistent/volumes/<id>`, and who uses them: a file a container and volume, named
  * `<root>/persistent/users/<place>/<container>/<volume>`. Host programs that share `root` share them, too.
  *
- * Who takes a volume and who removes it hold its lock, neither for long: a volume that is removed is moved away first.
+ * Who takes a volume and who removes it hold its lock, neither for long: a volume that is removed gets another name first, in
+ * the same folder, as one that belongs to a container's user may be moved to no other. Names with a dot are no volumes'.
  */
 export class PersistentVolumes {
   readonly #root: string;
   readonly #volumes: string;
-  readonly #removals: string;
   readonly #users: ContainerFolders;
+  readonly #removeTree: (path: string) => Promise<void>;
 
   constructor(folders: VolumeFolders) {
     this.#root = join(folders.root, 'persistent');
     this.#volumes = join(this.#root, 'volumes');
-    this.#removals = join(this.#root, 'removals');
+    this.#removeTree = folders.removeTree ?? removeAsOwnUser;
     this.#users = new ContainerFolders({ ...folders, root: this.#root }, 'users');
   }
 
@@ -69,18 +70,17 @@ export class PersistentVolumes {
   /** Removes a volume with all in it; false if there is none. `WRONG_STATE` while a container uses it. */
   async remove(id: string): Promise<boolean> {
     if (!existsSync(this.path(id))) return false;
-    const trash = join(this.#removals, `${id}.${randomUUID()}`);
+    const trash = join(this.#volumes, `.${id}~${randomUUID()}`);
     const moveAway = async () => {
       if (!existsSync(this.path(id))) return false;
       const users = (await this.#usersByVolume()).get(id) ?? [];
       if (users.length > 0) throw inUse(id, users);
-      await mkdir(this.#removals, { recursive: true, mode: 0o700 });
       await rename(this.path(id), trash);
       await flush(this.#volumes);
       return true;
     };
     const isAway = await withLock(this.#lockOf(id), moveAway);
-    if (isAway) await rm(trash, { recursive: true, force: true });
+    if (isAway) await this.#removeTree(trash);
     return isAway;
   }
 
@@ -90,12 +90,9 @@ export class PersistentVolumes {
 
   /** Removes what those who were making or removing volumes left when they died. Of those who live it takes nothing that they need. */
   async #sweep(): Promise<void> {
-    for (const name of await namesIn(this.#removals)) {
-      await rm(join(this.#removals, name), { recursive: true, force: true });
-    }
     for (const name of await namesIn(this.#volumes)) {
       if (!name.startsWith('.')) continue;
-      const remove = () => rm(join(this.#volumes, name), { recursive: true, force: true });
+      const remove = () => this.#removeTree(join(this.#volumes, name));
       await withLock(this.#lockOf(name.slice(1)), remove);
     }
   }

@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs';
 import { type Isolator, toGantryError } from '@gantry/interface';
+import { checkOwner, folderMaker } from './folder-owner.js';
 import { folderMount, mountsOf } from './mounts.js';
 import type { PersistentVolumes } from './persistent-volumes.js';
 
@@ -12,9 +14,11 @@ export function volumePersistent(options: { readonly volumes: PersistentVolumes 
     serves: ['mounts.persistent'],
     after: ['filesystem/*'],
     async edits({ spec }) {
-      const mounts = mountsOf(spec, 'persistent').map((mount) =>
-        folderMount(volumes.path(mount.id), mount.destination, mount.readonly),
-      );
+      const mounts = mountsOf(spec, 'persistent').map((mount) => {
+        const path = volumes.path(mount.id);
+        if (mount.owner && !existsSync(path)) checkOwner(name, `${mount.field}.owner`, mount.owner, folderMaker());
+        return folderMount(path, mount.destination, mount.readonly);
+      });
       return mounts.length > 0 ? { mounts } : {};
     },
     prepares: ({ spec }) => (spec.mounts ? 'anything' : 'nothing'),
