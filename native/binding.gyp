@@ -25,6 +25,7 @@
         "addon/inflate.cc",
         "addon/landlock.cc",
         "addon/mount.cc",
+        "addon/poll-watch.cc",
         "addon/process.cc",
         "addon/program-run.cc",
         "addon/program.cc",

@@ -30,6 +30,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   gantry::InitHostFile(env, exports);
   gantry::InitLandlock(env, exports);
   gantry::InitMount(env, exports);
+  gantry::InitPollWatch(env, exports);
   gantry::InitProcess(env, exports);
   gantry::InitProgram(env, exports);
   gantry::InitProjectQuota(env, exports);

@@ -44,6 +44,7 @@ void InitGroupCalls(Napi::Env env, Napi::Object exports);
 void InitHostFile(Napi::Env env, Napi::Object exports);
 void InitLandlock(Napi::Env env, Napi::Object exports);
 void InitMount(Napi::Env env, Napi::Object exports);
+void InitPollWatch(Napi::Env env, Napi::Object exports);
 void InitProcess(Napi::Env env, Napi::Object exports);
 void InitProgram(Napi::Env env, Napi::Object exports);
 void InitProjectQuota(Napi::Env env, Napi::Object exports);

@@ -11,6 +11,7 @@ import type { FilesystemAddon } from './filesystem.js';
 import type { HostFileAddon } from './host-file.js';
 import type { LandlockAddon } from './landlock.js';
 import type { MountAddon } from './mount.js';
+import type { PollAddon } from './poll-watch.js';
 import type { ProcessAddon } from './process.js';
 import type { TreeAddon } from './tree.js';
 
@@ -24,6 +25,7 @@ export type Addon = BlobAddon &
   HostFileAddon &
   LandlockAddon &
   MountAddon &
+  PollAddon &
   ProcessAddon &
   TreeAddon;
 

@@ -10,6 +10,7 @@ export { findProgram } from './find-program.js';
 export { idmapObstacle } from './idmap.js';
 export type * from './landlock.js';
 export type * from './mount.js';
+export type * from './poll-watch.js';
 export type * from './process.js';
 export { shimPath } from './shim.js';
 export type * from './tree.js';

@@ -17,6 +17,8 @@ import {
   GantryError,
   type LogEntry,
   type LogOptions,
+  type MemoryEvent,
+  type MemoryEventsOptions,
   type PodSpec,
   type PodStatus,
   type PulledImage,
@@ -37,6 +39,7 @@ import { EventHub } from './event-hub.js';
 import { execution, hasUsers, requestOf } from './exec.js';
 import { launchPod } from './launch-pod.js';
 import { Lifecycle } from './lifecycle.js';
+import { followMemory } from './memory-events.js';
 import { retireOwner } from './owner.js';
 import type { ContainerizerParts } from './parts.js';
 import { pause, resume } from './pausing.js';
@@ -261,6 +264,14 @@ export class GantryContainerizer implements Containerizer {
     });
     const parts = await raceAbort(Promise.all(readings), options.signal, `measuring container ${id}`);
     return Object.assign({ at: Date.now() }, ...parts) as ContainerUsage;
+  }
+
+  memoryEvents(id: ContainerId, options: MemoryEventsOptions = {}): AsyncIterableIterator<MemoryEvent> {
+    this.#checkOpen();
+    const container = this.#get(id);
+    const handle = container.alive('following the memory of');
+    const owner = groupOwner(container, this.#life.containers).id;
+    return followMemory(this.#parts, { owner, handle, closing: this.#life.closing.signal }, options);
   }
 
   async *containers(): AsyncIterable<ContainerStatus> {

@@ -9,6 +9,7 @@ import type {
 } from './container.js';
 import type { ImageConfig } from './image.js';
 import type { EnteredProcess, LaunchPlan } from './launcher.js';
+import type { MemoryEvent, MemoryEventsOptions } from './memory-events.js';
 import type { OciSpec } from './oci-runtime.js';
 import type { CallOptions } from './options.js';
 import type { PodSpec, PodStatus } from './pod.js';
@@ -114,6 +115,12 @@ export interface Containerizer extends AsyncDisposable {
   commit(id: ContainerId, options: CommitOptions): Promise<PulledImage>;
   status(id: ContainerId): Promise<ContainerStatus>;
   usage(id: ContainerId, options?: CallOptions): Promise<ContainerUsage>;
+  /**
+   * What the kernel tells of a running container's memory, from the call on: limits that it meets, and the pressure that is asked for. A
+   * reader who takes his time finds what came meanwhile put together. Ends with the container, or when the containerizer is closed; fails
+   * with `ABORTED`. Throws `REFUSED` for a trigger that this host does not have, `UNSUPPORTED` without the isolator `cgroups/mem`.
+   */
+  memoryEvents(id: ContainerId, options?: MemoryEventsOptions): AsyncIterableIterator<MemoryEvent>;
   /** Every container, in order of creation. */
   containers(): AsyncIterable<ContainerStatus>;
   logs(id: ContainerId, options?: LogOptions): AsyncIterable<LogEntry>;

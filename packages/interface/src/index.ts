@@ -8,6 +8,7 @@ export * from './image.js';
 export * from './isolator.js';
 export * from './landlock.js';
 export * from './launcher.js';
+export * from './memory-events.js';
 export * from './mounts.js';
 export * from './network.js';
 export * from './oci-runtime.js';

@@ -2,6 +2,7 @@ import type { ContainerId, ContainerSpec, ContainerStatus, Limitation, SharedNam
 import type { ImageConfig } from './image.js';
 import type { LandlockRules } from './landlock.js';
 import type { ProcessIdentity } from './launcher.js';
+import type { MemoryEvent, MemoryEventsOptions } from './memory-events.js';
 import type {
   OciCapabilities,
   OciDevice,
@@ -181,6 +182,15 @@ export interface Isolator {
    * the container too: its limit is kept by nobody.
    */
   watch?(id: ContainerId, options: { readonly signal: AbortSignal }): Promise<Limitation | undefined>;
+  /**
+   * What the kernel tells of a running container's memory, from the call on. What a reader has not taken is put together, so that
+   * it does not grow. Ends when the reader leaves, when `signal` fires (`ABORTED`), or when `ended` fires, as the container has
+   * ended, after what there is to tell; no descriptor is left then. `REFUSED` for a trigger that cannot be had.
+   */
+  memoryEvents?(
+    id: ContainerId,
+    options: MemoryEventsOptions & { readonly ended: AbortSignal },
+  ): AsyncIterableIterator<MemoryEvent>;
   /** Asked once, after the exit and before `cleanup`: did this isolator's limit cause it? */
   limitation?(id: ContainerId): Promise<Limitation | undefined>;
   cleanup?(id: ContainerId): Promise<void>;

@@ -1,6 +1,14 @@
-import type { CallOptions, ContainerUsage, HugepageUsage, IoDeviceLimits, IoDeviceUsage } from '@gantry/interface';
+import type {
+  CallOptions,
+  ContainerUsage,
+  HugepageUsage,
+  IoDeviceLimits,
+  IoDeviceUsage,
+  MemoryPressureTrigger,
+} from '@gantry/interface';
 import type { GroupCall } from '@gantry/native';
 import type { DeviceControl } from './device-control.js';
+import type { KernelEvent } from './kernel-event.js';
 
 /**
  * The controllers that Gantry's isolators use, by their names on v2. On v1, `cpu` stands for the subsystems cpu and cpuacct,
@@ -115,7 +123,26 @@ export interface MemoryFormat extends ControllerFormat<MemoryLimits, NonNullable
   /** The files that `outOfMemory` wants. */
   readonly outOfMemoryFiles: readonly string[];
   outOfMemory(files: CgroupFiles): OutOfMemory;
+  /** Opens what the kernel tells of a group's memory by. */
+  readonly events: MemoryEvents;
 }
+
+/** Who is told of what happens to a group's memory. */
+export interface TellMemory {
+  /** A counter of limits that were met has grown. */
+  counted(name: string, times: number): void;
+  pressed(trigger: MemoryPressureTrigger): void;
+}
+
+/**
+ * `file` gives the path of a file of the group. `REFUSED`, by `isolator`, for a trigger that cannot be had: then nothing is open.
+ */
+export type MemoryEvents = (
+  file: (name: string) => string,
+  pressure: readonly MemoryPressureTrigger[],
+  tell: TellMemory,
+  isolator: string,
+) => readonly KernelEvent[];
 
 /** Control groups of either version, or both. Paths are as a container's `/gantry/<id>`, below each controller's mount. */
 export interface Cgroups {

@@ -62,7 +62,8 @@ export async function removeParentIfEmpty(parent: string): Promise<void> {
     await rmdir(parent);
   } catch (error) {
     const errno = errnoOf(error);
-    if (!['EBUSY', 'ENOTEMPTY', 'ENOENT', 'EROFS'].includes(errno ?? '')) {
+    // An ordinary user may be given a group, but not the one that it is in.
+    if (!['EBUSY', 'ENOTEMPTY', 'ENOENT', 'EROFS', 'EACCES'].includes(errno ?? '')) {
       throw toGantryError(error, `removing the empty control group ${parent}`);
     }
   }

@@ -4,6 +4,8 @@ import type { MemoryLimits } from './cgroups.js';
 import { changeSettings, wholeSettings } from './changes.js';
 import { controllerIsolator } from './controller-isolator.js';
 import { type CgroupIsolatorOptions, groupOf } from './isolator.js';
+import { MemoryEventQueue } from './memory-event-queue.js';
+import { checkTriggers } from './memory-triggers.js';
 import { memoryLimitation } from './out-of-memory.js';
 import { given, noCgroup, readFiles } from './text-files.js';
 
@@ -15,7 +17,7 @@ export const minMemoryLimit = 4 * 1024 * 1024;
 /**
  * `cgroups/mem`: `requests.memory` is what the kernel leaves the container under pressure, `limits.memory` what it may
  * use, page cache included, `limits.memoryHigh` where it begins to be held back (v2), and `limits.swap` what it may swap out on top. Reports a kill for want of memory as the
- * container's limitation. On v2 such a kill ends the whole container; an update never does: one that would is refused.
+ * container's limitation, and to who asks, as they happen, limits that are met and pressure. On v2 such a kill ends the whole container; an update never does: one that would is refused.
  */
 export function cgroupsMem(options: CgroupIsolatorOptions): Isolator {
   const { cgroups } = options;
@@ -35,6 +37,12 @@ export function cgroupsMem(options: CgroupIsolatorOptions): Isolator {
       const settings = wholeSettings(cgroups.memory, limitsOf(resources));
       const group = { cgroups, id, path: groupOf(options, id), isolator: name };
       await changeSettings(group, settings, cgroups.memory, call);
+    },
+    memoryEvents(id, { pressure = [], ...signals }) {
+      checkTriggers(pressure);
+      const path = groupOf(options, id);
+      const file = (called: string) => cgroups.file(path, called);
+      return new MemoryEventQueue(signals, (tell) => cgroups.memory.events(file, pressure, tell, name));
     },
     limitation: (id) => memoryLimitation(cgroups, groupOf(options, id), name),
   });

@@ -1,5 +1,6 @@
 import type { CgroupFiles, CgroupSetting, MemoryFormat } from '../cgroups.js';
 import { given, keyIn, numberIn, numbersIn, unlimitedFrom } from '../text-files.js';
+import { memoryEventsV1 } from './memory-events.js';
 
 /** Bytes that the kernel may ask for at once: a group is out of memory when so much no longer fits. */
 const largestCharge = 256 * 1024;
@@ -73,6 +74,8 @@ export const memoryV1: MemoryFormat = {
       }),
     };
   },
+
+  events: memoryEventsV1,
 
   outOfMemoryFiles: ['memory.oom_control', 'memory.failcnt', 'memory.limit_in_bytes', 'memory.max_usage_in_bytes'],
 

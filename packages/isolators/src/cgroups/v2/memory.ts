@@ -1,6 +1,7 @@
 import type { CgroupSetting, MemoryFormat } from '../cgroups.js';
 import { pressureIn } from '../pressure.js';
 import { given, keyIn, numberIn, numbersIn } from '../text-files.js';
+import { memoryEventsV2 } from './memory-events.js';
 
 /** Kernel documentation, admin-guide/cgroup-v2, "Memory Interface Files". */
 export const memoryV2: MemoryFormat = {
@@ -74,6 +75,8 @@ export const memoryV2: MemoryFormat = {
       }),
     };
   },
+
+  events: memoryEventsV2,
 
   outOfMemoryFiles: ['memory.events', 'memory.events.local', 'memory.max', 'memory.peak'],
 
