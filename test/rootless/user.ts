@@ -15,6 +15,8 @@ export interface TestUser extends Disposable {
   readonly folder: string;
   /** Runs the user's host program. */
   run(scenario: string, args: readonly string[]): Promise<UserRun>;
+  /** As `run`, in a control group (its folder), for containers in groups below `cgroupParent`. */
+  runIn(group: string, cgroupParent: string, scenario: string, args: readonly string[]): Promise<UserRun>;
   /** As `run`, where nobody may make user namespaces: in one that has all ids and a sysctl `user.max_user_namespaces` of 0. */
   runShut(scenario: string, args: readonly string[]): Promise<UserRun>;
 }
@@ -53,7 +55,11 @@ export function addUser(ranges: boolean): TestUser {
     uid,
     folder,
     run: (scenario, args) => collect(start(name, folder, scenario, args)),
-    runShut: (scenario, args) => collect(mapAll(start(name, folder, scenario, args, shut))),
+    runIn(group, cgroupParent, scenario, args) {
+      const wrap = ['sh', '-c', `echo $$ > ${group}/cgroup.procs; exec "$@"`, '-'];
+      return collect(start(name, folder, scenario, args, { wrap, env: { CGROUP_PARENT: cgroupParent } }));
+    },
+    runShut: (scenario, args) => collect(mapAll(start(name, folder, scenario, args, { wrap: shut, piped: true }))),
     [Symbol.dispose]() {
       rmSync(folder, { recursive: true, force: true });
       command('userdel', name);
@@ -77,12 +83,20 @@ function mapAll(child: ChildProcess): ChildProcess {
   return child;
 }
 
+interface StartOptions {
+  /** What is to run before it, as root, and become it. */
+  readonly wrap?: readonly string[];
+  /** Whether that reads its input. */
+  readonly piped?: boolean;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 function start(
   name: string,
   folder: string,
   scenario: string,
   args: readonly string[],
-  wrap: readonly string[] = [],
+  { wrap = [], piped = false, env = {} }: StartOptions = {},
 ): ChildProcess {
   const identity = ['setpriv', `--reuid=${name}`, `--regid=${name}`, '--init-groups'];
   const command = [...wrap, ...identity, process.execPath, join(here, 'user-program.mjs'), scenario, ...args];
@@ -93,8 +107,9 @@ function start(
       HOME: folder,
       XDG_DATA_HOME: join(folder, 'data'),
       XDG_RUNTIME_DIR: join(folder, 'run'),
+      ...env,
     },
-    stdio: [wrap.length > 0 ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+    stdio: [piped ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   });
 }
 

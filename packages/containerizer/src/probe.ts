@@ -16,6 +16,7 @@ import { createLauncher } from '@gantry/launcher';
 import { createProvisioner } from '@gantry/provisioner';
 import type { ContainerizerOptions } from './create.js';
 import { defaultPlaces } from './host-places.js';
+import { groupsObstacle } from './ordinary-cgroups.js';
 
 export type ProbeOptions = Pick<ContainerizerOptions, 'root' | 'cgroupParent' | 'userIds' | 'cdi' | 'nvidia'> &
   Pick<CallOptions, 'signal'>;
@@ -37,7 +38,10 @@ export async function probe(options: ProbeOptions = {}): Promise<readonly HostAb
     });
   }
   const known = isGantryError(layout) ? { version: 'v2' as const, mounts: new Map<string, string>() } : layout;
-  found.push(...probeHost(known, options.cgroupParent), probeUserNetwork());
+  found.push(
+    ...probeHost(known, options.cgroupParent, groupsObstacle(known, options.cgroupParent)),
+    probeUserNetwork(),
+  );
   const { cdi, nvidia } = options;
   found.push(...(await probeDevices({ ...(cdi ? { cdi } : {}), ...(nvidia ? { places: nvidia } : {}) })));
   let parent = root;

@@ -1,11 +1,12 @@
 import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { release } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { CgroupLayout, HostAbility } from '@gantry/interface';
 import {
   appArmorRestriction,
   findProgram,
   idHelpers,
+  type Obstacle,
   ownIds,
   ownNames,
   readSubordinateRanges,
@@ -17,13 +18,20 @@ import { ownCapabilities } from './linux/own-process.js';
 
 const isRoot = () => process.geteuid?.() === 0;
 
-/** What can be told of this kernel and user by looking, and by making and removing a control group. */
-export function probeHost(layout: CgroupLayout, cgroupParent: string | undefined): HostAbility[] {
+/**
+ * What can be told of this kernel and user by looking, and by making and removing a control group. `withoutCgroups` as
+ * `createIsolators` is given it.
+ */
+export function probeHost(
+  layout: CgroupLayout,
+  cgroupParent: string | undefined,
+  withoutCgroups?: Obstacle,
+): HostAbility[] {
   return [
     ...kernel(),
     ...users(),
     ...privileges(),
-    ...controlGroups(layout, cgroupParent),
+    ...controlGroups(layout, cgroupParent, withoutCgroups),
     devicePermissions(layout),
     ...programs(),
   ];
@@ -95,20 +103,25 @@ function privileges(): HostAbility[] {
   ];
 }
 
-function controlGroups({ version, mounts }: CgroupLayout, parent: string | undefined): HostAbility[] {
+function controlGroups(
+  { version, mounts }: CgroupLayout,
+  parent: string | undefined,
+  obstacle: Obstacle | undefined,
+): HostAbility[] {
+  const able = (controller: string, mount: string): HostAbility =>
+    obstacle
+      ? { name: `cgroup ${controller}`, works: false, reason: obstacle.problem, remedy: obstacle.remedy }
+      : groupAbility(controller, mount, parent);
   const tree = existsSync('/sys/fs/cgroup/unified/cgroup.controllers') ? 'hybrid' : version;
   const found: HostAbility[] = [{ name: 'control groups', works: true, detail: tree }];
   if (version === 'v1') {
-    for (const [controller, mount] of mounts) found.push(groupAbility(controller, mount, parent));
+    for (const [controller, mount] of mounts) found.push(able(controller, mount));
     return found;
   }
   const mount = mounts.get('unified') ?? '/sys/fs/cgroup';
-  const folder = join(mount, parent ?? '');
-  const available =
-    readText(join(existsSync(folder) ? folder : mount, 'cgroup.controllers'))
-      ?.trim()
-      .split(' ') ?? [];
-  const writable = groupAbility('unified', mount, parent);
+  const folder = placeOfTrial(mount, parent);
+  const available = readText(join(folder, 'cgroup.controllers'))?.trim().split(' ') ?? [];
+  const writable = able('unified', mount);
   for (const controller of ['cpu', 'cpuset', 'memory', 'pids', 'io', 'hugetlb']) {
     if (available.includes(controller)) found.push({ ...writable, name: `cgroup ${controller}` });
     else {
@@ -124,11 +137,17 @@ function controlGroups({ version, mounts }: CgroupLayout, parent: string | undef
   return found;
 }
 
+/** The parent of containers' groups, or what it would be made in. */
+function placeOfTrial(mount: string, parent: string | undefined): string {
+  if (parent === undefined) return mount;
+  const folder = join(mount, parent);
+  return existsSync(folder) ? folder : dirname(folder);
+}
+
 /** Makes a group, and removes it. */
 function groupAbility(controller: string, mount: string, parent: string | undefined): HostAbility {
   const name = `cgroup ${controller}`;
-  const above = join(mount, parent ?? '');
-  const trial = join(existsSync(above) ? above : mount, `gantry-probe-${process.pid}`);
+  const trial = join(placeOfTrial(mount, parent), `gantry-probe-${process.pid}`);
   try {
     mkdirSync(trial);
     rmdirSync(trial);
