@@ -103,6 +103,23 @@ requires({ root: true })('the gantry command', () => {
     expect(stderr).toContain('err\n');
   });
 
+  it('gives a container devices of the host, and refuses what there is not', async () => {
+    const run = [...places, 'run', '--rm', '--entrypoint', '/bin/sh'];
+    const script = 'head -c 2 /dev/inside | od -An -tx1; (: > /dev/inside) 2>/dev/null || echo readonly';
+    const given = await gantry([...run, '--device', '/dev/zero:/dev/inside:r', host.image, '-c', script]);
+    expect(given).toMatchObject({ status: 0, stdout: ' 00 00\nreadonly\n' });
+    for (const [option, value, message] of [
+      ['--device', 'vendor.com/class=none', /vendor\.com\/class=none/],
+      ['--gpus', '1024', /gpu\/nvidia: .*1024 are asked for/],
+      ['--gpus', 'device=none', /there is no GPU none/],
+    ] as const) {
+      const { status, stderr } = await gantry([...run, option, value, host.image, '-c', 'true']);
+      expect([status, stderr]).toEqual([125, expect.stringMatching(message)]);
+    }
+    const wrong = await gantry([...run, '--device', 'zero', host.image]);
+    expect(wrong).toMatchObject({ status: 2, stderr: expect.stringContaining("'zero' is not a device") });
+  });
+
   it('runs one in the background, lists it, signals it, shows its log and forgets it', async () => {
     const run = ['run', '-d', '--id', 'background', '--entrypoint', '/bin/sh', host.image, '-c'];
     const started = await gantry([...places, ...run, 'echo up; trap "exit 6" USR1; while :; do sleep 0.1; done']);

@@ -11,7 +11,9 @@ import { ps } from './commands/ps.js';
 import { pull } from './commands/pull.js';
 import { rm } from './commands/rm.js';
 import { type RunOptions, run } from './commands/run.js';
+import type { Console } from './console.js';
 import { type Console, tellError } from './console.js';
+import { parseGpus } from './device-options.js';
 import { defaultRoot, defaultStateRoot } from './places.js';
 import { parseCount, parsePositive, parseSize } from './sizes.js';
 import { parseTime } from './times.js';
@@ -80,6 +82,13 @@ function buildProgram(console: Console, signal: AbortSignal, set: (result: Promi
     .option('--hostname <name>', 'host name')
     .option('--entrypoint <program>', "instead of the image's")
     .option('-v, --volume <host:container[:ro]>', 'bind a file or folder of the host (repeatable)', collect, [])
+    .option(
+      '--device <device>',
+      'a device: node[:container node][:rwm], or vendor.com/class=name by CDI (repeatable)',
+      collect,
+      [],
+    )
+    .option('--gpus <gpus>', 'so many GPUs, or device=name,name', parseGpus)
     .option('--read-only', 'make the root file system read-only')
     .option(
       '--network <name>',

@@ -5,9 +5,11 @@ import {
   type ContainerSpec,
   type ContainerTermination,
   isGantryError,
+  type Resources,
 } from '@gantry/interface';
 import { InvalidArgumentError } from 'commander';
 import type { Console } from '../console.js';
+import { parseDevice } from '../device-options.js';
 import { exitCode } from '../exit-code.js';
 import { networkSpec } from '../network-options.js';
 import { type GlobalOptions, openContainerizer } from '../places.js';
@@ -28,6 +30,8 @@ export interface RunOptions extends GlobalOptions {
   readonly hostname?: string;
   readonly entrypoint?: string;
   readonly volume: readonly string[];
+  readonly device: readonly string[];
+  readonly gpus?: NonNullable<Resources['gpus']>;
   readonly readOnly?: boolean;
   readonly network: readonly string[];
   readonly publish: readonly string[];
@@ -90,9 +94,13 @@ export function runSpec(image: string, args: readonly string[], options: RunOpti
     ...(options.workdir === undefined ? {} : { workingDir: options.workdir }),
     ...(options.hostname === undefined ? {} : { hostname: options.hostname }),
     mounts: options.volume.map(parseVolume),
+    ...(options.device.length > 0 ? { devices: options.device.map(parseDevice) } : {}),
     readonlyRootfs: options.readOnly ?? false,
     ...networkSpec(options),
-    resources: { limits: { cpus: options.cpus, memory: options.memory, pids: options.pids } },
+    resources: {
+      limits: { cpus: options.cpus, memory: options.memory, pids: options.pids },
+      ...(options.gpus === undefined ? {} : { gpus: options.gpus }),
+    },
   };
 }
 
