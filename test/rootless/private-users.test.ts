@@ -15,7 +15,9 @@ import { text } from 'node:stream/consumers';
 import { createContainerizer } from '@gantry/containerizer';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { outputMatching, readOutput, startHost, type TestHost } from '../launch/host.js';
+import { idmappableFolder } from '../support/idmappable-folder.js';
 import { requires } from '../support/requires.js';
+import type { TemporaryFolder } from '../support/temporary-folder.js';
 
 const range = { inside: 0, outside: 700_000, size: 65_536 };
 const userNamespace = { uids: [range], gids: [range] };
@@ -24,12 +26,15 @@ const sh = (script: string) => ({ command: ['/bin/sh', '-c', script], userNamesp
 requires({ root: true })('a container of root with users of its own', () => {
   let host: TestHost;
   let folder: string;
+  let roots: TemporaryFolder;
   beforeAll(async () => {
-    host = await startHost();
+    roots = await idmappableFolder();
+    host = await startHost({ root: join(roots.path, 'root') });
     folder = mkdtempSync(join(tmpdir(), 'gantry-users-'));
   });
   afterAll(async () => {
     await host[Symbol.asyncDispose]();
+    await roots[Symbol.asyncDispose]();
     rmSync(folder, { recursive: true });
   });
 
@@ -162,7 +167,8 @@ requires({ root: true })('a pool of ids for containers of root', () => {
   const uidsOf = (pid = 0) => readFileSync(`/proc/${pid}/uid_map`, 'utf8').trim().split(/\s+/).map(Number);
 
   it('gives each a range of its own and takes it back, also in the next host program', async () => {
-    await using host = await startHost({ userIds });
+    await using roots = await idmappableFolder();
+    await using host = await startHost({ userIds, root: join(roots.path, 'root') });
     const { containerizer, image } = host;
     const taken = () => readdirSync(join(host.stateRoot, 'isolators', 'user-ids')).length;
     const first = await containerizer.launch({ image, ...sleeping });

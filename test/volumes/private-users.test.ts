@@ -8,16 +8,20 @@ import { createRegistryClient } from '@gantry/registry-client';
 import { buildImage, pushImage } from '@gantry/testkit';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { readOutput, startHost, type TestHost } from '../launch/host.js';
+import { idmappableFolder } from '../support/idmappable-folder.js';
 import { requires } from '../support/requires.js';
+import type { TemporaryFolder } from '../support/temporary-folder.js';
 
 const ids = [{ inside: 0, outside: 300_000, size: 65_536 }];
 
 requires({ root: true })('volumes in a container with users of its own', () => {
   let host: TestHost;
+  let roots: TemporaryFolder;
   let containerizer: Containerizer;
   const token = randomBytes(16).toString('hex');
   beforeAll(async () => {
-    host = await startHost();
+    roots = await idmappableFolder();
+    host = await startHost({ root: join(roots.path, 'root') });
     const folders = { root: host.root, stateRoot: join(host.root, 'state-of-users') };
     containerizer = await createContainerizer({ ...folders, secrets: { resolve: async () => token } });
   });
@@ -25,6 +29,7 @@ requires({ root: true })('volumes in a container with users of its own', () => {
     for await (const { id } of containerizer.containers()) await containerizer.destroy(id);
     await containerizer[Symbol.asyncDispose]();
     await host[Symbol.asyncDispose]();
+    await roots[Symbol.asyncDispose]();
   });
 
   async function run(script: string, spec: Partial<ContainerSpec>): Promise<string> {
