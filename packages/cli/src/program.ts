@@ -11,7 +11,6 @@ import { ps } from './commands/ps.js';
 import { pull } from './commands/pull.js';
 import { rm } from './commands/rm.js';
 import { type RunOptions, run } from './commands/run.js';
-import type { Console } from './console.js';
 import { type Console, tellError } from './console.js';
 import { parseGpus } from './device-options.js';
 import { defaultRoot, defaultStateRoot } from './places.js';
