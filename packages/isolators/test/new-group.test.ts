@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createCgroups } from '../src/cgroups/create-cgroups.js';
 import { allowedDevices, standardDeviceRules } from '../src/cgroups/device-rules.js';
-import { settingLimits } from '../src/cgroups/new-group.js';
+import { settingLimits } from '../src/cgroups/setting-limits.js';
 
 const names = ['cpu', 'cpuacct', 'memory', 'pids', 'devices', 'cpuset'];
 const cgroups = createCgroups({ version: 'v1', mounts: new Map(names.map((name) => [name, `/cg/${name}`])) });

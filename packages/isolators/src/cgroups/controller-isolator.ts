@@ -1,8 +1,9 @@
 import type { Isolator, OciResources, PrepareContext } from '@gantry/interface';
 import { addon } from '@gantry/native';
 import type { CgroupSetting, Controller } from './cgroups.js';
+import type { GroupLimits } from './group-limits.js';
 import { type CgroupIsolatorOptions, groupOf, preparedGroup } from './isolator.js';
-import { type GroupLimits, settingLimits } from './new-group.js';
+import { settingLimits } from './setting-limits.js';
 import { applySettings } from './settings.js';
 import { sharedGroup } from './sharing.js';
 

@@ -1,5 +1,5 @@
 import type { DeviceAllowance } from './device-rules.js';
-import type { GroupLimits } from './new-group.js';
+import type { GroupLimits } from './group-limits.js';
 
 /** How control groups keep containers from the host's devices, in one version. */
 export interface DeviceControl {
