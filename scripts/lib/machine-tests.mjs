@@ -5,10 +5,12 @@ import { vitestCommand } from './vitest.mjs';
 /** Which integration tests run a second time, in a virtual machine whose only control-group tree is version 2. */
 const filters = [
   'test/launch',
-  ...['block-io', 'control-groups', 'delegation', 'devices', 'hugepages', 'network-classes'].map(
+  ...['block-io', 'control-groups', 'delegation', 'devices', 'hugepages', 'memory-events', 'network-classes'].map(
     (name) => `test/isolators/${name}.test.ts`,
   ),
+  'test/rootless/delegation.test.ts',
   'test/security/landlock.test.ts',
+  'test/volumes/private-users.test.ts',
   ...['listen-ports', 'plugins'].map((name) => `test/network/${name}.test.ts`),
   'test/disk/quota.test.ts',
   'test/crash/faults.test.ts',

@@ -79,7 +79,7 @@ const scenarios = {
     const { id } = await containerizer.launch({
       image,
       ...sh(
-        'cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max /sys/fs/cgroup/cpu.max; for i in 1 2 3 4 5 6 7 8 9; do sleep 1000 & done 2>/dev/null; exec sleep 1000',
+        'cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max /sys/fs/cgroup/cpu.max; (for i in 1 2 3 4 5 6 7 8 9; do sleep 1000 & done) 2>/dev/null; exec sleep 1000',
       ),
       resources: { limits: { memory: 2 ** 26, pids: 6, cpus: 0.5 } },
     });
