@@ -15,6 +15,9 @@ export interface NewFolders {
 /** All ones is no id; 0 is the project of whatever is in none. */
 const maxProject = 0xfffffffe;
 
+/** How often another may come to the same id at the same time before that is no chance any more. */
+const mostMeetings = 100;
+
 /**
  * Project ids, each in use by one container at most; an id of which the file system knows anything, from whomever, is passed
  * over.
@@ -45,6 +48,7 @@ export class Projects {
    * more in the project than the folders of one, at the latest when the last of them asks; who finds that takes another id.
    */
   take(id: ContainerId, anchor: string, isolator: string, folders: NewFolders): number {
+    let meetings = 0;
     for (let tries = 0; tries < this.#count; tries++) {
       const project = this.#first + (this.#next % this.#count);
       this.#next += 1;
@@ -53,8 +57,9 @@ export class Projects {
       folders.putInto(project);
       if (addon().projectQuota(anchor, project).files === folders.count) return project;
       this.#claims.release(project);
-      // Not in step with the other, who may do the same.
+      // Not in step with the other, who may do the same; from there all are tried.
       this.#next = this.#anywhere();
+      if (++meetings < mostMeetings) tries = -1;
     }
     const range = `${this.#first} to ${this.#first + this.#count - 1}`;
     throw refused(isolator, `all project ids from ${range} are in use`, 'give it more (disk.projects)');
