@@ -17,10 +17,18 @@ async function collect(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(pieces);
 }
 
-/** What this process has open; threads of others may end at any time, so there may be less later. */
-const openDescriptors = async () => {
-  const targets = (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ''));
-  return new Set(await Promise.all(targets));
+/** What this process has open. */
+const openDescriptors = async () =>
+  Promise.all((await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')));
+
+/** What is open now and was not before, of which others, as threads that end, may have closed something. */
+const openedSince = async (before: readonly string[]) => {
+  const left = [...before];
+  return (await openDescriptors()).filter((target) => {
+    const at = left.indexOf(target);
+    if (at >= 0) left.splice(at, 1);
+    return at < 0;
+  });
 };
 
 requires({ root: true })('copying files', () => {
@@ -147,7 +155,7 @@ requires({ root: true })('copying files', () => {
       expect(piece.length).toBeGreaterThan(0);
       break;
     }
-    expect([...(await openDescriptors())].filter((target) => !before.has(target))).toEqual([]);
+    expect(await openedSince(before)).toEqual([]);
 
     const short = await containerizer.launch({ image, command: ['/bin/sleep', '100000'] });
     const reading = containerizer.copyOut(short.id, '/bin/busybox')[Symbol.asyncIterator]();
