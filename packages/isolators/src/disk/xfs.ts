@@ -2,19 +2,17 @@ import { existsSync } from 'node:fs';
 import { type Isolator, type Limitation, toGantryError } from '@gantry/interface';
 import { addon } from '@gantry/native';
 import { refused } from '../errors.js';
+import { hasEscaped } from './escape.js';
 import { measureUntil } from './measuring.js';
 import { type DiskOptions, defaultIntervalMs } from './options.js';
 import { Projects } from './projects.js';
-import { type DiskRecord, diskRecords, recordBy } from './record.js';
+import { diskRecords, recordBy } from './record.js';
 import { diskLimit, planDisk } from './writable-layer.js';
 
 const name = 'disk/xfs';
 
 /** A write that fails leaves less than a block free. */
 const block = 4096;
-
-/** What is measured and what is charged differ a little while files grow. */
-const tolerance = 2 ** 20;
 
 /**
  * `disk/xfs`: makes the writable layer of a container with `limits.disk` a project of its XFS or ext4 file system, which then
@@ -66,7 +64,18 @@ export function diskXfs(options: DiskOptions): Isolator {
       const record = recordBy(records, id, 'quota');
       if (!record) return undefined;
       const interval = options.intervalMs ?? defaultIntervalMs;
-      return measureUntil(record.folders, interval, (used) => escaped(recordBy(records, id, 'quota'), used), signal);
+      let charged = 0;
+      const over = (used: number) => {
+        const { anchor, project, limit } = recordBy(records, id, 'quota') ?? {};
+        if (anchor === undefined || project === undefined) return undefined;
+        // The files that were measured were there at one of the two times, or at both.
+        const before = charged;
+        charged = addon().projectQuota(anchor, project).used;
+        if (limit === undefined || !hasEscaped({ used, charged: Math.max(before, charged), limit })) return undefined;
+        const message = `the container took files out of its quota: it has written ${used} bytes, of which it may use ${limit}`;
+        return limitationOf(used, limit, message);
+      };
+      return measureUntil(record.folders, interval, over, signal);
     },
     async limitation(id) {
       const { anchor, project } = recordBy(records, id, 'quota') ?? {};
@@ -117,13 +126,6 @@ function limitTo(anchor: string, project: number, limit: number | undefined): vo
       },
     );
   }
-}
-
-function escaped(record: DiskRecord | undefined, used: number): Limitation | undefined {
-  const limit = record?.limit;
-  if (limit === undefined || used <= limit + tolerance) return undefined;
-  const message = `the container took files out of its quota: it has written ${used} bytes, of which it may use ${limit}`;
-  return limitationOf(used, limit, message);
 }
 
 function limitationOf(used: number, limit: number, message: string): Limitation {
