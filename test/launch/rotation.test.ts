@@ -106,8 +106,11 @@ requires({ root: true })('a log that is rotated while it is read', () => {
     return new Writer(id, input, lines);
   }
 
-  /** Reads all entries as they come. */
-  async function follow(writer: Writer, onLine: (number: number, position: LogPosition) => void): Promise<void> {
+  /** Reads all entries as they come; the writer waits for what is done at a line. */
+  async function follow(
+    writer: Writer,
+    onLine: (number: number, position: LogPosition) => void | Promise<void>,
+  ): Promise<void> {
     const options = { follow: true, stream: 'stdout' } as const;
     let words = '';
     writer.start();
@@ -116,7 +119,7 @@ requires({ root: true })('a log that is rotated while it is read', () => {
       // Of the plain format a line may come in pieces.
       if (!words.endsWith('\n')) continue;
       const number = lastOf(words);
-      onLine(number, position);
+      await onLine(number, position);
       if (number + 1 === writer.lines) break;
       writer.pace(follow, number);
     }
@@ -181,11 +184,9 @@ requires({ root: true })('a log that is rotated while it is read', () => {
     const { id, lines } = writer;
     // One that was attached before anything was written, one at the start, one in the midst; none of them reads.
     const slow = [await containerizer.attach(id), await containerizer.attach(id, { from: 'start' })];
-    let middle: Promise<Attachment> | undefined;
-    await follow(writer, (number, position) => {
-      if (number === 500) middle = containerizer.attach(id, { from: { position } });
+    await follow(writer, async (number, position) => {
+      if (number === 500) slow.push(await containerizer.attach(id, { from: { position } }));
     });
-    if (middle) slow.push(await middle);
     const firsts: (number | undefined)[] = [];
     for (const attachment of slow) {
       const { words, error } = await drain(attachment);
