@@ -65,8 +65,9 @@ function judgeLife(trial, id, host, strike) {
   const reports = reportsOf(host, id);
   const wasAsked = told(reports, 'ending').length > 0;
   for (const { op, code, message } of told(reports, 'failed')) {
-    // One that ran and has ended by itself is not launched again.
-    const isAgain = code === 'ALREADY_EXISTS' && told(reports, 'running').length > 0;
+    // One that has ended, by itself or since its host program died while it launched it, is not launched again before it is removed.
+    const hasBeen = told(reports, 'running').length + told(reports, 'terminated').length > 0;
+    const isAgain = code === 'ALREADY_EXISTS' && hasBeen;
     if (certain && op === 'launch' && kind !== 'absent' && !wasAsked && !isAgain)
       faults.push(`launch ${id}: ${code}: ${message}`);
   }
