@@ -216,3 +216,29 @@ describe('what no step carries out', () => {
     });
   });
 });
+
+describe('mounts that another container has alike', () => {
+  const overlay = { destination: '/o', type: 'overlay', options: ['lowerdir=/l', 'upperdir=/u', 'workdir=/w'] };
+  const bind = { destination: '/d', source: '/s', options: ['bind'] };
+  const alike = (mount: OciMount, stateDir = '/state') => ({
+    ...request((config) => {
+      config.mounts = [mount];
+    }),
+    stateDir,
+  });
+
+  it('are made in the folder of each', () => {
+    for (const stateDir of ['/state/one', '/state/other']) {
+      const { steps } = compilePlan(alike(overlay, stateDir));
+      expect(steps.find(({ op }) => op === 'overlay')).toMatchObject({ staging: stateDir });
+    }
+  });
+
+  it('are pinned to what each was given', () => {
+    const plans = ['1:2', '3:4'].map((pin) =>
+      JSON.stringify(compilePlan(alike(bind), { secrets: 'masked', pins: { '/d': pin } }).steps),
+    );
+    expect(plans[0]).toContain('1:2');
+    expect(plans[1]).toContain('3:4');
+  });
+});
