@@ -12,7 +12,7 @@
 namespace gantry {
 
 enum class ChannelPacket : uint8_t {
-  kReady = 1,      // to the shim: set up, waiting
+  kReady = 1,      // to the shim: set up, waiting; comes with its mount namespace, if that is its own
   kExecuting = 2,  // to the shim: about to exec
   kFailed = 3,     // to the shim: followed by the bytes of the `failed` frame
   kRelease = 4,    // to the first process: go on

@@ -28,6 +28,8 @@ struct Container {
   Input input;
   // What its processes are under, if they are to be under one: a Landlock ruleset.
   Fd ruleset;
+  // The first process's mount namespace. It would be taken down in the middle of that process's exit, which would not be seen before all is unmounted.
+  Fd mounts;
 };
 
 // Makes the container's input; `reader` is the first process's end.

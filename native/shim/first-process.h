@@ -27,6 +27,8 @@ struct FirstProcess {
   Fd pinned[kPlaces];
   // Of a process that was staged: see stage.h.
   Stage stage;
+  // Its mount namespace, for the shim to hold, if it has one of its own.
+  Fd mounts;
   // The tmpfs that masks folders, once there is one.
   Fd emptyFolder;
   // The container's /dev/null, once a mask has verified it.

@@ -81,7 +81,10 @@ bool Guardian::ReadChannel() {
     OnChannelEnd();
     return false;
   }
-  if (packet.kind == ChannelPacket::kReady) OnReady();
+  if (packet.kind == ChannelPacket::kReady) {
+    container_.mounts = static_cast<Fd&&>(packet.descriptor);
+    OnReady();
+  }
   if (packet.kind == ChannelPacket::kExecuting) executing_ = true;
   if (packet.kind == ChannelPacket::kConsole) AdoptTerminal(static_cast<Fd&&>(packet.descriptor));
   if (packet.kind == ChannelPacket::kRuleset) container_.ruleset = static_cast<Fd&&>(packet.descriptor);
@@ -185,6 +188,7 @@ void Guardian::Abandon(const Frame* failed) {
     PidfdSendSignal(container_.pidfd.get(), SIGKILL);
     waitpid(container_.pid, nullptr, 0);
   }
+  container_.mounts.Close();
   clients_.Remove();
   log_.Remove();
   if (failed != nullptr) clients_.SendAll(*failed);
@@ -209,6 +213,7 @@ void Guardian::Conclude(int status) {
   while (clients_.Accept(MakeFrame(Hello()))) {
   }
   clients_.SendAll(MakeFrame(exited));
+  container_.mounts.Close();
   clients_.FinishAll();
   _exit(0);
 }

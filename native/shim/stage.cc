@@ -76,7 +76,8 @@ Result Stage::EnterWith(int mount) {
   return Attach(mount, root_.get(), "/");
 }
 
-Result Stage::BecomeRoot(int mount) {
+Result Stage::BecomeRoot(int mount, Fd* ownMounts) {
+  *ownMounts = static_cast<Fd&&>(ownMounts_);
   *this = {};
   return ChangeRoot(mount);
 }

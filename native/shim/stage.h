@@ -21,8 +21,8 @@ class Stage {
   Result Enter();
   // Enters with a detached mount, which comes to lie over the empty root.
   Result EnterWith(int mount);
-  // Has that mount be the caller's root, and forgets the host's mounts.
-  Result BecomeRoot(int mount);
+  // Has that mount be the caller's root, and forgets the host's mounts. `ownMounts` comes to hold the namespace.
+  Result BecomeRoot(int mount, Fd* ownMounts);
 
  private:
   Fd hostMounts_;

@@ -10,6 +10,7 @@
 
 #include "channel.h"
 #include "first-process.h"
+#include "rights.h"
 #include "system-calls.h"
 #include "text-buffer.h"
 #include "text-vector.h"
@@ -22,6 +23,14 @@ constexpr char kDefaultPath[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/b
 // False if the shim is gone.
 bool Tell(const FirstProcess& process, ChannelPacket packet) {
   return send(process.channel.get(), &packet, sizeof packet, MSG_NOSIGNAL) == sizeof packet;
+}
+
+bool TellReady(FirstProcess& process) {
+  constexpr ChannelPacket kPacket = ChannelPacket::kReady;
+  if (!process.mounts.valid()) return Tell(process, kPacket);
+  ssize_t sent = SendWithRight(process.channel.get(), &kPacket, sizeof kPacket, MSG_NOSIGNAL, process.mounts.get());
+  process.mounts.Close();
+  return sent == sizeof kPacket;
 }
 
 const char* SearchPath(char* const* environment) {
@@ -63,7 +72,7 @@ int Execute(char* const* argv, char* const* environment) {
 Result Perform(FirstProcess& process, const ReadyStep&) {
   if (process.ready) return Failure(EPROTO, "a second barrier");
   process.ready = true;
-  if (!Tell(process, ChannelPacket::kReady)) _exit(1);
+  if (!TellReady(process)) _exit(1);
   if (process.released) return kOk;
   AwaitPacket(process, ChannelPacket::kRelease);
   return kOk;

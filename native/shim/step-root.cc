@@ -94,7 +94,7 @@ Result Perform(FirstProcess& process, const RootBindStep& step) {
 
 Result Perform(FirstProcess& process, const PivotRootStep& step) {
   if (process.stage.made()) {
-    if (Result result = process.stage.BecomeRoot(process.root.get()); !result.ok()) return result;
+    if (Result result = process.stage.BecomeRoot(process.root.get(), &process.mounts); !result.ok()) return result;
     return EnterRoot(process);
   }
   Fd root;
@@ -108,6 +108,8 @@ Result Perform(FirstProcess& process, const PivotRootStep& step) {
   if (fchdir(old.get()) != 0) return CallFailure("fchdir", "/");
   if (mount(nullptr, ".", nullptr, MS_SLAVE | MS_REC, nullptr) != 0) return CallFailure("mount", step.path.data);
   if (umount2(".", MNT_DETACH) != 0) return CallFailure("umount2", step.path.data);
+  // Done without where it cannot be had: the exit is then seen later.
+  process.mounts = Fd(openat(process.procfs.get(), "self/ns/mnt", O_RDONLY | O_CLOEXEC));
   return EnterRoot(process);
 }
 

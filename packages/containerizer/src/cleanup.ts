@@ -9,6 +9,7 @@ import {
   type ProcessIdentity,
 } from '@gantry/interface';
 import type { Container } from './container.js';
+import { untilGone } from './ending.js';
 import type { ContainerizerParts } from './parts.js';
 
 /** Why a container ends. */
@@ -57,6 +58,8 @@ export async function finish(container: Container, parts: ContainerizerParts, en
   const steps = new Steps();
   if (orphan) await steps.run('process', () => parts.launcher.killOrphan(orphan));
   const limitation = container.limitation ?? (ending.exit ? await findLimitation(id, parts, steps) : undefined);
+  // What is removed, or unmounted on the host, must not be mounted in the container any more.
+  if (handle && ending.exit && ending.exit.type !== 'unknown') await steps.run('shim', () => untilGone(handle));
   // One that is still being taken would come after its release.
   await container.leasing?.catch(() => undefined);
   if (folder) await removeAll(id, parts, steps);

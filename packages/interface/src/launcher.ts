@@ -175,6 +175,11 @@ export interface LaunchedContainer extends AsyncDisposable {
   signal(signal: number, options?: CallOptions): Promise<void>;
   /** Resolves once, when the first process has ended and the exit record is on disk; `unknown` if the shim is lost. Never rejects. */
   readonly exit: Promise<ExitStatus>;
+  /**
+   * Resolves when the shim has gone, or the connection to it: after an exit that it told, all that was mounted in the container is unmounted by
+   * then. That takes the kernel some tenths of a millisecond, which `exit` does not wait for. Never rejects.
+   */
+  readonly gone: Promise<void>;
 }
 
 /** Processes of the host that are known by more than a number, which the kernel gives again. */

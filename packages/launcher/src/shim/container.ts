@@ -35,6 +35,7 @@ export class ShimContainer implements LaunchedContainer {
   readonly process: ProcessIdentity;
   readonly shimPid: number;
   readonly exit: Promise<ExitStatus>;
+  readonly gone: Promise<void>;
   readonly #session: ShimSession;
   readonly #stateDir: string;
   readonly #launcher: boolean;
@@ -62,6 +63,7 @@ export class ShimContainer implements LaunchedContainer {
     this.#stateDir = stateDir;
     this.#launcher = launcher;
     this.exit = session.exited.then((message) => this.#status(message));
+    this.gone = session.closed;
   }
 
   get released(): boolean {

@@ -24,6 +24,7 @@ export class OtherReleaseContainer implements LaunchedContainer {
   readonly shimPid: number;
   readonly released: boolean;
   readonly exit: Promise<ExitStatus>;
+  readonly gone: Promise<void>;
   readonly #session: ShimSession;
   #disposed = false;
 
@@ -40,6 +41,7 @@ export class OtherReleaseContainer implements LaunchedContainer {
     this.#session = session;
     session.mute();
     this.exit = session.exited.then(() => exitIn(stateDir));
+    this.gone = session.closed;
   }
 
   async signal(signal: number, options: CallOptions = {}): Promise<void> {
