@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,8 +35,14 @@ export function makeOutside(number: number): Outside {
 
 const tun = '/dev/net/tun';
 
+/** Has the kernel show its device where that is of a module which nothing has asked for yet. */
+export function haveTun(): void {
+  if (!existsSync(tun)) run('modprobe', 'tun');
+}
+
 /** Where only root may open /dev/net/tun, a device that all may is laid over it. */
 export function openTun(): Disposable {
+  haveTun();
   if ((statSync(tun).mode & 0o006) === 0o006) return { [Symbol.dispose]: () => undefined };
   return layOverTun(0o666);
 }

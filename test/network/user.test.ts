@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { outputMatching, startHost, type TestHost } from '../launch/host.js';
 import { requires } from '../support/requires.js';
 import { execIn, waits } from './networks.js';
-import { makeOutside, type Outside, type Servers, serve } from './outside.js';
+import { haveTun, makeOutside, type Outside, type Servers, serve } from './outside.js';
 
 const programs = ['/usr', '/lib', '/lib64'].map(
   (path) => ({ type: 'bind', source: path, target: path, readonly: true }) as const,
@@ -49,6 +49,7 @@ requires({
   let far: Servers;
   let loopback: Servers;
   beforeAll(async () => {
+    haveTun();
     outside = makeOutside(1);
     far = await serve(outside.ipv4);
     loopback = await serve('127.0.0.1');
