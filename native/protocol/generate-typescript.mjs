@@ -145,8 +145,11 @@ ${frameDecoder}`;
 }
 
 const runtime = `
+/** One frame after the other is written in it: memory for each would cost more than the writing. */
+const desk = Buffer.allocUnsafeSlow(16 * 1024);
+
 class FieldWriter {
-  #buffer = Buffer.allocUnsafe(2048);
+  #buffer = desk;
   #length = 0;
 
   u8(value: number, field = 'code'): void {
@@ -203,8 +206,12 @@ class FieldWriter {
     return this.#length - start;
   }
 
+  /** The frame, of which nothing stays behind: it may hold secrets. */
   bytes(): Uint8Array {
-    return this.#buffer.subarray(0, this.#length);
+    const written = this.#buffer.subarray(0, this.#length);
+    const bytes = Buffer.from(written);
+    written.fill(0);
+    return bytes;
   }
 
   #check(value: number, low: number, high: number, field: string): void {
@@ -216,7 +223,9 @@ class FieldWriter {
   #room(size: number): Buffer {
     if (this.#length + size > this.#buffer.length) {
       const larger = Buffer.allocUnsafe(Math.max(2 * this.#buffer.length, this.#length + size));
-      larger.set(this.#buffer.subarray(0, this.#length));
+      const written = this.#buffer.subarray(0, this.#length);
+      larger.set(written);
+      written.fill(0);
       this.#buffer = larger;
     }
     return this.#buffer;

@@ -583,8 +583,11 @@ export type DoneMessage = {
 /** What the shim says. */
 export type ShimMessage = HelloMessage | ClonedMessage | FailedMessage | StartedMessage | ExitedMessage | DoneMessage;
 
+/** One frame after the other is written in it: memory for each would cost more than the writing. */
+const desk = Buffer.allocUnsafeSlow(16 * 1024);
+
 class FieldWriter {
-  #buffer = Buffer.allocUnsafe(2048);
+  #buffer = desk;
   #length = 0;
 
   u8(value: number, field = 'code'): void {
@@ -641,8 +644,12 @@ class FieldWriter {
     return this.#length - start;
   }
 
+  /** The frame, of which nothing stays behind: it may hold secrets. */
   bytes(): Uint8Array {
-    return this.#buffer.subarray(0, this.#length);
+    const written = this.#buffer.subarray(0, this.#length);
+    const bytes = Buffer.from(written);
+    written.fill(0);
+    return bytes;
   }
 
   #check(value: number, low: number, high: number, field: string): void {
@@ -654,7 +661,9 @@ class FieldWriter {
   #room(size: number): Buffer {
     if (this.#length + size > this.#buffer.length) {
       const larger = Buffer.allocUnsafe(Math.max(2 * this.#buffer.length, this.#length + size));
-      larger.set(this.#buffer.subarray(0, this.#length));
+      const written = this.#buffer.subarray(0, this.#length);
+      larger.set(written);
+      written.fill(0);
       this.#buffer = larger;
     }
     return this.#buffer;

@@ -1,5 +1,5 @@
 import type { LaunchRequest } from '@gantry/interface';
-import type { Step } from '../protocol.generated.js';
+import type { CapabilitiesStep, Step } from '../protocol.generated.js';
 import { compileCapabilities } from './capabilities.js';
 import { compileDevices } from './devices.js';
 import type { CompileInputs } from './inputs.js';
@@ -12,6 +12,7 @@ import { compileSysctls } from './sysctls.js';
 /** What most containers of a host program have in common. */
 export interface Alike extends Pick<CompiledMounts, 'early' | 'propagation'> {
   readonly namespaces: CompiledNamespaces;
+  readonly capabilities: CapabilitiesStep;
   /** What is set in the namespaces. */
   readonly ofNamespaces: readonly Step[];
   /** Whether, and how, it can be done before the container's root is there. */
@@ -65,7 +66,9 @@ function compile(request: LaunchRequest, mounts: CompiledMounts, stages: boolean
   ];
   const stage = stages ? compileStage(request, namespaces, mounts, all) : undefined;
   const { early, propagation } = mounts;
-  if (!stage) return { early, propagation, namespaces, ofNamespaces, stage, ahead: [], later: all };
+  const capabilities = compileCapabilities(config.process.capabilities);
+  const common = { early, propagation, namespaces, capabilities, ofNamespaces, stage };
+  if (!stage) return { ...common, ahead: [], later: all };
   const ahead: readonly Step[] = [
     { op: 'stage' },
     ...ofNamespaces,
@@ -73,9 +76,9 @@ function compile(request: LaunchRequest, mounts: CompiledMounts, stages: boolean
     ...stage.ahead.devices,
     ...stage.ahead.protections,
     { op: 'sessionKeyring' },
-    compileCapabilities(config.process.capabilities),
+    capabilities,
   ];
-  return { early, propagation, namespaces, ofNamespaces, stage, ahead, later: stage.later };
+  return { ...common, ahead, later: stage.later };
 }
 
 function paths<O extends 'mask' | 'readonlyPath'>(

@@ -1,5 +1,6 @@
 import type { LaunchRequest } from '@gantry/interface';
 import type { EnterMessage } from '../protocol.generated.js';
+import { compileCapabilities } from './capabilities.js';
 import { compileGroups } from './cgroups.js';
 import type { CompileSecrets } from './inputs.js';
 import { compileNamespaces } from './namespaces.js';
@@ -24,7 +25,7 @@ export function compileEnter(
     steps: [
       { op: 'oomScoreAdj', value: oomScoreAdj },
       ...compileConsole(config.process, false),
-      ...compileProcess(request, secrets),
+      ...compileProcess(request, secrets, compileCapabilities(request.config.process.capabilities)),
     ],
   };
 }

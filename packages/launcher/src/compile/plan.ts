@@ -48,7 +48,8 @@ export function compilePlan(request: LaunchRequest, inputs: CompileInputs = forS
     throw unsupported('ociVersion', `${config.ociVersion} is not a version 1 of the runtime specification`);
   }
   refuseUnknownFields(config);
-  const { early, propagation, namespaces, ofNamespaces, stage, ahead, later } = compileAlike(request, inputs);
+  const alike = compileAlike(request, inputs);
+  const { early, propagation, namespaces, capabilities, ofNamespaces, stage, ahead, later } = alike;
   const users = compileUsers(request, namespaces);
   const root = absolutePath(config.root.path, 'root.path');
   const joins = joinCgroups(request, namespaces);
@@ -74,9 +75,13 @@ export function compilePlan(request: LaunchRequest, inputs: CompileInputs = forS
     ...later.protections,
     ...(config.root.readonly ? [{ op: 'readonlyRoot' } as const] : []),
     ...compileRuleset(request),
-    ...compileProcess(request, inputs.secrets, request.first, compileHooks(request, 'startContainer')).filter(
-      ({ op }) => !stage || !ownSteps.has(op),
-    ),
+    ...compileProcess(
+      request,
+      inputs.secrets,
+      capabilities,
+      request.first,
+      compileHooks(request, 'startContainer'),
+    ).filter(({ op }) => !stage || !ownSteps.has(op)),
   ];
   const { cloneFlags, within } = namespaces;
   const unshareFlags = stage ? 0 : namespaces.unshareFlags;

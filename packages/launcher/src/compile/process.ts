@@ -1,6 +1,5 @@
 import type { LaunchRequest, OciProcess } from '@gantry/interface';
-import type { Step } from '../protocol.generated.js';
-import { compileCapabilities } from './capabilities.js';
+import type { CapabilitiesStep, Step } from '../protocol.generated.js';
 import type { CompileSecrets } from './inputs.js';
 import { compileLandlock } from './landlock.js';
 import { compileSecretEnv } from './memory-files.js';
@@ -17,6 +16,7 @@ import { compileSeccompStep } from './seccomp/step.js';
 export function compileProcess(
   { config: { process, linux }, clampedRlimits, secretEnv, idMapper, landlock }: LaunchRequest,
   secrets: CompileSecrets,
+  capabilities: CapabilitiesStep,
   first: LaunchRequest['first'] = 'program',
   hooks: readonly Step[] = [],
 ): readonly Step[] {
@@ -29,7 +29,7 @@ export function compileProcess(
     { op: 'umask', mask: integer(process.user.umask ?? 0o022, 0, 0o777, 'process.user.umask') },
     { op: 'sessionKeyring' },
     ...(last ? [] : filter),
-    compileCapabilities(process.capabilities),
+    capabilities,
     compileUser(process.user, idMapper),
     ...(process.noNewPrivileges ? [{ op: 'noNewPrivileges' } as const] : []),
     ...compileLandlock(landlock),
