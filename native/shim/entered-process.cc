@@ -28,7 +28,7 @@ constexpr int kRounds = 16;
 // Closes what the shim holds and the container must not see, not even by /proc of a process of its own.
 Result CloseAllBut(const Streams& streams, const FirstProcess& process, int container) {
   int kept[] = {streams.fds[0].get(),  streams.fds[1].get(),  streams.fds[2].get(),
-                process.channel.get(), process.ruleset.get(), container};
+                process.channel.get(), process.ruleset.get(), process.agent.get(), container};
   constexpr int kCount = sizeof kept / sizeof *kept;
   unsigned next = Streams::kCount;
   for (int done = 0; done < kCount; done++) {
@@ -37,7 +37,7 @@ Result CloseAllBut(const Streams& streams, const FirstProcess& process, int cont
       if (kept[other] < kept[least]) least = other;
     }
     std::swap(kept[done], kept[least]);
-    // Of a process that makes a terminal for itself there are no streams, and few have a ruleset.
+    // Of a process that makes a terminal for itself there are no streams, and few have a ruleset or an agent.
     if (kept[done] < 0) continue;
     auto keep = static_cast<unsigned>(kept[done]);
     if (keep > next && CloseRange(next, keep - 1, 0) != 0) return CallFailure("close_range");
@@ -131,13 +131,14 @@ void EnteredProcess::CopyOutput() {
 }
 
 Result StartEnteredProcess(const Container& container, const EnterMessage& enter, pid_t* shared, Streams streams,
-                           EnteredProcess* out) {
+                           Fd agent, EnteredProcess* out) {
   if ((enter.namespaces & ~kNamespaces) != 0) return Failure(EINVAL, "namespaces");
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return CallFailure("socketpair");
   out->channel = Fd(pair[0]);
   FirstProcess process;
   process.channel = Fd(pair[1]);
+  process.agent = static_cast<Fd&&>(agent);
   if (enter.terminal != 0) {
     out->source.pipe = static_cast<Fd&&>(streams.fds[0]);
     out->source.ends = true;

@@ -44,8 +44,8 @@ struct EnteredProcess {
 };
 
 // Starts a process that enters the container and performs the steps of the message. The channel tells how that went; what
-// fails before is the result. `shared` is memory that clones share, for the id of the process.
+// fails before is the result. `agent` is the connection for the listener of its filter, if that has one. `shared` is memory that clones share, for the id of the process.
 Result StartEnteredProcess(const Container& container, const EnterMessage& enter, pid_t* shared, Streams streams,
-                           EnteredProcess* out);
+                           Fd agent, EnteredProcess* out);
 
 }  // namespace gantry

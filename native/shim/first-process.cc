@@ -75,7 +75,8 @@ Result AwaitLaunch(FirstProcess& process, const FrameMemory& frame, LaunchMessag
   ssize_t size;
   do {
     size = ReceiveWithRights(process.channel.get(), &packet, sizeof packet, 0, &input, 1);
-  } while (size < 0 && errno == EINTR);
+    if (size == sizeof packet && packet == ChannelPacket::kAgent) process.agent = static_cast<Fd&&>(input);
+  } while ((size < 0 && errno == EINTR) || (size == sizeof packet && packet == ChannelPacket::kAgent));
   // The shim is gone, or has given up.
   if (size != sizeof packet || packet != ChannelPacket::kPlan) _exit(1);
   process.hasInput = input.valid();

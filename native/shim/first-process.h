@@ -45,6 +45,8 @@ struct FirstProcess {
   // Capabilities to set after the user change.
   CapabilitiesStep capabilities;
   bool capabilitiesPending = false;
+  // The connection to who is to have the listener of its filter.
+  Fd agent;
   // The filter to install last, if there is one.
   SeccompStep filter;
   bool filterPending = false;
@@ -99,6 +101,9 @@ Result ApplyCapabilities(FirstProcess& process);
 
 // Installs the filter that the `seccomp` step left for last, if it has not been done. Only what the filter allows works from then on.
 Result ApplyFilter(FirstProcess& process);
+
+// The same for a process beside it, which has no agent: to it, calls that are the agent's to answer are not there.
+Result ApplyFilterUnheard(FirstProcess& process);
 
 // For a process that goes on as the shim's own program: tells that it runs, as the exec of another's does.
 Result BeginRunning(FirstProcess& process);

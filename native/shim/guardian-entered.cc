@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "agent.h"
 #include "channel.h"
 #include "clock.h"
 #include "guardian.h"
@@ -21,12 +22,21 @@ void Guardian::Enter(int client) {
   for (const Fd& stream : streams.fds) {
     if (result.ok() && !stream.valid()) result = Failure(EBADF, "enter: descriptors");
   }
+  Fd agent;
+  const char* name = "enter";
   if (result.ok()) {
-    result = StartEnteredProcess(container_, enter, frame.process(), static_cast<Streams&&>(streams), &entered_[client]);
+    result = ConnectAgent(enter.agent, &agent);
+    if (!result.ok()) name = "agent";
   }
+  if (result.ok()) {
+    result = StartEnteredProcess(container_, enter, frame.process(), static_cast<Streams&&>(streams),
+                                 static_cast<Fd&&>(agent), &entered_[client]);
+  }
+  // Before the path in it is gone.
+  Frame failed = FailedFrame(kNoStep, name, result);
   clients_.ForgetEnter(client);
   if (result.ok()) return clients_.Hold(client, true);
-  clients_.Send(client, FailedFrame(kNoStep, "enter", result));
+  clients_.Send(client, failed);
   clients_.Finish(client);
 }
 

@@ -4,6 +4,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 
+#include "agent.h"
 #include "channel.h"
 #include "guardian.h"
 #include "outside.h"
@@ -76,6 +77,10 @@ Result Guardian::Launch(FieldReader fields) {
   if (launch.outside != 0) {
     if (Result result = ActOutside(container_, launch, reader); !result.ok()) return result;
   }
+  if (Result result = PassAgent(launch.agent); !result.ok()) {
+    Frame failed = FailedFrame(kNoStep, "agent", result);
+    Abandon(&failed);
+  }
   // First, so that the rest is done while the first process performs its steps. If it has died, its SIGCHLD tells.
   constexpr ChannelPacket kPacket = ChannelPacket::kPlan;
   constexpr int kFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
@@ -100,6 +105,16 @@ Result Guardian::Launch(FieldReader fields) {
   signals_ = Fd(signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signals_.valid()) return CallFailure("signalfd");
   LowerOomScore();
+  return kOk;
+}
+
+// Connected by the shim, which can reach on the host what the first process may not.
+Result Guardian::PassAgent(const Text& path) {
+  Fd agent;
+  if (Result result = ConnectAgent(path, &agent); !result.ok() || !agent.valid()) return result;
+  constexpr ChannelPacket kPacket = ChannelPacket::kAgent;
+  // If the first process has died meanwhile, its SIGCHLD tells.
+  SendWithRight(container_.channel.get(), &kPacket, sizeof kPacket, MSG_NOSIGNAL | MSG_DONTWAIT, agent.get());
   return kOk;
 }
 

@@ -24,6 +24,7 @@ class Guardian {
 
   Result Clone(FieldReader fields, const FrameMemory& launch);
   Result Launch(FieldReader fields);
+  Result PassAgent(const Text& path);
   [[noreturn]] void Watch();
 
   bool ReadChannel();

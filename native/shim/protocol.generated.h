@@ -5,7 +5,7 @@
 
 namespace gantry {
 
-constexpr uint32_t kProtocolVersion = 8;
+constexpr uint32_t kProtocolVersion = 9;
 constexpr uint32_t kMaxFrame = 1048576;
 constexpr uint32_t kNoStep = 4294967295u;
 
@@ -222,7 +222,8 @@ struct CloneMessage {
 // json, 2 plain. In a user namespace: unless empty, `uidMap` and `gidMap` are written first, after `deny` to
 // setgroups without `setgroups`; with `outside` the shim does for the first process what needs the host's
 // privileges, makes the mounts of host paths for it, those of the root idmapped, and gives the streams to `rootUid`
-// and `rootGid`.
+// and `rootGid`. Unless empty, `agent` is the Unix socket to which the shim connects the first process for the step
+// `seccomp`.
 struct LaunchMessage {
   Text id{};
   Text stateDir{};
@@ -239,6 +240,7 @@ struct LaunchMessage {
   uint8_t outside{};
   uint32_t rootUid{};
   uint32_t rootGid{};
+  Text agent{};
   StepList steps{};
 };
 
@@ -258,12 +260,13 @@ struct SignalMessage {
 // namespaces (CLONE_NEW*) of the first, with these as 0, 1 and 2; the v1 folders `cgroups` are joined, or the v2
 // folder `cgroup`. It is answered by failed, or by started and exited; the other messages of the connection are
 // about this process, and its end is the process's too; with `terminal` the process makes one by the step
-// `console`, and the shim copies between it and the descriptors 0 and 1.
+// `console`, and the shim copies between it and the descriptors 0 and 1; `agent` is as of launch.
 struct EnterMessage {
   uint64_t namespaces{};
   TextList cgroups{};
   Text cgroup{};
   uint8_t terminal{};
+  Text agent{};
   StepList steps{};
 };
 
@@ -316,6 +319,7 @@ inline bool Read(FieldReader& in, LaunchMessage* out) {
          in.Read(&out->outside) &&
          in.Read(&out->rootUid) &&
          in.Read(&out->rootGid) &&
+         in.Read(&out->agent) &&
          in.Read(&out->steps) &&
          in.AtEnd();
 }
@@ -339,6 +343,7 @@ inline bool Read(FieldReader& in, EnterMessage* out) {
          in.Read(&out->cgroups) &&
          in.Read(&out->cgroup) &&
          in.Read(&out->terminal) &&
+         in.Read(&out->agent) &&
          in.Read(&out->steps) &&
          in.AtEnd();
 }
@@ -722,11 +727,13 @@ struct InitStep {};
 struct SandboxStep {};
 
 // Install a seccomp filter, `program` of struct sock_filter, with SECCOMP_FILTER_FLAG_*; `last` has it done just
-// before the exec, or as the first thing of `init` and `sandbox`, else at once.
+// before the exec, or as the first thing of `init` and `sandbox`, else at once. Unless it is empty, `state` is sent
+// to the agent with the listener of the filter, its parts joined by the id of the process.
 struct SeccompStep {
   Blob program{};
   uint32_t flags{};
   uint8_t last{};
+  TextList state{};
 };
 
 // Begin the Landlock ruleset of the container, which denies these LANDLOCK_ACCESS_FS_* and LANDLOCK_ACCESS_NET_*
@@ -1035,6 +1042,7 @@ inline bool Read(FieldReader& in, SeccompStep* out) {
   return in.Read(&out->program) &&
          in.Read(&out->flags) &&
          in.Read(&out->last) &&
+         in.Read(&out->state) &&
          in.AtEnd();
 }
 

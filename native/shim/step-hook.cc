@@ -106,7 +106,7 @@ Result Become(FirstProcess& process, const Hook& hook, pid_t parent) {
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   if (process.ready) {
-    if (Result result = ApplyFilter(process); !result.ok()) return result;
+    if (Result result = ApplyFilterUnheard(process); !result.ok()) return result;
   }
   execve(hook.step.path.data, hook.argv, hook.environment);
   return CallFailure("execve");

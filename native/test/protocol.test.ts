@@ -50,6 +50,7 @@ describe('encodeFrame', () => {
       outside: 0,
       rootUid: 0,
       rootGid: 0,
+      agent: '',
       steps: [{ op: 'exec', argv: [argument], env: [] }],
     });
 

@@ -22,6 +22,7 @@ const message = (changes: Partial<EnterMessage> = {}): EnterMessage => ({
   cgroups: [],
   cgroup: '',
   terminal: 0,
+  agent: '',
   steps: shell('echo "$0"; cat; exit 4'),
   ...changes,
 });

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   copyFileSync,
@@ -11,16 +10,13 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ContainerSpec, OciSpec } from '@gantry/interface';
+import type { ContainerSpec } from '@gantry/interface';
 import type { CdiSpec } from '@gantry/isolators';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildProgram, outcomes } from '../security/attempts.js';
 import { requires } from '../support/requires.js';
+import { runByCrun } from './crun.js';
 import { startHost, type TestHost } from './host.js';
-
-/** In a mount namespace without a cgroup v2 tree beside the v1 controllers, which crun would take for a v2 host. */
-const crunScript =
-  'umount /sys/fs/cgroup/unified 2>/dev/null; exec crun --root "$0" --cgroup-manager=disabled run --bundle "$1" "$2"';
 
 const namespaces = ['mnt', 'pid', 'ipc', 'uts', 'net', 'cgroup', 'user'];
 
@@ -76,17 +72,9 @@ requires({ root: true, commands: ['crun', 'gcc', 'busybox'], packages: ['crun', 
       return result.stdout;
     };
 
-    /** The document, but for what only a launcher of ours has made: its root's mount point and control groups. */
     const theirs = async (spec: Partial<ContainerSpec>) => {
       const { config } = await host.containerizer.plan({ rootfs, env: { PATH: '/bin' }, ...spec });
-      const bundle = mkdtempSync(join(folder, 'bundle-'));
-      writeFileSync(join(bundle, 'config.json'), JSON.stringify(forCrun(config, rootfs)));
-      const id = `oracle-${process.pid}-${bundle.slice(-6)}`;
-      const result = spawnSync('unshare', ['-m', 'sh', '-c', crunScript, join(folder, 'crun'), bundle, id], {
-        encoding: 'utf8',
-        // crun gives a standard input that is a device to the container's user.
-        input: '',
-      });
+      const result = runByCrun(config, rootfs, folder);
       expect(result.stderr).toBe('');
       return result.stdout;
     };
@@ -230,12 +218,6 @@ function vendorSpec(folder: string): CdiSpec {
     devices: [{ name: '0', containerEdits: { env: ['VENDOR=0'], deviceNodes } }],
     containerEdits: { mounts, hooks, additionalGids: [44] },
   };
-}
-
-function forCrun(config: OciSpec, path: string): OciSpec {
-  const { resources: _, cgroupsPath: __, ...linux } = config.linux;
-  // Debian 12's crun knows no later version; nothing in these documents differs.
-  return { ...config, ociVersion: '1.0.2', root: { ...config.root, path }, linux };
 }
 
 function byPoint(output: string): Record<string, string> {

@@ -183,8 +183,6 @@ requires({ root: true, commands: ['gcc'] })('the system calls of a container', (
   });
 
   it.each([
-    ['a listener', { defaultAction: 'SCMP_ACT_ALLOW', listenerPath: '/run/x' }, 'INVALID_ARGUMENT', 'listenerPath'],
-    ['notification', { defaultAction: 'SCMP_ACT_NOTIFY' }, 'UNSUPPORTED', 'SCMP_ACT_NOTIFY'],
     ['an action that is none', { defaultAction: 'ALLOW' }, 'UNSUPPORTED', 'defaultAction'],
     ['a field that is none', { defaultAction: 'SCMP_ACT_ALLOW', sysCalls: [] }, 'INVALID_ARGUMENT', 'sysCalls'],
     ['a file that is not there', { path: '/no/such/profile' }, 'SYSTEM', '/no/such/profile'],

@@ -128,7 +128,18 @@ export function launchMessage(
 ): LaunchMessage {
   const users = { uidMap: '', gidMap: '', setgroups: 0, outside: 0, rootUid: 0, rootGid: 0 };
   const log = { logFormat: 0, logMaxBytes: 0, logMaxFiles: 1 };
-  return { op: 'launch', id: 'test', input: 0, ...log, unshare: 0, release: 0, groups: 0, ...users, ...message };
+  return {
+    op: 'launch',
+    id: 'test',
+    input: 0,
+    ...log,
+    unshare: 0,
+    release: 0,
+    groups: 0,
+    agent: '',
+    ...users,
+    ...message,
+  };
 }
 
 /** Starts a shim and sends it the messages of a launch; `stateDir` is a fresh one unless given. */

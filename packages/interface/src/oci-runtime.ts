@@ -135,6 +135,10 @@ export interface OciSeccomp {
   architectures?: string[];
   /** `SECCOMP_FILTER_FLAG_*`. */
   flags?: string[];
+  /** The Unix socket of who answers the calls of `SCMP_ACT_NOTIFY`. */
+  listenerPath?: string;
+  /** For whoever that is; only with `listenerPath`. */
+  listenerMetadata?: string;
   syscalls?: OciSeccompRule[];
 }
 

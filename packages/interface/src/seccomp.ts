@@ -12,7 +12,7 @@ export interface SeccompFile {
 /**
  * A seccomp profile in the form of the OCI runtime specification (`linux.seccomp` of config.json) or of Docker and containers-common,
  * which adds `archMap`, names of errnos, comments and conditions on where a rule applies. Names that are
- * not known as system calls are told among the remarks of the plan, and do nothing. `SCMP_ACT_NOTIFY`, `listenerPath` and `listenerMetadata` are refused.
+ * not known as system calls are told among the remarks of the plan, and do nothing.
  */
 export interface SeccompProfile {
   /** `SCMP_ACT_*`: what becomes of a call that no rule is about. */
@@ -29,8 +29,16 @@ export interface SeccompProfile {
         readonly subArchitectures?: readonly string[] | null;
       }[]
     | null;
-  /** `SECCOMP_FILTER_FLAG_*`: TSYNC, LOG, SPEC_ALLOW. */
+  /** `SECCOMP_FILTER_FLAG_*`: TSYNC, LOG, SPEC_ALLOW; WAIT_KILLABLE_RECV with `SCMP_ACT_NOTIFY`. */
   readonly flags?: readonly string[];
+  /**
+   * Absolute: the Unix socket (SOCK_STREAM) of the agent that answers the calls of `SCMP_ACT_NOTIFY`, which needs one. For each process that is
+   * started in the container it is sent, over a connection of its own, the container process state of the specification and the
+   * listener of the process's filter, see seccomp_unotify(2).
+   */
+  readonly listenerPath?: string;
+  /** What the agent is told besides; only with `listenerPath`. */
+  readonly listenerMetadata?: string;
   readonly syscalls?: readonly SeccompRule[] | null;
 }
 

@@ -65,7 +65,8 @@ describe('a seccomp profile', () => {
 
   it.each([
     [{ defaultAction: '' }, 'profile.defaultAction'],
-    [{ listenerPath: '/run/notify' }, 'profile.listenerPath'],
+    [{ listenerPath: 'notify' }, 'profile.listenerPath'],
+    [{ listenerMetadata: 'mine' }, 'profile.listenerMetadata'],
     [{ sysCalls: [] }, 'profile.sysCalls'],
     [{ architectures: ['SCMP_ARCH_X86'], archMap: [{ architecture: 'SCMP_ARCH_X86_64' }] }, 'profile.archMap'],
     [{ syscalls: {} }, 'profile.syscalls'],

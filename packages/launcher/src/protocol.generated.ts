@@ -2,7 +2,7 @@
 import { GantryError } from '@gantry/interface';
 
 /** The version that host and shim must share. */
-export const protocolVersion = 8;
+export const protocolVersion = 9;
 
 /** The most bytes that may follow a frame's length. */
 export const maxFrame = 1048576;
@@ -336,12 +336,13 @@ export type SandboxStep = {
   readonly op: 'sandbox';
 };
 
-/** Install a seccomp filter, `program` of struct sock_filter, with SECCOMP_FILTER_FLAG_*; `last` has it done just before the exec, or as the first thing of `init` and `sandbox`, else at once. */
+/** Install a seccomp filter, `program` of struct sock_filter, with SECCOMP_FILTER_FLAG_*; `last` has it done just before the exec, or as the first thing of `init` and `sandbox`, else at once. Unless it is empty, `state` is sent to the agent with the listener of the filter, its parts joined by the id of the process. */
 export type SeccompStep = {
   readonly op: 'seccomp';
   readonly program: Uint8Array;
   readonly flags: number;
   readonly last: number;
+  readonly state: readonly string[];
 };
 
 /** Begin the Landlock ruleset of the container, which denies these LANDLOCK_ACCESS_FS_* and LANDLOCK_ACCESS_NET_* but for what the next steps allow, and all of LANDLOCK_SCOPE_*. */
@@ -448,7 +449,7 @@ export type CloneMessage = {
   readonly steps: readonly Step[];
 };
 
-/** The second frame: whose the shim is, where the container's files are, the namespaces (CLONE_NEW*) that the first process makes of what the host has now, and its further steps; with `release` it does not wait at `ready`; with `groups` it waits at `awaitGroups` for grouped, and until that comes the end of the launcher is the end of the launch even with `release`; with `input` its standard input is a pipe for those who attach; `logFormat` 0 cri, 1 json, 2 plain. In a user namespace: unless empty, `uidMap` and `gidMap` are written first, after `deny` to setgroups without `setgroups`; with `outside` the shim does for the first process what needs the host's privileges, makes the mounts of host paths for it, those of the root idmapped, and gives the streams to `rootUid` and `rootGid`. */
+/** The second frame: whose the shim is, where the container's files are, the namespaces (CLONE_NEW*) that the first process makes of what the host has now, and its further steps; with `release` it does not wait at `ready`; with `groups` it waits at `awaitGroups` for grouped, and until that comes the end of the launcher is the end of the launch even with `release`; with `input` its standard input is a pipe for those who attach; `logFormat` 0 cri, 1 json, 2 plain. In a user namespace: unless empty, `uidMap` and `gidMap` are written first, after `deny` to setgroups without `setgroups`; with `outside` the shim does for the first process what needs the host's privileges, makes the mounts of host paths for it, those of the root idmapped, and gives the streams to `rootUid` and `rootGid`. Unless empty, `agent` is the Unix socket to which the shim connects the first process for the step `seccomp`. */
 export type LaunchMessage = {
   readonly op: 'launch';
   readonly id: string;
@@ -466,6 +467,7 @@ export type LaunchMessage = {
   readonly outside: number;
   readonly rootUid: number;
   readonly rootGid: number;
+  readonly agent: string;
   readonly steps: readonly Step[];
 };
 
@@ -486,13 +488,14 @@ export type SignalMessage = {
   readonly signal: number;
 };
 
-/** The only message of a connection, which comes with three descriptors (SCM_RIGHTS): start another process in the namespaces (CLONE_NEW*) of the first, with these as 0, 1 and 2; the v1 folders `cgroups` are joined, or the v2 folder `cgroup`. It is answered by failed, or by started and exited; the other messages of the connection are about this process, and its end is the process's too; with `terminal` the process makes one by the step `console`, and the shim copies between it and the descriptors 0 and 1. */
+/** The only message of a connection, which comes with three descriptors (SCM_RIGHTS): start another process in the namespaces (CLONE_NEW*) of the first, with these as 0, 1 and 2; the v1 folders `cgroups` are joined, or the v2 folder `cgroup`. It is answered by failed, or by started and exited; the other messages of the connection are about this process, and its end is the process's too; with `terminal` the process makes one by the step `console`, and the shim copies between it and the descriptors 0 and 1; `agent` is as of launch. */
 export type EnterMessage = {
   readonly op: 'enter';
   readonly namespaces: number;
   readonly cgroups: readonly string[];
   readonly cgroup: string;
   readonly terminal: number;
+  readonly agent: string;
   readonly steps: readonly Step[];
 };
 
@@ -951,6 +954,7 @@ function encodeStep(writer: FieldWriter, step: Step): void {
       writer.blob(step.program, 'seccomp.program');
       writer.u32(step.flags, 'seccomp.flags');
       writer.u8(step.last, 'seccomp.last');
+      writer.list(step.state, 'seccomp.state');
       break;
     case 'landlockRuleset':
       writer.u8(70);
@@ -1027,6 +1031,7 @@ export function encodeFrame(message: HostMessage): Uint8Array {
       writer.u8(message.outside, 'launch.outside');
       writer.u32(message.rootUid, 'launch.rootUid');
       writer.u32(message.rootGid, 'launch.rootGid');
+      writer.str(message.agent, 'launch.agent');
       encodeSteps(writer, message.steps);
       break;
     case 'grouped':
@@ -1046,6 +1051,7 @@ export function encodeFrame(message: HostMessage): Uint8Array {
       writer.list(message.cgroups, 'enter.cgroups');
       writer.str(message.cgroup, 'enter.cgroup');
       writer.u8(message.terminal, 'enter.terminal');
+      writer.str(message.agent, 'enter.agent');
       encodeSteps(writer, message.steps);
       break;
     case 'attach':

@@ -58,7 +58,7 @@ describe('the steps of Landlock', () => {
   });
 
   it('of a process that enters are only that it comes under what there is', () => {
-    const { steps } = compileEnter(asked({ paths: [{ path: '/data', allow: ['read'] }] }), 0);
+    const { steps } = compileEnter(asked({ paths: [{ path: '/data', allow: ['read'] }] }), { pid: 1, oomScoreAdj: 0 });
     expect(steps.filter(({ op }) => op.startsWith('landlock'))).toEqual([{ op: 'landlock' }]);
   });
 

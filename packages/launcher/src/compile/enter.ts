@@ -5,15 +5,16 @@ import { compileGroups } from './cgroups.js';
 import type { CompileSecrets } from './inputs.js';
 import { compileNamespaces } from './namespaces.js';
 import { compileConsole, compileProcess } from './process.js';
+import { agentOf } from './seccomp/step.js';
 
 /**
  * Compiles the process of a request to what has it started in the container that was launched from the same request.
- * Pure; refuses as `compilePlan` does. `oomScoreAdj` is the first process's: the shim's own, which it would else
+ * Pure; refuses as `compilePlan` does. `oomScoreAdj` is the first process's, whose id is `pid`: the shim's own, which it would else
  * inherit, is lower.
  */
 export function compileEnter(
   request: LaunchRequest,
-  oomScoreAdj: number,
+  { pid, oomScoreAdj }: { readonly pid: number; readonly oomScoreAdj: number },
   secrets: CompileSecrets = 'masked',
 ): EnterMessage {
   const { config, parent } = request;
@@ -22,10 +23,13 @@ export function compileEnter(
     namespaces: compileNamespaces(config.linux.namespaces, parent).enterFlags,
     ...joinedGroups(request),
     terminal: config.process.terminal ? 1 : 0,
+    agent: agentOf(config.linux.seccomp),
     steps: [
       { op: 'oomScoreAdj', value: oomScoreAdj },
       ...compileConsole(config.process, false),
-      ...compileProcess(request, secrets, compileCapabilities(request.config.process.capabilities)),
+      ...compileProcess(request, secrets, compileCapabilities(config.process.capabilities), 'program', {
+        firstPid: pid,
+      }),
     ],
   };
 }
@@ -51,6 +55,7 @@ export function compileConnect(request: LaunchRequest, port: number): EnterMessa
     namespaces: enterFlags - none,
     ...joinedGroups(request),
     terminal: 0,
+    agent: '',
     steps: [
       { op: 'capabilities', bounding: 0, effective: 0, permitted: 0, inheritable: 0, ambient: 0 },
       { op: 'user', uid: id, gid: id, groups: [] },

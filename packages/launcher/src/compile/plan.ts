@@ -75,13 +75,9 @@ export function compilePlan(request: LaunchRequest, inputs: CompileInputs = forS
     ...later.protections,
     ...(config.root.readonly ? [{ op: 'readonlyRoot' } as const] : []),
     ...compileRuleset(request),
-    ...compileProcess(
-      request,
-      inputs.secrets,
-      capabilities,
-      request.first,
-      compileHooks(request, 'startContainer'),
-    ).filter(({ op }) => !stage || !ownSteps.has(op)),
+    ...compileProcess(request, inputs.secrets, capabilities, request.first, {
+      hooks: compileHooks(request, 'startContainer'),
+    }).filter(({ op }) => !stage || !ownSteps.has(op)),
   ];
   const { cloneFlags, within } = namespaces;
   const unshareFlags = stage ? 0 : namespaces.unshareFlags;

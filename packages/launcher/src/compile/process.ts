@@ -11,18 +11,20 @@ import { compileSeccompStep } from './seccomp/step.js';
  * From the working directory to the exec. The directory is entered as root, so that one which the user may not enter
  * works as it does elsewhere; limits come after all that opens files; all privilege is gone before the barrier. A seccomp
  * filter comes last, so that it need not allow what goes before. Without no_new_privs it takes CAP_SYS_ADMIN, and so comes
- * before that is gone. `hooks` are run once the barrier is passed.
+ * before that is gone. `hooks` are run once the barrier is passed. `firstPid` is the container's first process, if this is another one.
  */
 export function compileProcess(
-  { config: { process, linux }, clampedRlimits, secretEnv, idMapper, landlock }: LaunchRequest,
+  request: LaunchRequest,
   secrets: CompileSecrets,
   capabilities: CapabilitiesStep,
   first: LaunchRequest['first'] = 'program',
-  hooks: readonly Step[] = [],
+  { hooks = [], firstPid }: { readonly hooks?: readonly Step[]; readonly firstPid?: number } = {},
 ): readonly Step[] {
+  const { clampedRlimits, secretEnv, idMapper, landlock } = request;
+  const { process } = request.config;
   if (process.args.length === 0) throw invalid('process.args', 'there is nothing to run');
   const last = process.noNewPrivileges === true;
-  const filter = compileSeccompStep(linux.seccomp, last, first);
+  const filter = compileSeccompStep(request, last, first, firstPid);
   return [
     { op: 'chdir', path: absolutePath(process.cwd, 'process.cwd') },
     ...compileRlimits(process.rlimits ?? [], clampedRlimits),

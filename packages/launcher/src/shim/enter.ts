@@ -31,7 +31,12 @@ export async function enterContainer(
   const { id } = request;
   const what = `starting ${request.config.process.args[0] ?? 'a process'} in container ${id}`;
   throwIfAborted(signal, what);
-  return startEntered(request, compileEnter(request, oomScoreAdjOf(pid, id), secrets ?? noSecrets), what, signal);
+  return startEntered(
+    request,
+    compileEnter(request, { pid, oomScoreAdj: oomScoreAdjOf(pid, id) }, secrets ?? noSecrets),
+    what,
+    signal,
+  );
 }
 
 /** Has the shim start the process of a message in its container; resolves once that runs. */

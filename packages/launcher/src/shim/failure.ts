@@ -15,6 +15,8 @@ const remedies: readonly (readonly [step: RegExp, errno: RegExp, remedy: string]
   [/^exec$/, /^EAGAIN$/, 'the user is at its RLIMIT_NPROC'],
   [/^hook$/, /^E(NOENT|ACCES|NOEXEC)$/, 'the program of the hook must be there, and executable'],
   [/^hook$/, /./, 'the launch ends with a hook that fails: mend it, or launch without what asks for it'],
+  [/^agent$/, /^EAGAIN$/, 'the agent of the seccomp profile has as many connections as it takes'],
+  [/^agent$/, /./, 'the agent of the seccomp profile must listen at its listenerPath'],
   [/^rlimit$/, /^EPERM$/, 'raising a hard limit needs CAP_SYS_RESOURCE; ask for no more than the host program has'],
   [/^oomScoreAdj$/, /^E(PERM|ACCES)$/, 'a value below that of the host program needs CAP_SYS_RESOURCE'],
   [

@@ -12,6 +12,7 @@ import {
 import { writeIdsWithHelpers } from '@gantry/native';
 import { noSecrets } from '../compile/inputs.js';
 import { compilePlan, type ShimPlan } from '../compile/plan.js';
+import { agentOf } from '../compile/seccomp/step.js';
 import { encodeFrame } from '../protocol.generated.js';
 import { removeBundle, writeBundle } from './bundle.js';
 import { ShimContainer } from './container.js';
@@ -218,7 +219,7 @@ function needsInputs({ secretEnv, secretFiles }: LaunchRequest, pins: LaunchOpti
 const logFormats: readonly LogFormat[] = ['cri', 'json', 'plain'];
 
 function launchFrame(
-  { id, stateDir, stdin, log }: LaunchRequest,
+  { id, stateDir, stdin, log, config }: LaunchRequest,
   { steps, ahead, unshareFlags, users, awaitsGroups }: ShimPlan,
   limits: LogLimits,
   release: boolean,
@@ -240,6 +241,7 @@ function launchFrame(
     outside: users?.outside ? 1 : 0,
     rootUid: users?.outside?.uid ?? 0,
     rootGid: users?.outside?.gid ?? 0,
+    agent: agentOf(config.linux.seccomp),
     steps: steps.slice(ahead.length),
   });
 }

@@ -222,7 +222,13 @@ describe('a seccomp program', () => {
     ['a large errno', { defaultErrnoRet: 4096 }, 'linux.seccomp.defaultErrnoRet'],
     ['an unknown architecture', { architectures: ['x86_64'] }, 'linux.seccomp.architectures[0]'],
     ['a flag about listeners', { flags: ['SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV'] }, 'linux.seccomp.flags[0]'],
-    ['a listener', { listenerPath: '/run/x' }, 'linux.seccomp.listenerPath'],
+    ['metadata for no listener', { listenerMetadata: 'x' }, 'linux.seccomp.listenerMetadata'],
+    ['calls for an agent, and none', { defaultAction: 'SCMP_ACT_NOTIFY' }, 'linux.seccomp.listenerPath'],
+    [
+      'calls for an agent before it has the listener',
+      { listenerPath: '/run/x', syscalls: [{ names: ['sendmsg'], action: 'SCMP_ACT_NOTIFY' }] },
+      'linux.seccomp.syscalls',
+    ],
     ['no names', { syscalls: [{ names: [], action: 'SCMP_ACT_ALLOW' }] }, 'linux.seccomp.syscalls[0].names'],
   ])('is not made of a profile with %s', (_, more, field) => {
     expect(() => compileSeccomp(allowList([], more as Partial<OciSeccomp>), 'x64')).toThrow(`${field}: `);

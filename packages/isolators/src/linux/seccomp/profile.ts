@@ -10,10 +10,6 @@ import { type Fields, integerOf, listOf, objectOf, optional, stringOf } from './
  */
 export function toOciSeccomp(value: unknown, facts: Facts, field: string): OciSeccomp {
   const profile = objectOf(value, field, topFields);
-  for (const name of ['listenerPath', 'listenerMetadata'] as const) {
-    if (profile[name] === undefined || profile[name] === '') continue;
-    throw invalidField(`${field}.${name}`, 'is not supported, as nobody would be told of the calls: leave it out');
-  }
   const architectures = architecturesOf(profile, facts, field);
   const errno = errnoOf(profile, field, 'defaultErrnoRet', 'defaultErrno');
   const flags = optional(profile['flags'], (list) => listOf(list, `${field}.flags`, stringOf));
@@ -23,6 +19,7 @@ export function toOciSeccomp(value: unknown, facts: Facts, field: string): OciSe
     ...(errno === undefined ? {} : { defaultErrnoRet: errno }),
     ...(architectures ? { architectures } : {}),
     ...(flags && flags.length > 0 ? { flags } : {}),
+    ...listenerOf(profile, field),
     syscalls: rules.filter(({ applies }) => applies(facts)).map(({ rule }) => rule),
   };
 }
@@ -38,6 +35,20 @@ const topFields = [
   'listenerMetadata',
   'syscalls',
 ] as const;
+
+/** What is empty is left out, as in Go. */
+function listenerOf(profile: Fields, field: string): Pick<OciSeccomp, 'listenerPath' | 'listenerMetadata'> {
+  const text = (name: 'listenerPath' | 'listenerMetadata') =>
+    profile[name] === '' ? undefined : optional(profile[name], (value) => stringOf(value, `${field}.${name}`));
+  const listenerPath = text('listenerPath');
+  const listenerMetadata = text('listenerMetadata');
+  if (listenerPath === undefined) {
+    if (listenerMetadata === undefined) return {};
+    throw invalidField(`${field}.listenerMetadata`, 'is for who is at listenerPath: give that too');
+  }
+  if (!listenerPath.startsWith('/')) throw invalidField(`${field}.listenerPath`, 'must be an absolute path');
+  return { listenerPath, ...(listenerMetadata === undefined ? {} : { listenerMetadata }) };
+}
 
 const native = { amd64: 'SCMP_ARCH_X86_64', arm64: 'SCMP_ARCH_AARCH64' } as const;
 

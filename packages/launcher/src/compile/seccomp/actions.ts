@@ -7,12 +7,14 @@ const actions: ReadonlyMap<string, number> = new Map([
   ['SCMP_ACT_KILL_PROCESS', 0x80000000],
   ['SCMP_ACT_TRAP', 0x00030000],
   ['SCMP_ACT_ERRNO', 0x00050000],
+  ['SCMP_ACT_NOTIFY', 0x7fc00000],
   ['SCMP_ACT_TRACE', 0x7ff00000],
   ['SCMP_ACT_LOG', 0x7ffc0000],
   ['SCMP_ACT_ALLOW', 0x7fff0000],
 ]);
 
 const ERRNO = 0x00050000;
+const NOTIFY = 0x7fc00000;
 const TRACE = 0x7ff00000;
 const EPERM = 1;
 const ENOSYS = 38;
@@ -35,6 +37,11 @@ export function isPermission(action: number): boolean {
   return action === actions.get('SCMP_ACT_ALLOW') || action === actions.get('SCMP_ACT_LOG');
 }
 
+/** Whether an agent is asked. */
+export function isNotification(action: number): boolean {
+  return action === NOTIFY;
+}
+
 /**
  * What a filter returns for an action of the specification (`SCMP_ACT_*`) and its errno, EPERM if none is given. `field` is the JSON path of
  * what holds both.
@@ -46,12 +53,6 @@ export function compileAction(
   fields: { readonly action: string; readonly errno: string },
 ): number {
   const action = actions.get(name);
-  if (name === 'SCMP_ACT_NOTIFY') {
-    throw unsupported(
-      `${field}.${fields.action}`,
-      'SCMP_ACT_NOTIFY is not supported, as nobody listens: use another action',
-    );
-  }
   if (action === undefined) throw unsupported(`${field}.${fields.action}`, `${JSON.stringify(name)} is not an action`);
   if (action !== ERRNO && action !== TRACE) {
     if (errno === undefined) return action;

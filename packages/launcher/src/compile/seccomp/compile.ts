@@ -3,8 +3,9 @@ import { unsupported } from '../refusal.js';
 import { architecturesOf, isSystemCall, type Machine } from './architectures.js';
 import { assemble } from './assemble.js';
 import { compileFlags } from './flags.js';
+import { checkListener } from './listener.js';
 import { maxInstructions, NodeFactory } from './nodes.js';
-import { type Rules, readRules } from './rules.js';
+import { mayNotify, type Rules, readRules } from './rules.js';
 import { compileFilter } from './search.js';
 
 /** A profile as the kernel takes it. */
@@ -16,6 +17,8 @@ export interface SeccompProgram {
   /** Names in the profile that are no system call of any architecture here: rules about them do nothing. Sorted. */
   readonly unknown: readonly string[];
   readonly rules: Rules;
+  /** Whether there is a call that an agent is asked about. */
+  readonly notifies: boolean;
 }
 
 /**
@@ -23,13 +26,23 @@ export interface SeccompProgram {
  * what cannot be carried out.
  */
 export function compileSeccomp(profile: OciSeccomp, machine: Machine): SeccompProgram {
-  const fields: readonly string[] = ['defaultAction', 'defaultErrnoRet', 'architectures', 'flags', 'syscalls'];
+  const fields: readonly string[] = [
+    'defaultAction',
+    'defaultErrnoRet',
+    'architectures',
+    'flags',
+    'listenerPath',
+    'listenerMetadata',
+    'syscalls',
+  ];
   for (const [name, value] of Object.entries(profile)) {
     if (value !== undefined && !fields.includes(name)) {
       throw unsupported(`linux.seccomp.${name}`, 'the launcher does not carry out this field');
     }
   }
   const rules = readRules(profile);
+  const notifies = mayNotify(rules);
+  checkListener(profile, rules);
   const architectures = architecturesOf(profile.architectures ?? [], machine);
   const program = assemble(compileFilter(new NodeFactory(), rules, architectures));
   const instructions = program.length / 8;
@@ -40,5 +53,6 @@ export function compileSeccomp(profile: OciSeccomp, machine: Machine): SeccompPr
     );
   }
   const unknown = [...rules.calls.keys()].filter((name) => !isSystemCall(name));
-  return { program, flags: compileFlags(profile.flags ?? []), unknown: unknown.sort(), rules };
+  const flags = compileFlags(profile.flags ?? [], notifies);
+  return { program, flags, unknown: unknown.sort(), rules, notifies };
 }

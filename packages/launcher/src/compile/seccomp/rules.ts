@@ -1,6 +1,6 @@
 import type { OciSeccomp, OciSeccompArgument, OciSeccompRule } from '@gantry/interface';
 import { integer, invalid, unsupported } from '../refusal.js';
-import { compileAction, isPermission } from './actions.js';
+import { compileAction, isNotification, isPermission } from './actions.js';
 import type { Condition, Operator } from './conditions.js';
 
 /** What a profile says of one system call: an action if all of some conditions hold. */
@@ -25,6 +25,15 @@ export function isAllowed({ defaultAction, calls }: Rules, name: string, argumen
       conditions.every((condition) => holds(condition, condition.index === 0 ? argument : 0n)),
     );
   return isPermission(decisive?.action ?? defaultAction);
+}
+
+/** Whether there is a call that an agent is asked about; of one that is named, whatever its arguments. */
+export function mayNotify({ defaultAction, calls }: Rules, name?: string): boolean {
+  const rules = name === undefined ? [...calls.values()].flat() : (calls.get(name) ?? []);
+  if (rules.some(({ action }) => isNotification(action))) return true;
+  return (
+    isNotification(defaultAction) && !(name !== undefined && rules.some(({ conditions }) => conditions.length === 0))
+  );
 }
 
 function holds({ operator, value, mask = 0n }: Condition, argument: bigint): boolean {

@@ -2,6 +2,7 @@ import type { LaunchRequest, OciSeccomp } from '@gantry/interface';
 import type { SeccompStep } from '../../protocol.generated.js';
 import { unsupported } from '../refusal.js';
 import { compileSeccomp, type SeccompProgram } from './compile.js';
+import { processState } from './listener.js';
 import { isAllowed } from './rules.js';
 
 /** Programs of profiles that nobody can change any more, and of others by their content: the last few. */
@@ -11,15 +12,17 @@ const keptOfContent = 16;
 
 /**
  * The step that installs the filter of a document, if it has one. `last`: it comes into force just before the program; else where the step
- * is. `UNSUPPORTED` if it would keep the shim's own program, which an init and a sandbox are, from its work.
+ * is. `firstPid` is as of `processState`. `UNSUPPORTED` if it would keep the shim's own program, which an init and a sandbox are, from its work.
  */
 export function compileSeccompStep(
-  profile: OciSeccomp | undefined,
+  request: LaunchRequest,
   last: boolean,
   first: LaunchRequest['first'],
+  firstPid?: number,
 ): readonly SeccompStep[] {
+  const profile = request.config.linux.seccomp;
   if (!profile) return [];
-  const { program, flags, rules } = seccompProgram(profile);
+  const { program, flags, rules, notifies } = seccompProgram(profile);
   if (first === 'init' || first === 'sandbox') {
     const missing = callsOfOurs[first].filter(([name, argument]) => !isAllowed(rules, name, argument));
     if (missing.length > 0) {
@@ -27,7 +30,13 @@ export function compileSeccompStep(
       throw unsupported('linux.seccomp', `it keeps the ${first} from its work: allow ${names}, or do without ${first}`);
     }
   }
-  return [{ op: 'seccomp', program, flags, last: last ? 1 : 0 }];
+  const state = notifies ? processState(request, firstPid) : [];
+  return [{ op: 'seccomp', program, flags, last: last ? 1 : 0, state }];
+}
+
+/** The socket of the agent that is to have the listener of the filter; empty if there is none. */
+export function agentOf(profile: OciSeccomp | undefined): string {
+  return (profile && seccompProgram(profile).notifies && profile.listenerPath) || '';
 }
 
 /** What is said of names in the profile that no architecture knows. */
