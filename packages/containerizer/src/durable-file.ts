@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { closeSync, fsync, linkSync, openSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
@@ -54,7 +55,7 @@ async function writeBeside(
   flush: Flush,
   use: (temporary: string) => void,
 ): Promise<void> {
-  const temporary = `${path}.${uniqueName()}.tmp`;
+  const temporary = `${path}.${randomUUID()}.tmp`;
   try {
     writeFileSync(temporary, content, { flag: 'wx', mode: 0o600 });
     await flush(temporary);
@@ -66,7 +67,7 @@ async function writeBeside(
 
 /** Puts a small file in place of the old in one step. Holds against the end of this process, not against a power cut. */
 export function replaceFileUnflushed(path: string, content: string): void {
-  const temporary = `${path}.${uniqueName()}.tmp`;
+  const temporary = `${path}.${randomUUID()}.tmp`;
   try {
     writeFileSync(temporary, content, { flag: 'wx', mode: 0o600 });
     renameSync(temporary, path);
@@ -74,12 +75,4 @@ export function replaceFileUnflushed(path: string, content: string): void {
     rmSync(temporary, { force: true });
     throw error;
   }
-}
-
-let names = 0;
-
-/** A part of a name that no other living process, nor this one, uses for a file of its own. */
-export function uniqueName(): string {
-  names += 1;
-  return `${process.pid}-${names}`;
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { access, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,7 +9,7 @@ import {
   GantryError,
   type LaunchRequest,
 } from '@gantry/interface';
-import { createFile, type Flush, flushFor, replaceFile, replaceFileUnflushed, uniqueName } from './durable-file.js';
+import { createFile, type Flush, flushFor, replaceFile, replaceFileUnflushed } from './durable-file.js';
 import { firstOwnerFile, isProcessAlive, type Owner } from './owner.js';
 import {
   type ContainerRecord,
@@ -205,7 +206,7 @@ export class StateRoot {
   }
 
   #temporaryPath(): string {
-    return join(this.#folder, `.${this.owner.pid}.${this.owner.startTime}.${uniqueName()}`);
+    return join(this.#folder, `.${this.owner.pid}.${this.owner.startTime}.${randomUUID()}`);
   }
 }
 
@@ -219,4 +220,4 @@ async function isThere(path: string): Promise<boolean> {
   }
 }
 
-const temporaryName = /^\.(\d+)\.(\d+)\.\d+-\d+$/;
+const temporaryName = /^\.(\d+)\.(\d+)\.[\da-f-]+$/;

@@ -42,6 +42,13 @@ async function codeOf(run: () => unknown): Promise<string> {
 }
 
 describe('durable files', () => {
+  it('replaces content, whatever another host program with the number of this one has left unfinished', async () => {
+    const path = join(folder, 'f');
+    for (let count = 0; count < 100; count++) await writeFile(`${path}.${process.pid}-${count}.tmp`, '');
+    await replaceFile(path, 'content', flushFor(folder));
+    expect(await readFile(path, 'utf8')).toBe('content');
+  });
+
   it('replaces content and leaves no temporary file', async () => {
     const path = join(folder, 'f');
     await replaceFile(path, 'one', flushFor(folder));

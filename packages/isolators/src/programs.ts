@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { GantryError, toGantryError } from '@gantry/interface';
+import { errnoOf, GantryError, throwIfAborted, toGantryError } from '@gantry/interface';
 
 export { findProgram } from '@gantry/native';
 
@@ -15,39 +15,39 @@ export interface ProgramResult {
 
 export interface ProgramOptions {
   readonly input?: string;
-  /** Milliseconds after which it is killed. */
+  /** Milliseconds after which it is killed, with all that it has started. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Runs a program to its end, with no environment but a PATH and what it writes kept up to 64 KiB. `TIMEOUT` and `ABORTED` have it
- * killed; `SYSTEM` if it cannot be started.
+ * killed, with all that it has started; `SYSTEM` if it cannot be started.
  */
 export async function runProgram(
   path: string,
   args: readonly string[],
   { input = '', timeoutMs, signal }: ProgramOptions,
 ): Promise<ProgramResult> {
+  throwIfAborted(signal, `running ${path}`);
   const deadline = AbortSignal.timeout(timeoutMs);
+  // In a group of its own, of which none is left.
   const child = spawn(path, args, {
     env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
     stdio: ['pipe', 'pipe', 'pipe'],
-    killSignal: 'SIGKILL',
-    signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
+    detached: true,
   });
   const output = { stdout: '', stderr: '' };
+  const stop = signal ? AbortSignal.any([signal, deadline]) : deadline;
+  const kill = () => killGroup(child.pid);
+  stop.addEventListener('abort', kill, { once: true });
   const ended = new Promise<number | null>((resolve, reject) => {
-    let failure: unknown;
-    child.on('error', (error) => {
-      failure = error;
-      if (child.pid === undefined) reject(toGantryError(error, `starting ${path}`));
-    });
+    child.on('error', (error) => reject(toGantryError(error, `starting ${path}`)));
     child.on('close', (status) => {
-      if (failure === undefined) resolve(status);
-      else reject(interrupted(path, signal, timeoutMs, failure));
+      if (stop.aborted) reject(interrupted(path, signal, timeoutMs, stop.reason));
+      else resolve(status);
     });
-  });
+  }).finally(() => stop.removeEventListener('abort', kill));
   // One that could not be started has no streams where Node.js is out of descriptors.
   if (child.pid !== undefined) {
     for (const name of ['stdout', 'stderr'] as const) {
@@ -60,6 +60,16 @@ export async function runProgram(
   }
   const code = await ended;
   return { code, ...output };
+}
+
+/** The group keeps its number until the last of it has ended. */
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    if (errnoOf(error) !== 'ESRCH') throw error;
+  }
 }
 
 function interrupted(path: string, signal: AbortSignal | undefined, timeoutMs: number, cause: unknown): GantryError {

@@ -1,10 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ContainerId } from '@gantry/interface';
 import { errnoOf, toGantryError } from '@gantry/interface';
 
 const suffix = '.json';
-let names = 0;
 
 /**
  * What an isolator has to know of a container in the next host program, too: a small file each, written before the thing that
@@ -70,10 +70,9 @@ export function namesIn(folder: string): string[] {
   }
 }
 
-/** A name beside a path that nobody else uses. */
+/** A name beside a path that nobody else uses, nor has left behind: the numbers of processes come again, and are others in other containers. */
 export function temporaryName(path: string): string {
-  names += 1;
-  return `${path}.${process.pid}-${names}.tmp`;
+  return `${path}.${randomUUID()}.tmp`;
 }
 
 function parsed<T extends object>(text: string): Partial<T> {

@@ -1,6 +1,14 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { eventually } from '../../../test/support/eventually.mjs';
 import { withoutDescriptors } from '../../../test/support/without-descriptors.js';
 import { runProgram } from '../src/programs.js';
+
+const commandLines = () =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => readWhole(`/proc/${pid}/cmdline`).split('\0').join(' ').trim());
+const readWhole = (path: string) => (existsSync(path) ? readFileSync(path, 'utf8') : '');
 
 const timeoutMs = 10_000;
 
@@ -16,6 +24,17 @@ describe('a program', () => {
     await expect(late).rejects.toMatchObject({ code: 'TIMEOUT' });
     const aborted = runProgram('/bin/sleep', ['600'], { timeoutMs, signal: AbortSignal.abort() });
     await expect(aborted).rejects.toMatchObject({ code: 'ABORTED' });
+  });
+
+  it('is killed with all that it has started', async () => {
+    // Ends itself, and leaves one that holds its output.
+    const late = runProgram('/bin/sh', ['-c', 'sleep 54321 & exit 0'], { timeoutMs: 300 });
+    await expect(late).rejects.toMatchObject({ code: 'TIMEOUT' });
+    const left = await eventually(
+      async () => commandLines().filter((line) => line === 'sleep 54321'),
+      (found) => found.length === 0,
+    );
+    expect(left).toEqual([]);
   });
 
   it.each(['/no/such/program', '/etc/passwd'])('is an error where it cannot be started: %s', async (path) => {
