@@ -1,3 +1,5 @@
+import { joinReports } from './test-report.mjs';
+
 /** @typedef {import('./test-report.mjs').TestReport} TestReport */
 
 /**
@@ -16,7 +18,7 @@ export function printSummary(reports) {
   for (const [group, { failed }] of reports) {
     for (const name of failed) console.log(`FAILED   ${group}: ${name}`);
   }
-  const total = sum([...reports.values()]);
+  const total = joinReports([...reports.values()]);
   if (total.passed + total.failed.length === 0) console.log('nothing ran');
   console.log(countsOf(total));
   return total.failed.length === 0 && total.passed > 0;
@@ -26,16 +28,4 @@ export function printSummary(reports) {
 function countsOf({ passed, failed, skipped }) {
   const left = skipped.reduce((count, { tests }) => count + tests, 0);
   return `${passed} passed, ${failed.length} failed, ${left} skipped`;
-}
-
-/**
- * @param {readonly TestReport[]} reports
- * @returns {TestReport}
- */
-function sum(reports) {
-  return {
-    passed: reports.reduce((count, { passed }) => count + passed, 0),
-    failed: reports.flatMap(({ failed }) => failed),
-    skipped: reports.flatMap(({ skipped }) => skipped),
-  };
 }
