@@ -62,13 +62,13 @@ export async function runProgram(
   return { code, ...output };
 }
 
-/** The group keeps its number until the last of it has ended. */
+/** The group keeps its number until the last of it has ended. One that runs with more privileges than the host program has to end by itself. */
 function killGroup(pid: number | undefined): void {
   if (pid === undefined) return;
   try {
     process.kill(-pid, 'SIGKILL');
   } catch (error) {
-    if (errnoOf(error) !== 'ESRCH') throw error;
+    if (!['ESRCH', 'EPERM'].includes(errnoOf(error) ?? '')) throw error;
   }
 }
 
