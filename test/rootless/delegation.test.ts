@@ -57,6 +57,12 @@ requires({
     expect(left.map(({ name }) => name)).toEqual(['host']);
   });
 
+  it('is told of pressure in windows of two seconds, and of shorter ones what they take', async () => {
+    const [short, long] = (await one('pressure')) as string[];
+    expect(short).toMatch(/^REFUSED: cgroups\/mem: pressure\[0\]: .* a multiple of 2000, or run .* CAP_SYS_RESOURCE/);
+    expect(long).toBe('told');
+  });
+
   it('is told what he can limit, and why not where his program is elsewhere', async () => {
     const named = (found: unknown, name: string) => (found as HostAbility[]).find((ability) => ability.name === name);
     const found = await one('probe');

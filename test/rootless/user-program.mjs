@@ -100,6 +100,29 @@ const scenarios = {
     const { limitation } = await containerizer.wait(hog.id);
     return { bombed: bombed.pids, state, memory: memory?.limit, pids: pids?.limit, limitation };
   },
+  async pressure(containerizer) {
+    const { id } = await containerizer.launch({
+      image,
+      ...sh('read x; tail /dev/zero; exec sleep 1000'),
+      stdin: true,
+      resources: { limits: { memory: 2 ** 27, memoryHigh: 12 * 2 ** 20 } },
+    });
+    /** @param {number} windowMs */
+    const follow = async (windowMs) => {
+      try {
+        const events = containerizer.memoryEvents(id, { pressure: [{ of: 'some', stallMs: 1, windowMs }] });
+        const attachment = await containerizer.attach(id, { stdin: true });
+        attachment.stdin?.end('\n');
+        for await (const { type } of events) if (type === 'pressure') return 'told';
+        return 'ended';
+      } catch (error) {
+        return isGantryError(error) ? `${error.code}: ${error.message}` : String(error);
+      }
+    };
+    const found = [await follow(1000), await follow(2000)];
+    await containerizer.destroy(id);
+    return found;
+  },
   refusal: (containerizer) => refusal(containerizer, JSON.parse(rest[0] ?? '{}')),
   async copies(containerizer) {
     const { id } = await containerizer.launch({
