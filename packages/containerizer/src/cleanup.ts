@@ -16,6 +16,8 @@ import type { ContainerizerParts } from './parts.js';
 export interface Ending {
   readonly exit?: ExitStatus;
   readonly failure?: GantryError;
+  /** How the first process of a launch that failed was ended. */
+  readonly killed?: ExitStatus;
   /** The first process, if its shim is gone and it may not be. */
   readonly orphan?: ProcessIdentity;
 }
@@ -59,7 +61,8 @@ export async function finish(container: Container, parts: ContainerizerParts, en
   if (orphan) await steps.run('process', () => parts.launcher.killOrphan(orphan));
   const limitation = container.limitation ?? (ending.exit ? await findLimitation(id, parts, steps) : undefined);
   // What is removed, or unmounted on the host, must not be mounted in the container any more.
-  if (handle && ending.exit && ending.exit.type !== 'unknown') await steps.run('shim', () => untilGone(handle));
+  const told = ending.exit ?? ending.killed;
+  if (handle && told && told.type !== 'unknown') await steps.run('shim', () => untilGone(handle));
   // One that is still being taken would come after its release.
   await container.leasing?.catch(() => undefined);
   if (folder) await removeAll(id, parts, steps);

@@ -86,8 +86,8 @@ export class Lifecycle {
       });
     } catch (error) {
       const failure = toGantryError(error, `launching container ${container.id}`);
-      if (container.handle) await killAndWait(container.handle, this.parts.launcher);
-      await this.finish(container, { failure });
+      const killed = container.handle && (await killAndWait(container.handle, this.parts.launcher));
+      await this.finish(container, { failure, ...(killed ? { killed } : {}) });
       throw failure;
     }
     this.watch(container);
