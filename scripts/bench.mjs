@@ -35,9 +35,11 @@ await main(async () => {
   const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'gantry-bench-'));
   try {
     // Only now is there a build to import.
-    const { measureLaunch, missedGoals, execTable, launchTable, machine } = await import('../test/bench/index.mjs');
-    const { launches, execs, rates } = await measureLaunch({ folder, rounds });
-    const tables = [launchTable(launches), execTable(execs), rates];
+    const { measureLaunch, missedGoals, aloneTable, execTable, launchTable, machine } = await import(
+      '../test/bench/index.mjs'
+    );
+    const { launches, alone, execs, rates } = await measureLaunch({ folder, rounds });
+    const tables = [launchTable(launches), aloneTable(alone), execTable(execs), rates];
     console.log(`\n${machine()}; ${rounds} rounds, all contenders in turn\n\n${tables.join('\n\n')}`);
     const missed = missedGoals(launches);
     for (const goal of missed) console.log(`missed: ${goal}`);

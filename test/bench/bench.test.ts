@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { interleave } from './contender.mjs';
-import { execTable, launchTable, missedGoals } from './launch-table.mjs';
+import { aloneTable, execTable, launchTable, missedGoals } from './launch-table.mjs';
 import { percentile } from './statistics.mjs';
 
 it('takes percentiles by nearest rank', () => {
@@ -59,6 +59,12 @@ it('writes a table of Markdown with columns that line up', () => {
     '| --------- | -----: | -----: | -----: |',
     '| gantry    |   6.00 |   7.00 |   3.00 |',
     '| bare      |   2.00 |   2.00 |   1.00 |',
+  ]);
+  expect(aloneTable(new Map([...figures, ['step launch', [1]]])).split('\n')).toEqual([
+    '| beside bare alone | p10 ms | × bare | p50 ms | × bare | p90 ms | × bare |',
+    '| ----------------- | -----: | -----: | -----: | -----: | -----: | -----: |',
+    '| gantry            |   5.00 |   2.50 |   6.00 |   3.00 |   7.00 |   3.50 |',
+    '| bare              |   2.00 |   1.00 |   2.00 |   1.00 |   2.00 |   1.00 |',
   ]);
   expect(execTable(new Map(Object.entries({ gantry: [1.5], docker: [60] })))).toContain(
     '| docker            |  60.00 |',

@@ -1,3 +1,3 @@
 export { measureLaunch } from './launch.mjs';
-export { execTable, launchTable, missedGoals } from './launch-table.mjs';
+export { aloneTable, execTable, launchTable, missedGoals } from './launch-table.mjs';
 export { machine } from './machine.mjs';

@@ -12,6 +12,23 @@ const ours = 'gantry';
 export const launchTable = (figures) => timesTable('/bin/true', floor, figures);
 
 /**
+ * The same with bare as the only other contender.
+ * @param {ReadonlyMap<string, readonly number[]>} figures Milliseconds by name.
+ */
+export function aloneTable(figures) {
+  const shares = [0.1, 0.5, 0.9];
+  /** @param {string} name */
+  const percentiles = (name) => shares.map((share) => percentile(figures.get(name) ?? [], share));
+  const ones = percentiles(floor);
+  const rows = [ours, floor].map((name) => {
+    const cells = percentiles(name).map((value, index) => [value.toFixed(2), (value / (ones[index] ?? 1)).toFixed(2)]);
+    return [name, ...cells.flat()];
+  });
+  const heads = shares.flatMap((share) => [`p${100 * share} ms`, `× ${floor}`]);
+  return table([['beside bare alone', ...heads], ...rows]);
+}
+
+/**
  * The same of processes that were started beside a first one.
  * @param {ReadonlyMap<string, readonly number[]>} figures Milliseconds by name.
  */

@@ -12,10 +12,14 @@ import { measureRates } from './rates.mjs';
 
 const warmUp = 5;
 
+/** With bare as the only other contender: rounds, and milliseconds after each run. */
+const besideBare = { rounds: 300, warmUp: 0, pauseMs: 10 };
+
 /**
  * @typedef {object} Measured
  * @property {Map<string, number[]>} launches Milliseconds by name of the figure, of which those that start with `step ` are parts of
  *   Gantry's launch.
+ * @property {Map<string, number[]>} alone Those after them, with bare as the only other contender.
  * @property {Map<string, number[]>} execs The same of processes started in a container that runs.
  * @property {string} rates A table of how much goes through.
  */
@@ -37,7 +41,8 @@ export async function measureLaunch({ folder, rounds }) {
     const archive = join(folder, 'image.tar');
     await pipeline(Readable.from(ours.store.export(image, { format: 'docker-archive' })), createWriteStream(archive));
     peers.push(...(await startPeers({ folder, archive, reference: image })));
-    contenders.push(await bare(same));
+    const floor = await bare(same);
+    contenders.push(floor);
     // What comes after them finds the caches full of other things, so that is neither of the two that matter most.
     contenders.push(...peers.map(({ launch }) => launch));
     contenders.push(await ociRuntime({ ...same, name: 'crun', command: 'crun' }));
@@ -55,7 +60,8 @@ export async function measureLaunch({ folder, rounds }) {
     const beside = await gantryExec(containerizer, image);
     const execs = await interleave([beside, ...peers.map(({ exec }) => exec)], { rounds, warmUp });
     await beside.close();
-    return { launches, execs, rates: await measureRates(containerizer, image, rounds, peers) };
+    const rates = await measureRates(containerizer, image, rounds, peers);
+    return { launches, alone: await interleave([ours.contender, floor], besideBare), execs, rates };
   } finally {
     for (const peer of peers) await peer.close();
     for (const contender of contenders) await contender.close();
