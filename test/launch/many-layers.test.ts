@@ -20,7 +20,9 @@ requires({ root: true })('an image of many layers', () => {
   let containerizer: Containerizer | undefined;
   beforeAll(async () => {
     host = await startHost();
-    const made = spawnSync('bash', ['-euc', makeLayers, '-', join(host.root, 'stack')], { encoding: 'utf8' });
+    // Its input is a socket, which it might take for that of a remote shell's, and read its start-up file.
+    const args = ['--norc', '-euc', makeLayers, '-', join(host.root, 'stack')];
+    const made = spawnSync('bash', args, { encoding: 'utf8' });
     expect(made.stderr).toBe('');
   });
   afterEach(async () => {
