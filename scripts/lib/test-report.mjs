@@ -47,16 +47,3 @@ export function settle(report, status) {
   if (status === 0 || report.failed.length > 0) return report;
   return { ...report, failed: [`ended with status ${status}, though no test failed`] };
 }
-
-/**
- * What runs came to together.
- * @param {readonly TestReport[]} reports
- * @returns {TestReport}
- */
-export function joinReports(reports) {
-  return {
-    passed: reports.reduce((count, { passed }) => count + passed, 0),
-    failed: reports.flatMap(({ failed }) => failed),
-    skipped: reports.flatMap(({ skipped }) => skipped),
-  };
-}

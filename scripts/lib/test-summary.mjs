@@ -1,5 +1,3 @@
-import { joinReports } from './test-report.mjs';
-
 /** @typedef {import('./test-report.mjs').TestReport} TestReport */
 
 /**
@@ -18,7 +16,7 @@ export function printSummary(reports) {
   for (const [group, { failed }] of reports) {
     for (const name of failed) console.log(`FAILED   ${group}: ${name}`);
   }
-  const total = joinReports([...reports.values()]);
+  const total = sum([...reports.values()]);
   if (total.passed + total.failed.length === 0) console.log('nothing ran');
   console.log(countsOf(total));
   return total.failed.length === 0 && total.passed > 0;
@@ -28,4 +26,16 @@ export function printSummary(reports) {
 function countsOf({ passed, failed, skipped }) {
   const left = skipped.reduce((count, { tests }) => count + tests, 0);
   return `${passed} passed, ${failed.length} failed, ${left} skipped`;
+}
+
+/**
+ * @param {readonly TestReport[]} reports
+ * @returns {TestReport}
+ */
+function sum(reports) {
+  return {
+    passed: reports.reduce((count, { passed }) => count + passed, 0),
+    failed: reports.flatMap(({ failed }) => failed),
+    skipped: reports.flatMap(({ skipped }) => skipped),
+  };
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { cacheFolder, root, tool } from '../../scripts/lib/paths.mjs';
 import { run } from '../../scripts/lib/run.mjs';
-import { joinReports, markedLine, readMarkedLine, reportVariable } from '../../scripts/lib/test-report.mjs';
+import { markedLine, readMarkedLine, reportVariable } from '../../scripts/lib/test-report.mjs';
 
 const tests = `
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -54,14 +54,4 @@ it('finds its report on a console among other output, and nothing in a line that
   expect(readMarkedLine(`[   12.3] ${markedLine(report)}`)).toEqual(report);
   expect(readMarkedLine(markedLine(report).slice(0, -1))).toBeUndefined();
   expect(readMarkedLine('3 passed')).toBeUndefined();
-});
-
-it('joins the reports of runs, and loses nothing that failed or was skipped in any', () => {
-  const one = { passed: 3, failed: ['a'], skipped: [{ name: 'b', tests: 2 }] };
-  const other = { passed: 4, failed: ['c'], skipped: [{ name: 'd', tests: 1, reason: 'why' }] };
-  expect(joinReports([one, other])).toEqual({
-    passed: 7,
-    failed: ['a', 'c'],
-    skipped: [...one.skipped, ...other.skipped],
-  });
 });
