@@ -61,8 +61,14 @@ export function writeNetwork(
   writeFileSync(join(configFolder, file), JSON.stringify(network).replaceAll('%leases%', leases));
 }
 
+export interface Bridged {
+  readonly cniVersion: string;
+  readonly name: string;
+  readonly plugins: readonly object[];
+}
+
 /** A bridge with IPv4 and IPv6 addresses, and the plugins behind it. */
-export function bridged(name: string, bridge: string, net: number, ...more: object[]): object {
+export function bridged(name: string, bridge: string, net: number, ...more: object[]): Bridged {
   return {
     cniVersion: '1.0.0',
     name,
@@ -84,6 +90,11 @@ export function bridged(name: string, bridge: string, net: number, ...more: obje
       ...more,
     ],
   };
+}
+
+/** A bridge whose containers are known outside by their own addresses. */
+export function unmasked({ plugins: [bridge, ...more], ...network }: Bridged): object {
+  return { ...network, plugins: [{ ...bridge, ipMasq: false }, ...more] };
 }
 
 export const portmap = { type: 'portmap', capabilities: { portMappings: true } };
