@@ -22,6 +22,9 @@ const left = ['--exclude=**/other-release.test.ts'];
 /** Its processor is emulated. */
 const patience = ['--testTimeout=600000', '--hookTimeout=900000'];
 
+/** What all of them may take: half an hour where two processors do nothing else. */
+const seconds = '3600';
+
 /** Its console is all that comes back: plain lines, the report among them. */
 const environment = ['CI=true', 'NO_COLOR=1', `${reportVariable}=-`];
 
@@ -44,7 +47,7 @@ export async function runMachineTests() {
     if (line.trim() !== '') lastLine = line.trim();
   };
   const command = ['env', ...environment, ...vitestCommand('integration', [...patience, ...left, ...filters])];
-  const { status, output } = await run('test/machine/run', ['--', ...command], { onLine });
+  const { status, output } = await run('test/machine/run', ['-t', seconds, '--', ...command], { onLine });
   if (output) console.log(output);
   if (status !== cannotRun) return settle(report, status);
   return { passed: 0, failed: [], skipped: [{ name: 'cgroup v2 machine', tests: 1, reason: lastLine }] };
