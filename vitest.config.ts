@@ -30,7 +30,7 @@ export default defineConfig({
           setupFiles: ['test/support/unchanged-machine.ts'],
           // They share the machine: mounts, control groups and ports are compared before and after.
           fileParallelism: false,
-          // One process for all files: in the virtual machine to start another takes longer than most of them.
+          // One process for all files: to start another takes longer than many of them.
           isolate: false,
           sequence: { groupOrder: 1 },
           testTimeout: 120_000,

@@ -19,6 +19,9 @@ const filters = [
 /** What compiles other shims has nothing to do with control groups, and takes minutes. */
 const left = ['--exclude=**/other-release.test.ts'];
 
+/** A process for each file: one for all stood still there once, with both processors busy. */
+const apart = ['--isolate'];
+
 /** Its processor is emulated. */
 const patience = ['--testTimeout=600000', '--hookTimeout=900000'];
 
@@ -46,7 +49,7 @@ export async function runMachineTests() {
     else console.log(line);
     if (line.trim() !== '') lastLine = line.trim();
   };
-  const command = ['env', ...environment, ...vitestCommand('integration', [...patience, ...left, ...filters])];
+  const command = ['env', ...environment, ...vitestCommand('integration', [...apart, ...patience, ...left, ...filters])];
   const { status, output } = await run('test/machine/run', ['-t', seconds, '--', ...command], { onLine });
   if (output) console.log(output);
   if (status !== cannotRun) return settle(report, status);
