@@ -49,7 +49,11 @@ export async function runMachineTests() {
     else console.log(line);
     if (line.trim() !== '') lastLine = line.trim();
   };
-  const command = ['env', ...environment, ...vitestCommand('integration', [...apart, ...patience, ...left, ...filters])];
+  const command = [
+    'env',
+    ...environment,
+    ...vitestCommand('integration', [...apart, ...patience, ...left, ...filters]),
+  ];
   const { status, output } = await run('test/machine/run', ['-t', seconds, '--', ...command], { onLine });
   if (output) console.log(output);
   if (status !== cannotRun) return settle(report, status);
