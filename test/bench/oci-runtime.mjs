@@ -42,7 +42,8 @@ export async function ociRuntime({ name, command, flags = [], cgroups = true, fo
   const timed = [command, '--root', join(own, 'state'), ...flags, 'run', '--bundle', join(own, 'bundle'), '{}'];
   const program = new DrivenProgram('unshare', [
     ...['--mount', '--propagation', 'private', 'sh', '-c', world, 'sh', overlay, rootfs],
-    ...[await compile('time-exec', folder), ...timed],
+    // In a folder of its own, since a peer may just be starting the one that was compiled for the peers.
+    ...[await compile('time-exec', own), ...timed],
   ]);
   return {
     run: async () => new Map([[name, await program.run()]]),
