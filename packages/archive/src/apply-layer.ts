@@ -63,11 +63,11 @@ export async function applyLayer(options: ApplyLayerOptions): Promise<UnpackResu
 }
 
 /**
- * Starts the threads of so many calls of {@link applyLayer} that will follow within seconds, which each would else wait for. Does
- * nothing where layers cannot be unpacked.
+ * Starts the threads of so many calls of {@link applyLayer} that will follow within seconds, which each would else wait for, and
+ * resolves when they are started, not when they are ready. Does nothing where layers cannot be unpacked.
  */
-export function prepareToApply(layers: number): void {
-  if (process.platform === 'linux') threadPool.prepare(layers);
+export async function prepareToApply(layers: number): Promise<void> {
+  if (process.platform === 'linux') await threadPool.prepare(layers);
 }
 
 /**

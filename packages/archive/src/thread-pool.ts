@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { setImmediate } from 'node:timers/promises';
 import { abortedError, throwIfAborted, toGantryError } from '@gantry/interface';
 import { isStillGrowing } from './growing-blob.js';
 import type { UnpackResult } from './unpack-layer.js';
@@ -22,6 +23,7 @@ class ThreadPool {
   readonly #idle: { readonly thread: UnpackThread; readonly timer: NodeJS.Timeout }[] = [];
   readonly #waiting: (() => void)[] = [];
   readonly #running = new Set<WorkerRequest>();
+  #preparing = Promise.resolve();
 
   /** Rejects with `ABORTED`, or with what went wrong, once nothing of the request is under way any more. */
   async run(request: WorkerRequest, call: ThreadCall): Promise<UnpackResult> {
@@ -49,15 +51,22 @@ class ThreadPool {
   }
 
   /**
-   * Starts threads, so that there are so many. They end like others that nothing is asked of. To start one takes milliseconds, so each
-   * has a turn of the event loop of its own.
+   * Starts threads, so that there are so many, and resolves when all are started. They end like others that nothing is asked of. To start
+   * one takes milliseconds, so each has a turn of the event loop of its own, and what the caller does next has another.
    */
-  prepare(count: number): void {
-    setImmediate(() => {
-      if (this.#idle.length + this.#running.size >= Math.min(count, maxUnpacking)) return;
+  prepare(count: number): Promise<void> {
+    const prepared = this.#preparing.then(() => this.#start(Math.min(count, maxUnpacking)));
+    // Who comes next does not fail for it.
+    this.#preparing = prepared.catch(() => undefined);
+    return prepared;
+  }
+
+  async #start(count: number): Promise<void> {
+    while (this.#idle.length + this.#running.size < count) {
+      await setImmediate();
       this.#keep(new UnpackThread());
-      this.prepare(count);
-    });
+      await setImmediate();
+    }
   }
 
   #take(): UnpackThread {

@@ -8,6 +8,7 @@ import { type ProxyOptions, proxiesOf, proxyChoice } from './proxies.js';
 import { type Route, Routes } from './routes.js';
 import type { Transport, TransportRequest, TransportResponse } from './transport.js';
 import { ProxyFailure } from './tunnel-agent.js';
+import { ownTurn } from './turns.js';
 
 /** Settings of the default transport. */
 export interface AxiosTransportOptions {
@@ -36,22 +37,17 @@ export function createAxiosTransport(options: AxiosTransportOptions): Transport 
     validateStatus: () => true,
     transformRequest: [(data: unknown) => data],
   });
-  const nextTurn = turnTaker();
+  // The first time, each takes milliseconds: to merge a request's settings, and to send it.
+  client.interceptors.request.use(async (config) => {
+    await setImmediate();
+    return config;
+  });
   return {
     async send(request) {
       const route = await routes.to(request.url, request.signal);
-      await nextTurn();
+      await ownTurn();
       return send(client, route, connectMs, request);
     },
-  };
-}
-
-/** Gives each caller a turn of the event loop of its own: to make many requests takes many times a millisecond or two. */
-function turnTaker(): () => Promise<void> {
-  let last = Promise.resolve();
-  return () => {
-    last = last.then(() => setImmediate());
-    return last;
   };
 }
 

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type http from 'node:http';
 import type https from 'node:https';
-import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { isLoopbackHost } from './addresses.js';
 import { HttpAgent, HttpsAgent } from './agents.js';
@@ -9,6 +8,7 @@ import type { CertificateSource, RegistryCertificates } from './certificates.js'
 import { greet } from './greeting.js';
 import type { ProxyChoice } from './proxies.js';
 import { TunnelAgent } from './tunnel-agent.js';
+import { ownTurn } from './turns.js';
 
 export interface RouteOptions {
   /** PEM certificates of authorities, trusted instead of Node.js's own. */
@@ -21,7 +21,8 @@ export interface RouteOptions {
 /** Over which connections a request goes. */
 export interface Route {
   readonly httpAgent: http.Agent;
-  readonly httpsAgent: https.Agent;
+  /** Undefined if the request meets no TLS on its way. */
+  readonly httpsAgent: https.Agent | undefined;
   /** For a plain request, which is given to the proxy whole; an HTTPS one goes through a tunnel of its agent. */
   readonly forwardProxy: URL | undefined;
 }
@@ -35,8 +36,8 @@ let authorities: Promise<void> | undefined;
  * own has the time for it, the host program's event loop has not.
  */
 function readAuthorities(): Promise<void> {
-  // Also to start the thread takes milliseconds: a turn of its own.
-  authorities ??= setImmediate().then(() => threadEnds("require('node:tls').createSecureContext()"));
+  // Also to start the thread takes milliseconds.
+  authorities ??= ownTurn().then(() => threadEnds("require('node:tls').createSecureContext()"));
   return authorities;
 }
 
@@ -65,11 +66,15 @@ export class Routes {
     const proxy = this.#options.proxyFor(url);
     if (secure) {
       // A registry of this host is often a plain one, for which to start that thread would take the most of finding it out.
-      if (!authorities && !proxy && isLoopbackHost(url.hostname)) await greet(url, this.#options.connectMs, signal);
+      if (!authorities && !proxy && isLoopbackHost(url.hostname)) {
+        await ownTurn();
+        await greet(url, this.#options.connectMs, signal);
+      }
       await readAuthorities();
     }
     const certificates = secure ? await this.#options.certificates?.(url.host) : undefined;
-    const httpsAgent = this.#agent(secure ? proxy : undefined, certificates ?? {});
+    const meetsTls = secure || proxy?.protocol === 'https:';
+    const httpsAgent = meetsTls ? this.#agent(secure ? proxy : undefined, certificates ?? {}) : undefined;
     return { httpAgent: this.#http, httpsAgent, forwardProxy: secure ? undefined : proxy };
   }
 

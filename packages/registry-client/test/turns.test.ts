@@ -1,5 +1,6 @@
+import { stat } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { untilTimeIsLeft } from '../src/turns.js';
+import { ownTurn, untilTimeIsLeft } from '../src/turns.js';
 
 /** Holds the thread. */
 function work(milliseconds: number): void {
@@ -39,5 +40,28 @@ describe('work on what came in one turn of the event loop', () => {
     });
     await untilTimeIsLeft();
     expect(turned).toBe(false);
+  });
+});
+
+describe('a turn of its own', () => {
+  it('is a later one than that which brings the event, and no other caller has it', async () => {
+    let turn = 0;
+    let counting = true;
+    const count = () => {
+      turn++;
+      if (counting) setImmediate(count);
+    };
+    count();
+    const turns = await new Promise<number[]>((resolve) => {
+      stat('/', () => {
+        // What is counted is the end of each turn.
+        const brought = turn + 1;
+        const own = () => ownTurn().then(() => turn - brought);
+        resolve(Promise.all([own(), own(), own()]));
+      });
+    });
+    counting = false;
+    expect(turns[0]).toBeGreaterThan(0);
+    expect(new Set(turns).size).toBe(3);
   });
 });

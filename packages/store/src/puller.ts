@@ -76,7 +76,7 @@ export class Puller {
     const name = formatReference(request.reference);
     const what = `pull of ${name}`;
     // How many layers there are will be known when threads would have been started long since; two can be used as a rule.
-    if (layers) prepareToApply(2);
+    if (layers) await prepareToApply(2);
     context.onProgress({ type: 'resolving', reference: name });
     const { found, top, documents } = await this.#resolve(request, hold, context);
     const { config, layers: blobs } = found.manifest;

@@ -1,6 +1,10 @@
 import { closeSync, openSync, readSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
 
-/** Watches why the event loop of this thread runs late. */
+/**
+ * Watches why the event loop of this thread runs late. How long the thread has run is not asked of the kernel, which counts it by its own
+ * ticks, 4 ms apart.
+ */
 export class LoopWatch {
   #file = openSync('/proc/thread-self/schedstat', 'r');
   #buffer = Buffer.alloc(64);
@@ -9,23 +13,24 @@ export class LoopWatch {
   #held = 0;
   #waited = 0;
 
-  /** Milliseconds that the thread has run, and that it has waited for a processor. */
+  /** Milliseconds that the loop has been busy, and that its thread has waited for a processor. */
   #read() {
     const size = readSync(this.#file, this.#buffer, 0, this.#buffer.length, 0);
-    const [ran = 0, waited = 0] = this.#buffer.toString('latin1', 0, size).split(' ').map(Number);
-    return { ran: ran / 1e6, waited: waited / 1e6 };
+    const [, waited = 0] = this.#buffer.toString('latin1', 0, size).split(' ').map(Number);
+    return { busy: performance.eventLoopUtilization().active, waited: waited / 1e6 };
   }
 
   #turn() {
-    const { ran, waited } = this.#read();
-    this.#held = Math.max(this.#held, ran - this.#last.ran);
-    this.#waited = Math.max(this.#waited, waited - this.#last.waited);
-    this.#last = { ran, waited };
+    const { busy, waited } = this.#read();
+    const hadNone = waited - this.#last.waited;
+    this.#held = Math.max(this.#held, busy - this.#last.busy - hadNone);
+    this.#waited = Math.max(this.#waited, hadNone);
+    this.#last = { busy, waited };
   }
 
   /**
-   * Ends it. In milliseconds: the most that the thread ran between two turns, so that nothing else could, and the most that it
-   * waited for a processor meanwhile.
+   * Ends it. In milliseconds: the most that the loop was busy between two turns, so that nothing else could be, without what its
+   * thread waited for a processor; and the most of that.
    */
   end() {
     this.#turn();
