@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { parseReference } from '@gantry/image-spec';
 import { createRegistryClient } from '@gantry/registry-client';
 import { busyboxImage, pushImage } from '@gantry/testkit';
@@ -161,6 +162,21 @@ requires({ root: true })('the world that a container sees', () => {
     expect(stdout.split('\n')[0]).toBe('64');
     if (canRaiseLimits()) return;
     await expect(host.run({ ...sh('true'), oomScoreAdj: -1000 })).rejects.toMatchObject({ code: 'REFUSED' });
+  });
+
+  it('is ended before its shim by a kernel that is out of memory, if the host program may have it so', async () => {
+    const score = (pid: number | undefined) => Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8'));
+    const { id, pid, shimPid } = await host.containerizer.launch({
+      image: host.image,
+      ...sh('exec sleep 1000'),
+      oomScoreAdj: 500,
+    });
+    const own = score(process.pid);
+    expect([score(pid), score(shimPid)]).toEqual([500, canRaiseLimits() ? -999 : own]);
+    await using entered = await host.containerizer.exec(id, sh('cat /proc/self/oom_score_adj'));
+    expect(await text(entered.stdout)).toBe('500\n');
+    await host.containerizer.destroy(id);
+    expect((await host.run(sh('cat /proc/self/oom_score_adj'))).stdout).toBe(`${own}\n`);
   });
 });
 
