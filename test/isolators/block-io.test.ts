@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import type { ContainerSpec } from '@gantry/interface';
 import { detectCgroups } from '@gantry/isolators';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { outputMatching, readOutput, startHost, type TestHost } from '../launch/host.js';
+import { eventually } from '../support/eventually.mjs';
 import { requires } from '../support/requires.js';
 import { LoopDisk } from './loop-disk.js';
 
@@ -80,6 +81,39 @@ requires({ root: true, commands: ['losetup', 'mkfs.ext4', 'dd'] })('limits on a 
           ];
     return Object.fromEntries(words.filter(([, value]) => value !== undefined)) as Record<string, string>;
   }
+
+  it('give each writer his share by weight, where the scheduler of the disk knows any', async ({ skip }) => {
+    const scheduler = `/sys/block/${basename(disk.device)}/queue/scheduler`;
+    const [, before = 'none'] = /\[(.*)\]/.exec(readFileSync(scheduler, 'utf8')) ?? [];
+    try {
+      // Where it is a module, this loads it.
+      writeFileSync(scheduler, 'bfq');
+    } catch (error) {
+      return skip(`the kernel has no BFQ: ${error}`);
+    }
+    try {
+      const launch = async (weight: number) => {
+        // Enough at once for the disk to be what they wait for.
+        const one = `dd if=/dev/zero of=/mnt/weight-${weight} bs=1048576 count=20 oflag=direct conv=notrunc 2>/dev/null`;
+        const all = `for i in 1 2 3 4; do (while :; do ${one}; done) & done; wait`;
+        return (await host.containerizer.launch(spec(all, { io: { weight } }))).id;
+      };
+      const ids = [await launch(1000), await launch(50)] as const;
+      const written = async (id: string) => {
+        const { io } = await host.containerizer.usage(id);
+        return io?.devices.find(({ major, minor }) => `${major}:${minor}` === disk.numbers)?.writeBytes ?? 0;
+      };
+      const both = () => Promise.all(ids.map(written));
+      const from = await eventually(both, (amounts) => Math.min(...amounts) > 0, 60_000);
+      const to = await eventually(both, ([much = 0]) => much > (from[0] ?? 0) + 512 * MiB, 60_000);
+      const [more = 0, less = 0] = to.map((amount, index) => amount - (from[index] ?? 0));
+      // Twenty times, were both always waiting.
+      expect(more / less).toBeGreaterThan(2);
+      for (const id of ids) await host.containerizer.destroy(id);
+    } finally {
+      writeFileSync(scheduler, before);
+    }
+  });
 
   it('are refused for what is no disk of this host', async () => {
     for (const [device, message] of [

@@ -49,7 +49,12 @@ describe('block I/O', () => {
   it('v2: one line a disk, as the kernel shows it', () => {
     const [weight, max] = v2.io.settings(limits, (file) => file === 'io.weight');
     expect([weight?.value, max?.value]).toEqual(['default 50', '8:0 rbps=max wbps=100 riops=7 wiops=max']);
-    expect(v2.io.settings(limits, (file) => file === 'io.bfq.weight')[0]?.file).toBe('io.bfq.weight');
+    const weights = (present: (file: string) => boolean) =>
+      v2.io.settings({ ...limits, devices: [] }, present).map(({ file }) => file);
+    expect(weights((file) => file === 'io.bfq.weight')).toEqual(['io.bfq.weight']);
+    // Each disk goes by the one that its scheduler knows.
+    expect(weights(() => true)).toEqual(['io.weight', 'io.bfq.weight']);
+    expect(weights(() => false)).toEqual(['io.weight']);
     expect(max && isHeld(max, '7:0 rbps=1 wbps=max riops=max wiops=max\n8:0 rbps=max wbps=100 riops=7 wiops=max')).toBe(
       true,
     );

@@ -10,18 +10,20 @@ const rates = [
   ['wiops', 'writeOperations'],
 ] as const;
 
+/** Of iocost, from 1 to 10000, and of the scheduler BFQ, from 1 to 1000. Both begin at 100. */
+const weightFiles = ['io.weight', 'io.bfq.weight'] as const;
+
 /** Kernel documentation, admin-guide/cgroup-v2, "IO Interface Files". */
 export const ioV2: IoFormat = {
   settings({ weight, devices }, present) {
-    return [...(weight === undefined ? [] : [weightSetting(weight, present)]), ...devices.map(maxSetting)];
+    return [...(weight === undefined ? [] : weightSettings(weight, present)), ...devices.map(maxSetting)];
   },
 
-  limitFiles: ['io.weight', 'io.bfq.weight', 'io.max'],
+  limitFiles: [...weightFiles, 'io.max'],
 
   cleared(held) {
-    const weights = ['io.weight', 'io.bfq.weight'].filter((file) => held.has(file)).slice(0, 1);
     return [
-      ...weights.map((file) => defaultWeight(file, 100)),
+      ...weightFiles.filter((file) => held.has(file)).map((file) => defaultWeight(file, 100)),
       ...devicesIn(held, 'io.max').map((device) => {
         const { file, value, list } = maxSetting({ device });
         return { file, value, list: { ...list, line: '' } };
@@ -48,10 +50,10 @@ export const ioV2: IoFormat = {
   },
 };
 
-/** `io.weight` is the kernel's own, from 1 to 10000; `io.bfq.weight` the scheduler's, from 1 to 1000. Both begin at 100. */
-function weightSetting(weight: number, present: (file: string) => boolean): CgroupSetting {
-  if (present('io.weight') || !present('io.bfq.weight')) return defaultWeight('io.weight', weight);
-  return defaultWeight('io.bfq.weight', weight);
+/** Both where both are: which of them counts depends on what each disk has. A kernel with neither is told of by the first. */
+function weightSettings(weight: number, present: (file: string) => boolean): CgroupSetting[] {
+  const files = weightFiles.filter(present);
+  return (files.length > 0 ? files : weightFiles.slice(0, 1)).map((file) => defaultWeight(file, weight));
 }
 
 function defaultWeight(file: string, weight: number): CgroupSetting {
