@@ -67,6 +67,25 @@ requires({ root: true })('limits by control groups', () => {
     });
   });
 
+  it('share a CPU as was requested, and leave what is idle the rest', async () => {
+    const busy = (resources: ContainerSpec['resources']) =>
+      launch({ ...sh('while :; do :; done'), resources: { ...resources, cpuset: { cpus: '0' } } });
+    const ids = [
+      await busy({ requests: { cpus: 0.8 } }),
+      await busy({ requests: { cpus: 0.2 } }),
+      await busy({ cpuIdle: true }),
+    ];
+    const used = () => Promise.all(ids.map(async (id) => (await host.containerizer.usage(id)).cpu?.total ?? 0));
+    const from = await used();
+    const to = await eventually(used, ([, less = 0]) => less > (from[1] ?? 0) + 500_000_000, 60_000);
+    const [more = 0, less = 0, idle = 0] = to.map((total, index) => total - (from[index] ?? 0));
+    // Four to one, whatever else there is to do on that CPU.
+    expect(more / less).toBeGreaterThan(2.5);
+    expect(more / less).toBeLessThan(6);
+    expect(idle / less).toBeLessThan(0.2);
+    for (const id of ids) await host.containerizer.destroy(id);
+  });
+
   it('keep a container on its CPUs, and refuse those that there are not', async () => {
     const shown = 'grep Cpus_allowed_list /proc/self/status | cut -f 2';
     const { stdout } = await host.run({ ...sh(shown), resources: { cpuset: { cpus: '0' } } });
