@@ -1,0 +1,73 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { detectCgroups } from '@gantry/isolators';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { startHost, type TestHost } from '../launch/host.js';
+import { requires } from '../support/requires.js';
+import { LoneHierarchies } from './lone-hierarchies.js';
+
+const python = '/usr/bin/python3';
+
+/** Counts, of the processes of a control group alone (PERF_FLAG_PID_CGROUP), the nanoseconds on every processor within a while: PERF_COUNT_SW_TASK_CLOCK. */
+const counter = `import ctypes, os, struct, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+number = {'x64': 298, 'arm64': 241}['${process.arch}']
+group = os.open(sys.argv[1], os.O_RDONLY)
+attributes = ctypes.create_string_buffer(struct.pack('=IIQ', 1, 112, 1), 112)
+counters = []
+for cpu in sorted(os.sched_getaffinity(0)):
+  fd = libc.syscall(number, attributes, group, cpu, -1, 4)
+  if fd < 0: raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+  counters.append(fd)
+time.sleep(0.5)
+print(sum(struct.unpack('=Q', os.read(fd, 8))[0] for fd in counters))`;
+
+requires({ root: true, commands: [python, 'mount'], packages: ['python3', 'mount'] })('perf events', () => {
+  let host: TestHost;
+  let beside: LoneHierarchies | undefined;
+  let mount: string;
+  let controller: string;
+  beforeAll(async () => {
+    const layout = await detectCgroups();
+    if (layout.version === 'v1') beside = new LoneHierarchies(layout, ['perf_event']);
+    controller = layout.version === 'v1' ? 'perf_event' : '';
+    mount = (beside?.layout ?? layout).mounts.get(controller || 'unified') ?? '';
+    host = await startHost({ cgroups: beside?.layout ?? layout });
+  });
+  afterAll(async () => {
+    await host[Symbol.asyncDispose]();
+    beside?.[Symbol.dispose]();
+  });
+
+  const groupOf = (pid: number | undefined) =>
+    readFileSync(`/proc/${pid}/cgroup`, 'utf8')
+      .split('\n')
+      .map((line) => line.split(':'))
+      .find(([, names]) => names?.split(',').includes(controller))?.[2] ?? '';
+
+  it('are counted for a container that asks for it, and for nobody beside it', async () => {
+    const counted = async (script: string) => {
+      const { id, pid } = await host.containerizer.launch({
+        image: host.image,
+        command: ['/bin/sh', '-c', script],
+        resources: { perfEvent: true },
+      });
+      const folder = join(mount, groupOf(pid));
+      expect(folder).toMatch(new RegExp(`/${id}$`));
+      const count = Number(execFileSync(python, ['-c', counter, folder], { encoding: 'utf8' }));
+      await host.containerizer.destroy(id);
+      expect(existsSync(folder)).toBe(false);
+      return count;
+    };
+    const { id, pid } = await host.containerizer.launch({
+      image: host.image,
+      command: ['/bin/sh', '-c', 'while :; do :; done'],
+    });
+    // On v2 every container has a group; on v1 none but those that ask.
+    if (beside) expect(groupOf(pid)).toBe('/');
+    expect(await counted('exec sleep 1000')).toBeLessThan(10_000_000);
+    expect(await counted('while :; do :; done')).toBeGreaterThan(20_000_000);
+    await host.containerizer.destroy(id);
+  });
+});
