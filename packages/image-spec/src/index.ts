@@ -22,6 +22,7 @@ export {
   type AppcRuntimeImage,
   parseAppcPodManifest,
 } from './appc/pod-manifest.js';
+export { type AppcPodSpec, appcPodSpec } from './appc/pod-spec.js';
 export type { AppcVolume } from './appc/volume.js';
 export { assembleImage, type ImageParts } from './assemble.js';
 export { chainIds } from './chain-id.js';
