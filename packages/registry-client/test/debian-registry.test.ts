@@ -1,17 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { MediaType, parseManifest, parseReference, sha256 } from '@gantry/image-spec';
 import type { Descriptor, ImageReference } from '@gantry/interface';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRegistryClient, dockerConfigCredentials } from '../src/index.js';
+import { type DebianRegistry, program, startDebianRegistry } from './debian-registry.js';
 import { collect, describeBlob, noise } from './scripted-server.js';
-
-const program = '/usr/bin/docker-registry';
 
 describe.skipIf(!existsSync(program))(
   'against the distribution registry (needs the Debian package docker-registry)',
@@ -179,7 +175,11 @@ describe.skipIf(!existsSync(program))(
     const users = 'ann:$2y$04$zjMHIZXKldDmiYs/cObtW.8tNGLtC4jWOmKT6FB6EgnIp6IFMWGnK\n';
     let registry: DebianRegistry;
     beforeAll(async () => {
-      registry = await startDebianRegistry(users);
+      registry = await startDebianRegistry((folder) => {
+        const path = join(folder, 'htpasswd');
+        writeFileSync(path, users);
+        return { htpasswd: { realm: 'here', path } };
+      });
     });
     afterAll(() => registry.stop());
 
@@ -209,50 +209,8 @@ describe.skipIf(!existsSync(program))(
   },
 );
 
-interface DebianRegistry {
-  readonly host: string;
-  stop(): Promise<void>;
-}
-
-/** On a free port of this host, with a folder of its own; open, or for the users of a htpasswd file. */
-async function startDebianRegistry(users?: string): Promise<DebianRegistry> {
-  const folder = await mkdtemp(join(tmpdir(), 'gantry-registry-'));
-  const passwords = join(folder, 'htpasswd');
-  if (users !== undefined) await writeFile(passwords, users);
-  const config = {
-    version: '0.1',
-    log: { level: 'info' },
-    storage: { filesystem: { rootdirectory: folder }, delete: { enabled: true } },
-    http: { addr: '127.0.0.1:0' },
-    ...(users !== undefined && { auth: { htpasswd: { realm: 'here', path: passwords } } }),
-  };
-  await writeFile(join(folder, 'config.yml'), JSON.stringify(config));
-  const registry = spawn(program, ['serve', join(folder, 'config.yml')], { stdio: ['ignore', 'ignore', 'pipe'] });
-  const host = await listeningAt(registry);
-  const stop = async () => {
-    const exit = once(registry, 'exit');
-    registry.kill();
-    await exit;
-    await rm(folder, { recursive: true });
-  };
-  return { host, stop };
-}
-
 async function all<T>(list: AsyncIterable<T>): Promise<T[]> {
   const found: T[] = [];
   for await (const one of list) found.push(one);
   return found;
-}
-
-/** The address in the line that the registry logs once it listens. */
-async function listeningAt(registry: ChildProcess): Promise<string> {
-  if (!registry.stderr) throw new Error('the registry has no stderr');
-  for await (const line of createInterface({ input: registry.stderr })) {
-    const address = /listening on (127\.0\.0\.1:\d+)/.exec(line)?.[1];
-    if (address) {
-      registry.stderr.resume();
-      return address;
-    }
-  }
-  throw new Error('the registry ended before it listened');
 }
