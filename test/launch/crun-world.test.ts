@@ -1,20 +1,12 @@
-import {
-  chmodSync,
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readlinkSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, copyFileSync, mkdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ContainerSpec } from '@gantry/interface';
 import type { CdiSpec } from '@gantry/isolators';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildProgram, outcomes } from '../security/attempts.js';
+import { idmappableFolder } from '../support/idmappable-folder.js';
 import { requires } from '../support/requires.js';
+import type { TemporaryFolder } from '../support/temporary-folder.js';
 import { runByCrun } from './crun.js';
 import { startHost, type TestHost } from './host.js';
 
@@ -22,7 +14,7 @@ const namespaces = ['mnt', 'pid', 'ipc', 'uts', 'net', 'cgroup', 'user'];
 
 /** Each point of the world by the command that shows it. */
 const points: Readonly<Record<string, string>> = {
-  ids: 'grep -E "^(Uid|Gid|Groups):" /proc/self/status',
+  ids: 'grep -E "^(Uid|Gid|Groups):" /proc/self/status; cat /proc/self/uid_map /proc/self/gid_map',
   capabilities: 'grep -E "^(Cap|NoNewPrivs)" /proc/self/status',
   'seccomp mode and number of filters': 'grep -E "^Seccomp(_filters)?:" /proc/self/status',
   'signals blocked and ignored': 'grep -E "^Sig(Blk|Ign)" /proc/1/status',
@@ -48,10 +40,14 @@ requires({ root: true, commands: ['crun', 'gcc', 'busybox'], packages: ['crun', 
   'what plan() gives, run by crun',
   () => {
     let host: TestHost;
+    let place: TemporaryFolder;
     let folder: string;
     let rootfs: string;
     beforeAll(async () => {
-      folder = mkdtempSync(join(tmpdir(), 'gantry-crun-'));
+      place = await idmappableFolder();
+      folder = place.path;
+      // The root of a user namespace has no right to what is root's alone.
+      chmodSync(folder, 0o711);
       host = await startHost({ cdi: { folders: [], specs: [vendorSpec(folder)] } });
       rootfs = join(folder, 'rootfs');
       for (const name of ['bin', 'proc', 'dev', 'sys', 'tmp', 'etc', 'data'])
@@ -63,7 +59,7 @@ requires({ root: true, commands: ['crun', 'gcc', 'busybox'], packages: ['crun', 
     });
     afterAll(async () => {
       await host[Symbol.asyncDispose]();
-      rmSync(folder, { recursive: true });
+      await place[Symbol.asyncDispose]();
     });
 
     const ours = async (spec: Partial<ContainerSpec>) => {
@@ -96,6 +92,18 @@ requires({ root: true, commands: ['crun', 'gcc', 'busybox'], packages: ['crun', 
           sysctls: { 'kernel.shmmni': '77' },
           capabilities: { add: ['SYS_PTRACE'], drop: ['NET_RAW', 'MKNOD'] },
           oomScoreAdj: 500,
+        },
+      ],
+      [
+        'users of its own',
+        {
+          hostname: 'box',
+          rlimits: files,
+          user: '1000:1001',
+          userNamespace: {
+            uids: [{ inside: 0, outside: 700_000, size: 65_536 }],
+            gids: [{ inside: 0, outside: 700_000, size: 65_536 }],
+          },
         },
       ],
       ['devices of CDI, with hooks', { hostname: 'box', rlimits: files, devices: [{ cdi: 'vendor.com/card=0' }] }],
@@ -138,7 +146,7 @@ requires({ root: true, commands: ['crun', 'gcc', 'busybox'], packages: ['crun', 
           .map((link, index) => link !== readlinkSync(`/proc/self/ns/${namespaces[index] ?? ''}`));
       const mine = own(await ours({ ...spec, command }));
       expect(mine).toEqual(own(await theirs({ ...spec, command })));
-      expect(mine.filter((isOwn) => isOwn).length).toBe(6);
+      expect(mine.filter((isOwn) => isOwn).length).toBe(spec.userNamespace ? 7 : 6);
     });
 
     it.each(worlds)('hides and protects the same paths: %s', async (_, spec) => {

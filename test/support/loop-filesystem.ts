@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { addon } from '@gantry/native';
@@ -23,6 +23,8 @@ const makers: Readonly<Record<LoopType, readonly string[]>> = {
 /** Makes and mounts one. Throws where the kernel, or a program, is not able to. */
 export function loopFilesystem(type: LoopType): LoopFilesystem {
   const folder = mkdtempSync(join(tmpdir(), 'gantry-loop-'));
+  // Who has no right to the folder may come through it to what is his in the file system.
+  chmodSync(folder, 0o711);
   const image = join(folder, 'image');
   const path = join(folder, 'mounted');
   try {
