@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   copyFileSync,
@@ -91,6 +92,24 @@ requires({ root: true, commands: ['busybox'], packages: ['busybox-static'] })('a
     for (const user of ['4294967295', '4294967296', '2147483648000', '-1', '+0', '0x0', '1000:4294967296']) {
       await expect(host.run({ command: ['/bin/id'], user }), user).rejects.toMatchObject({
         code: expect.stringMatching(/REFUSED|INVALID/),
+      });
+    }
+  });
+
+  it.each([
+    ['a FIFO that nobody writes to', (path: string) => execFileSync('mkfifo', [path])],
+    ['a device without end', (path: string) => execFileSync('mknod', [path, 'c', '1', '5'])],
+    ['a link to such a device of the host', (path: string) => symlinkSync('/dev/zero', path)],
+    ['larger than any', (path: string) => writeFileSync(path, Buffer.alloc(11 * 2 ** 20, 'app:x:7:7::/:/bin/sh\n'))],
+  ])('holds up nobody by a passwd that is %s', async (_, make) => {
+    for (const name of ['passwd', 'group']) {
+      const rootfs = rootWith({ 'etc/passwd': 'app:x:7:7::/:/bin/sh\n', 'etc/group': 'app:x:7:\n' });
+      const path = join(rootfs, 'etc', name);
+      rmSync(path);
+      make(path);
+      const launched = host.run({ image: undefined, rootfs, command: ['/bin/id'], user: 'app:app' });
+      await expect(launched, name).rejects.toMatchObject({
+        code: expect.stringMatching(/^(REFUSED|LIMIT_EXCEEDED)$/),
       });
     }
   });
