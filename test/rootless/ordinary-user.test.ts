@@ -1,8 +1,10 @@
 import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ContainerMount } from '@gantry/interface';
 import { addon } from '@gantry/native';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startHost, type TestHost } from '../launch/host.js';
+import { buildProgram, outcomes } from '../security/attempts.js';
 import { eventually } from '../support/eventually.mjs';
 import { requires } from '../support/requires.js';
 import { addUser, type TestUser } from './user.js';
@@ -11,8 +13,8 @@ const spec = (script: string, rest: object = {}) => JSON.stringify({ command: ['
 
 const needs = {
   root: true,
-  commands: ['newuidmap', 'newgidmap', 'setpriv', 'useradd'],
-  packages: ['uidmap', 'passwd', 'util-linux'],
+  commands: ['newuidmap', 'newgidmap', 'setpriv', 'useradd', 'gcc'],
+  packages: ['uidmap', 'passwd', 'util-linux', 'gcc'],
 } as const;
 
 function landlockAbi(): number {
@@ -102,6 +104,25 @@ requires(needs)('containers of an ordinary user with ranges of ids', () => {
     const { stdout, stderr } = (await one('run', spec(script))) as { stdout: string; stderr: string };
     expect(stdout).toMatch(/^3\nlo\n0\n/);
     expect(stderr.match(/(not permitted|denied|Read-only|No such file)/g)?.length).toBeGreaterThanOrEqual(4);
+  });
+
+  it('may make the system calls that those of root may, and are held to limits of their processes', async () => {
+    buildProgram('attempts', user.folder);
+    const mounts: ContainerMount[] = [
+      { type: 'bind', source: join(user.folder, 'attempts'), target: '/attempts', readonly: true },
+    ];
+    const { stdout } = (await one('run', spec('/attempts', { mounts }))) as { stdout: string };
+    const { stdout: ofRoot } = await host.run({ command: ['/attempts'], mounts });
+    // Of these the kernel decides by who asks.
+    const differ = ['open-block'];
+    const [own, roots] = [outcomes(stdout), outcomes(ofRoot)];
+    expect(Object.keys(own).length).toBeGreaterThan(60);
+    expect(own).toEqual({ ...roots, ...Object.fromEntries(differ.map((name) => [name, own[name]])) });
+    const opened = 'exec 3</etc/passwd 4</etc/passwd; (exec 5</etc/passwd) 2>&1; ulimit -n 100 || echo no more';
+    const rlimits = [{ type: 'NOFILE', soft: 5, hard: 5 }];
+    expect(await one('run', spec(opened, { rlimits }))).toMatchObject({
+      stdout: expect.stringMatching(/Too many open files\nno more\n$/),
+    });
   });
 
   it('have terminals, an init and the network of the host, if that is asked', async () => {
