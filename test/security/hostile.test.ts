@@ -231,6 +231,29 @@ requires({ root: true, commands: ['busybox'], packages: ['busybox-static'] })('a
     await expect(host.run({ ...sh('true'), sysctls })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
+  it('steers nothing by labels of its image (CVE-2026-53488)', async () => {
+    const Labels = {
+      'containerd.io/restart.status': 'running',
+      'io.kubernetes.cri.container-type': 'sandbox',
+      'io.podman.annotations.seccomp': 'unconfined',
+      'org.opencontainers.image.stopSignal': 'SIGUSR1',
+      'run.oci.hooks.stderr': '/etc/passwd',
+      gantry: 'privileged',
+      // As a name of its own: in a literal it would be the prototype.
+      ['__proto__']: 'seccomp',
+    };
+    const seen = async (config: object) => {
+      const image = await imageWith({ config });
+      const { id, termination } = await host.run({ image, command: ['/bin/true'] });
+      const { labels } = await host.containerizer.status(id);
+      const { config: document, plan } = await host.containerizer.plan({ id: 'labelled', image, command: ['true'] });
+      return { exit: termination.exit, labels, document, steps: plan.steps };
+    };
+    const plain = await seen({});
+    expect(plain.document.linux.seccomp).toBeDefined();
+    expect(await seen({ Labels })).toEqual({ ...plain, exit: expect.objectContaining({ code: 0 }) });
+  });
+
   it('gets nothing into a command or a variable that is not text: line ends in fields of passwd', async () => {
     const rootfs = rootWith({ 'etc/passwd': 'app:x:7:7::/home\u0001/x:/bin/sh\n', 'etc/group': '' });
     const { stdout } = await host
