@@ -1,6 +1,7 @@
 // Control groups made and set up by lists of calls.
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include <optional>
@@ -43,6 +44,11 @@ int FlagsOf(const std::string& kind) {
 // False if it failed. What it read goes to the end of `reads`.
 bool Carry(const Call& call, std::vector<std::optional<std::string>>& reads) {
   if (call.kind == "make") return mkdir(call.path.c_str(), 0755) == 0;
+  if (call.kind == "rename") {
+    if (call.values.size() == 1) return rename(call.path.c_str(), call.values[0].c_str()) == 0;
+    errno = EINVAL;
+    return false;
+  }
   const Fd file(open(call.path.c_str(), FlagsOf(call.kind) | O_CLOEXEC));
   if (!file.valid()) {
     if (call.kind != "try" || errno != ENOENT) return false;

@@ -20,6 +20,7 @@ enum class ChannelPacket : uint8_t {
   kWaiting = 7,    // to the shim: can be given the ids of its user namespace
   kMount = 8,      // to the first process: comes with a mount that a step of it needs
   kGroups = 10,    // to the first process: its control groups are there
+  kJoined = 12,    // to the first process: it is in its control groups already
   kConsole = 6,    // to the shim: comes with the master of the terminal that the process has made
   kAgent = 11,     // to the first process, before kPlan: comes with a connection to the agent that is to have its seccomp listener
   kRuleset = 9,    // to the shim: comes with the Landlock ruleset that the process has made

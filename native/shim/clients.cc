@@ -29,7 +29,9 @@ bool Decode(FieldReader body, Request* out) {
     }
     case HostMessage::kGrouped: {
       GroupedMessage message;
-      return Read(body, &message);
+      if (!Read(body, &message)) return false;
+      out->joined = message.joined != 0;
+      return true;
     }
     case HostMessage::kSignal: {
       SignalMessage message;

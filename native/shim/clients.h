@@ -12,6 +12,7 @@ struct Request {
   HostMessage code;
   uint32_t request = 0;
   int32_t signal = 0;
+  bool joined = false;
   uint32_t columns = 0;
   uint32_t rows = 0;
 };

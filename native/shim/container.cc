@@ -118,7 +118,7 @@ Result StartContainer(const CloneMessage& clone, const FrameMemory& launch, Cont
   UserNamespace users = (clone.cloneFlags & CLONE_NEWUSER) != 0        ? UserNamespace::kOwn
                         : (clone.parentNamespaces & CLONE_NEWUSER) != 0 ? UserNamespace::kJoined
                                                                         : UserNamespace::kNone;
-  FirstProcessSetup setup{clone.steps, launch, {}, {}, users};
+  FirstProcessSetup setup{clone.steps, clone.groups, launch, {}, {}, users};
   if (Result result = MakePipe(&out->output, kReading, &setup.streams.fds[1]); !result.ok()) return result;
   if (Result result = MakePipe(&out->errors, kReading, &setup.streams.fds[2]); !result.ok()) return result;
   int pair[2];

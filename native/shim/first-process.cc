@@ -89,7 +89,7 @@ Result AwaitLaunch(FirstProcess& process, const FrameMemory& frame, LaunchMessag
   return fields.Read(&code) && Read(fields, out) ? kOk : Failure(EBADMSG, "fields of the launch message");
 }
 
-// `first` is the number of the first of them in the plan.
+// `first` is the number of the first of them in the plan; of steps that are not of it, kNoStep.
 void PerformAll(FirstProcess& process, const StepList& list, uint32_t first = 0) {
   FieldReader steps(list);
   for (uint32_t index = 0; index < list.count; index++) {
@@ -100,7 +100,7 @@ void PerformAll(FirstProcess& process, const StepList& list, uint32_t first = 0)
     bool known =
         VisitStep(StepCode{code}, fields, [&](const auto& step) { result = Perform(process, step); });
     if (!known) result = Failure(EBADMSG, "fields");
-    if (!result.ok()) ReportAndExit(process, first + index, StepName(StepCode{code}), result);
+    if (!result.ok()) ReportAndExit(process, first == kNoStep ? kNoStep : first + index, StepName(StepCode{code}), result);
   }
 }
 
@@ -126,13 +126,14 @@ Result BecomeRoot(const FirstProcess& process) {
   return kOk;
 }
 
-void AwaitPacket(const FirstProcess& process, ChannelPacket expected) {
+ChannelPacket AwaitPacket(const FirstProcess& process) {
   ChannelPacket packet;
   ssize_t size;
   do {
     size = recv(process.channel.get(), &packet, sizeof packet, 0);
   } while (size < 0 && errno == EINTR);
-  if (size != sizeof packet || packet != expected) _exit(1);
+  if (size != sizeof packet) _exit(1);
+  return packet;
 }
 
 Result ReceiveMount(const FirstProcess& process, Fd* out) {
@@ -157,6 +158,7 @@ void RunFirstProcess(FirstProcessSetup setup) {
     result = OpenHost(process);
     if (!result.ok()) ReportAndExit(process, kNoStep, "shim", result);
     PerformAll(process, setup.steps);
+    PerformAll(process, setup.groups, kNoStep);
     result = process.stage.Leave();
   }
   if (result.ok()) result = AwaitLaunch(process, setup.launch, &launch);

@@ -60,6 +60,8 @@ struct FirstProcess {
   bool ready = false;
   // Whether not to wait at the barrier.
   bool released = false;
+  // Whether it is in its control groups, and has a namespace of them if it is to have one, before the steps that see to that.
+  bool joined = false;
   UserNamespace users = UserNamespace::kNone;
   // Whether the shim does for it what needs the host's privileges.
   bool outside = false;
@@ -69,6 +71,8 @@ struct FirstProcess {
 struct FirstProcessSetup {
   // What it performs at once.
   const StepList& steps;
+  // Those after them by which it joins control groups that were made ahead; not of the plan.
+  const StepList& groups;
   // Where the launch frame with the other steps will lie.
   const FrameMemory& launch;
   Fd channel;
@@ -87,8 +91,8 @@ Result OpenProcfs(Fd* out);
 
 [[noreturn]] void ReportAndExit(const FirstProcess& process, uint32_t step, const char* op, const Result& result);
 
-// Waits for a packet of the shim. Ends the process if another comes, or none any more: the shim is gone then, or has given up.
-void AwaitPacket(const FirstProcess& process, ChannelPacket expected);
+// Waits for a packet of the shim. Ends the process if none comes any more: the shim is gone then, or has given up.
+ChannelPacket AwaitPacket(const FirstProcess& process);
 
 // Becomes the root of the user namespace that the process is in.
 Result BecomeRoot(const FirstProcess& process);

@@ -16,7 +16,7 @@ void Guardian::OnClient(int client) {
 
 void Guardian::Answer(int client, const Request& request) {
   if (request.code == HostMessage::kRelease) return Release(client);
-  if (request.code == HostMessage::kGrouped) return PassOnGroups(client);
+  if (request.code == HostMessage::kGrouped) return PassOnGroups(client, request.joined);
   if (request.code == HostMessage::kEnter) return Enter(client);
   if (request.code == HostMessage::kEndInput) {
     sources_[client].ends = true;
@@ -59,12 +59,12 @@ void Guardian::Release(int client) {
   phase_ = Phase::kReleased;
 }
 
-void Guardian::PassOnGroups(int client) {
+void Guardian::PassOnGroups(int client, bool joined) {
   if (client != Clients::kLauncher || !groupsAwaited_) return clients_.Drop(client);
   groupsAwaited_ = false;
-  constexpr ChannelPacket kPacket = ChannelPacket::kGroups;
+  const ChannelPacket packet = joined ? ChannelPacket::kJoined : ChannelPacket::kGroups;
   // If the first process has died meanwhile, its SIGCHLD tells.
-  send(container_.channel.get(), &kPacket, sizeof kPacket, MSG_NOSIGNAL | MSG_DONTWAIT);
+  send(container_.channel.get(), &packet, sizeof packet, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 }  // namespace gantry

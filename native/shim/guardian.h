@@ -55,7 +55,7 @@ class Guardian {
   void EndEntered();
   void Release(int client);
   // Tells the first process that its control groups are there.
-  void PassOnGroups(int client);
+  void PassOnGroups(int client, bool joined);
   void CopyStreams(bool output, bool errors);
   void CopyEnteredStreams(int client, bool input, bool output);
 

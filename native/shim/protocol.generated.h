@@ -5,7 +5,7 @@
 
 namespace gantry {
 
-constexpr uint32_t kProtocolVersion = 9;
+constexpr uint32_t kProtocolVersion = 10;
 constexpr uint32_t kMaxFrame = 1048576;
 constexpr uint32_t kNoStep = 4294967295u;
 
@@ -201,10 +201,10 @@ inline const char* StepName(StepCode code) {
 }
 
 // The first frame on the socket that the shim inherits, its version the first field in every version: make the
-// first process, which performs `steps`, those that need nothing of the host, and waits for the second; `cgroup` is
-// the v2 folder to clone it into, or empty; unless it is 0, `parent`, which started at `parentStartTime`, is the
-// process in whose `parentNamespaces` (CLONE_NEWPID, CLONE_NEWUSER) it is made. With a user namespace of its own it
-// is answered by cloned.
+// first process, which performs `steps`, those that need nothing of the host, and `groups`, by which it joins
+// control groups that were made ahead, and waits for the second; `cgroup` is the v2 folder to clone it into, or
+// empty; unless it is 0, `parent`, which started at `parentStartTime`, is the process in whose `parentNamespaces`
+// (CLONE_NEWPID, CLONE_NEWUSER) it is made. With a user namespace of its own it is answered by cloned.
 struct CloneMessage {
   uint32_t version{};
   uint64_t cloneFlags{};
@@ -213,6 +213,7 @@ struct CloneMessage {
   uint64_t parentStartTime{};
   uint64_t parentNamespaces{};
   StepList steps{};
+  StepList groups{};
 };
 
 // The second frame: whose the shim is, where the container's files are, the namespaces (CLONE_NEW*) that the first
@@ -244,8 +245,11 @@ struct LaunchMessage {
   StepList steps{};
 };
 
-// The control groups are there that the first process is to join.
-struct GroupedMessage {};
+// The control groups are there that the first process is to join; with `joined` it is in them since `groups` of the
+// clone message, and they have their names now.
+struct GroupedMessage {
+  uint8_t joined{};
+};
 
 // Let the blocked first process go to its exec.
 struct ReleaseMessage {};
@@ -300,6 +304,7 @@ inline bool Read(FieldReader& in, CloneMessage* out) {
          in.Read(&out->parentStartTime) &&
          in.Read(&out->parentNamespaces) &&
          in.Read(&out->steps) &&
+         in.Read(&out->groups) &&
          in.AtEnd();
 }
 
@@ -324,8 +329,9 @@ inline bool Read(FieldReader& in, LaunchMessage* out) {
          in.AtEnd();
 }
 
-inline bool Read(FieldReader& in, GroupedMessage*) {
-  return in.AtEnd();
+inline bool Read(FieldReader& in, GroupedMessage* out) {
+  return in.Read(&out->joined) &&
+         in.AtEnd();
 }
 
 inline bool Read(FieldReader& in, ReleaseMessage*) {

@@ -74,7 +74,7 @@ Result Perform(FirstProcess& process, const ReadyStep&) {
   process.ready = true;
   if (!TellReady(process)) _exit(1);
   if (process.released) return kOk;
-  AwaitPacket(process, ChannelPacket::kRelease);
+  if (AwaitPacket(process) != ChannelPacket::kRelease) _exit(1);
   return kOk;
 }
 

@@ -29,12 +29,14 @@ Result Join(const char* folder) {
 }  // namespace
 
 Result Perform(FirstProcess& process, const AwaitGroupsStep&) {
-  AwaitPacket(process, ChannelPacket::kGroups);
+  ChannelPacket packet = AwaitPacket(process);
+  if (packet != ChannelPacket::kGroups && packet != ChannelPacket::kJoined) _exit(1);
+  process.joined = packet == ChannelPacket::kJoined;
   return kOk;
 }
 
 Result Perform(FirstProcess& process, const JoinCgroupStep& step) {
-  if (process.outside) return kOk;
+  if (process.outside || process.joined) return kOk;
   // A staged process is among its own mounts by then.
   if (Result left = process.stage.Leave(); !left.ok()) return left;
   Result result = Join(step.path.data);
@@ -42,7 +44,8 @@ Result Perform(FirstProcess& process, const JoinCgroupStep& step) {
   return result;
 }
 
-Result Perform(FirstProcess&, const CgroupNamespaceStep&) {
+Result Perform(FirstProcess& process, const CgroupNamespaceStep&) {
+  if (process.joined) return kOk;
   return unshare(CLONE_NEWCGROUP) == 0 ? kOk : CallFailure("unshare");
 }
 

@@ -1,9 +1,10 @@
 /**
- * A call of a list: `make` a folder; `write` values to a file, each by a write of its own; `set` a file to a value and
+ * A call of a list: `make` a folder; `rename` one within the folder that it is in; `write` values to a file, each by a write of its own; `set` a file to a value and
  * read it back, or `try` to, for a file that may not be there; `read` a file.
  */
 export type GroupCall =
   | readonly [kind: 'make', folder: string]
+  | readonly [kind: 'rename', folder: string, to: string]
   | readonly [kind: 'write', path: string, ...values: string[]]
   | readonly [kind: 'set' | 'try', path: string, value: string]
   | readonly [kind: 'read', path: string];

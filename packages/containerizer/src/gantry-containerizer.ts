@@ -308,7 +308,9 @@ export class GantryContainerizer implements Containerizer {
     if (this.#life.closing.signal.aborted) return;
     await this.#life.close();
     try {
-      await Promise.all([...this.#parts.isolators, this.#parts.launcher].map((part) => part.close?.()));
+      // First, since it keeps control groups ready below the parent of all.
+      await this.#parts.launcher.close?.();
+      await Promise.all(this.#parts.isolators.map((isolator) => isolator.close?.()));
     } finally {
       this.#events.close();
       retireOwner(this.#root.owner);

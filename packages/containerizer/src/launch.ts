@@ -4,8 +4,8 @@ import {
   GantryError,
   type Image,
   type Isolator,
-  type LaunchRequest,
   type PrepareContext,
+  type SpareGroups,
   throwIfAborted,
 } from '@gantry/interface';
 import type { Container } from './container.js';
@@ -16,6 +16,7 @@ import type { ContainerizerParts } from './parts.js';
 import { newRecord } from './record.js';
 import { reserve } from './reserve.js';
 import { parseSignal } from './signals.js';
+import { hasGroups, makeSpareGroups } from './spare-groups.js';
 import { withoutCredentials } from './spec.js';
 import type { StateRoot } from './state-folder.js';
 import { tellStatus } from './told.js';
@@ -49,7 +50,8 @@ export async function runLaunch(
   if (pod) await parts.volumes.make(id, pod.volumes);
   await container.timed('provision', () => parts.provisioner.provision(id, resolved.source, options));
   container.enter('PREPARING');
-  const prepareAll = () => container.timed('prepare', () => prepare(parts, context, request, options));
+  const whole = { ...context, resources: request.config.linux.resources ?? {} };
+  const prepareAll = (spare?: SpareGroups) => container.timed('prepare', () => prepare(parts, whole, spare, options));
   // Control groups are made while the shim makes the root.
   const onlyGroups = parts.isolators.every((isolator) => preparesNoRoot(isolator, context));
   if (!onlyGroups) await prepareAll();
@@ -58,16 +60,18 @@ export async function runLaunch(
       ? await container.timed('prepare', () => launchInputs(parts, context, spec, options))
       : undefined;
 
-  const prepareGroups = async () => {
-    await prepareAll();
+  const meanwhile = async () => {
+    const tookOver = await prepareAll(await pending.groups());
     container.enter('ISOLATING');
+    return tookOver;
   };
+  const spareGroups = () => makeSpareGroups(parts, whole, request);
   if (!onlyGroups) container.enter('ISOLATING');
   const isolating = parts.isolators.filter((one) => one.isolate && (one.isolates?.(context) ?? true));
   // If no isolator has anything to do with the blocked process, it need not wait for us.
   const release = isolating.length === 0;
   const launching = container.timed('launch', () =>
-    pending.launch(request, { ...options, ...inputs, release, ...(onlyGroups ? { meanwhile: prepareGroups } : {}) }),
+    pending.launch(request, { ...options, ...inputs, release, ...(onlyGroups ? { meanwhile, spareGroups } : {}) }),
   );
   // In the next turn the shim has all that it waits for. Recovery takes a container without a request for one that was never launched.
   const atWork = setImmediate();
@@ -120,18 +124,24 @@ function preparesNoRoot(isolator: Isolator, context: PrepareContext): boolean {
   return !isolator.prepare || (isolator.prepares?.(context) ?? 'anything') !== 'anything';
 }
 
-/** What the isolators make on the host, in their order. */
+/**
+ * What the isolators make on the host, in their order, or take over of what was made ahead. Resolves with whether the container's control
+ * groups are just those.
+ */
 async function prepare(
   parts: ContainerizerParts,
-  described: PrepareContext,
-  { config }: LaunchRequest,
+  context: PrepareContext,
+  spare: SpareGroups | undefined,
   options: CallOptions,
-): Promise<void> {
-  const context = { ...described, resources: config.linux.resources ?? {} };
+): Promise<boolean> {
+  let tookOver = spare !== undefined;
   for (const isolator of parts.isolators) {
     throwIfAborted(options.signal, `preparing container ${context.id}`);
+    if (spare && hasGroups(isolator, context) && (await isolator.takeOver?.(context, spare.path))) continue;
+    if (hasGroups(isolator, context)) tookOver = false;
     await isolator.prepare?.(context, options);
   }
+  return tookOver;
 }
 
 /** What isolators do with the blocked process, at once. All have come to an end when it fails, so that clean-up finds nothing under way. */

@@ -146,6 +146,16 @@ export interface Isolator {
   /** Makes what the edits rely on. Refuses with `REFUSED`; what it has made by then is removed by `cleanup`. */
   prepare?(context: PrepareContext, options?: CallOptions): Promise<void>;
   /**
+   * Does now what `prepare` would do for a container like this one to come, whose id and `cgroupPath` are made up. Of those alone that
+   * have to do with control groups only (`groups`); undone by `cleanup`. False if that cannot be: some of it may be there. Default: it cannot.
+   */
+  prepareAhead?(context: PrepareContext): Promise<boolean>;
+  /**
+   * Makes what was prepared ahead for the control group `path` the container's, if it is just what `prepare` would make; `prepare` is
+   * then not called. False if it is not, or if there is more of it than this container is to have.
+   */
+  takeOver?(context: PrepareContext, path: string): Promise<boolean>;
+  /**
    * What no document may hold, asked once all is prepared, and for each process started in the container (`exec`), which
    * needs variables only. Refuses with `REFUSED`.
    */

@@ -52,13 +52,27 @@ export interface LaunchOptions extends CallOptions {
   /**
    * Makes the control groups, and whatever else there is to be made that no step but the joining of those needs. Called once: when the
    * shim is at work on the steps before that, or, where they are the first, before it is given any. What it rejects with is what
-   * the launch fails with.
+   * the launch fails with. Resolves with whether the groups that `PendingLaunch.groups` told have become the container's, all of
+   * them: its first process then has none to join.
    */
-  readonly meanwhile?: () => Promise<void>;
+  readonly meanwhile?: () => Promise<boolean>;
+  /**
+   * Makes control groups for the launch after this one, so that a first process that is kept ready for it is in them already. Called once
+   * this launch is over, if at all; where it resolves with undefined or rejects, that one is in none.
+   */
+  readonly spareGroups?: () => Promise<SpareGroups | undefined>;
   /** Must have all that the request names. */
   readonly secrets?: LaunchSecrets;
   /** What the source of a bind mount must be, by its destination in `config.mounts`: `DEVICE:INODE`, decimal. */
   readonly pins?: Readonly<Record<string, string>>;
+}
+
+/** Control groups made ahead for a container to come. Disposing removes what no container has taken over; nothing may be left in them but that. */
+export interface SpareGroups extends AsyncDisposable {
+  /** As a container's `cgroupPath`. */
+  readonly path: string;
+  /** As `LaunchRequest.cgroups`. */
+  readonly folders: readonly string[];
 }
 
 /** One primitive step of a launch, as readable data: `op` and its operands. */
@@ -111,6 +125,11 @@ export interface PendingLaunch extends AsyncDisposable {
    * On cgroup v2 nothing happens yet: a process is made inside its group, which need not exist before `launch`.
    */
   announce(request: LaunchRequest): Promise<void>;
+  /**
+   * The control groups that its first process is in, if it was there before and is of the kind that was announced: for the container to take
+   * over. What it does not is removed at the disposal.
+   */
+  groups(): Promise<SpareGroups | undefined>;
   /**
    * Has the shim make the first process, set up in full and blocked just before its exec; once. `LAUNCH_FAILED` leaves
    * nothing behind. `request.id` must be the id it was begun with.

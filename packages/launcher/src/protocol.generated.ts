@@ -2,7 +2,7 @@
 import { GantryError } from '@gantry/interface';
 
 /** The version that host and shim must share. */
-export const protocolVersion = 9;
+export const protocolVersion = 10;
 
 /** The most bytes that may follow a frame's length. */
 export const maxFrame = 1048576;
@@ -437,7 +437,7 @@ export type Step =
   | ConnectStep
   | ExecStep;
 
-/** The first frame on the socket that the shim inherits, its version the first field in every version: make the first process, which performs `steps`, those that need nothing of the host, and waits for the second; `cgroup` is the v2 folder to clone it into, or empty; unless it is 0, `parent`, which started at `parentStartTime`, is the process in whose `parentNamespaces` (CLONE_NEWPID, CLONE_NEWUSER) it is made. With a user namespace of its own it is answered by cloned. */
+/** The first frame on the socket that the shim inherits, its version the first field in every version: make the first process, which performs `steps`, those that need nothing of the host, and `groups`, by which it joins control groups that were made ahead, and waits for the second; `cgroup` is the v2 folder to clone it into, or empty; unless it is 0, `parent`, which started at `parentStartTime`, is the process in whose `parentNamespaces` (CLONE_NEWPID, CLONE_NEWUSER) it is made. With a user namespace of its own it is answered by cloned. */
 export type CloneMessage = {
   readonly op: 'clone';
   readonly version: number;
@@ -447,6 +447,7 @@ export type CloneMessage = {
   readonly parentStartTime: number;
   readonly parentNamespaces: number;
   readonly steps: readonly Step[];
+  readonly groups: readonly Step[];
 };
 
 /** The second frame: whose the shim is, where the container's files are, the namespaces (CLONE_NEW*) that the first process makes of what the host has now, and its further steps; with `release` it does not wait at `ready`; with `groups` it waits at `awaitGroups` for grouped, and until that comes the end of the launcher is the end of the launch even with `release`; with `input` its standard input is a pipe for those who attach; `logFormat` 0 cri, 1 json, 2 plain. In a user namespace: unless empty, `uidMap` and `gidMap` are written first, after `deny` to setgroups without `setgroups`; with `outside` the shim does for the first process what needs the host's privileges, makes the mounts of host paths for it, those of the root idmapped, and gives the streams to `rootUid` and `rootGid`. Unless empty, `agent` is the Unix socket to which the shim connects the first process for the step `seccomp`. */
@@ -471,9 +472,10 @@ export type LaunchMessage = {
   readonly steps: readonly Step[];
 };
 
-/** The control groups are there that the first process is to join. */
+/** The control groups are there that the first process is to join; with `joined` it is in them since `groups` of the clone message, and they have their names now. */
 export type GroupedMessage = {
   readonly op: 'grouped';
+  readonly joined: number;
 };
 
 /** Let the blocked first process go to its exec. */
@@ -1013,6 +1015,7 @@ export function encodeFrame(message: HostMessage): Uint8Array {
       writer.u64(message.parentStartTime, 'clone.parentStartTime');
       writer.u64(message.parentNamespaces, 'clone.parentNamespaces');
       encodeSteps(writer, message.steps);
+      encodeSteps(writer, message.groups);
       break;
     case 'launch':
       writer.u8(5);
@@ -1036,6 +1039,7 @@ export function encodeFrame(message: HostMessage): Uint8Array {
       break;
     case 'grouped':
       writer.u8(10);
+      writer.u8(message.joined, 'grouped.joined');
       break;
     case 'release':
       writer.u8(2);

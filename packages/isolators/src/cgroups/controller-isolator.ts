@@ -9,7 +9,10 @@ import { sharedGroup } from './sharing.js';
 
 /** What is an isolator's own of those that have a controller each. */
 export interface ControllerPart
-  extends Omit<Isolator, 'edits' | 'prepares' | 'prepare' | 'cleanup' | 'list' | 'close'> {
+  extends Omit<
+    Isolator,
+    'edits' | 'prepares' | 'prepare' | 'prepareAhead' | 'takeOver' | 'cleanup' | 'list' | 'close'
+  > {
   readonly controller: Controller;
   /**
    * What it asks for a container, checked; undefined if that is to have no group of this controller's. Called at `edits` and
@@ -35,14 +38,18 @@ export function controllerIsolator(options: CgroupIsolatorOptions, part: Control
   const limitsOf = (path: string, context: PrepareContext) =>
     limit ? limits?.(path, context) : settingLimits(cgroups, path, settingsOf(context));
 
-  /** Makes the group as most are made, by one call of the addon; false if that did not do, and some of it may be there. */
+  /** Makes the group as most are made, by one call of the addon; undefined if that did not do, and some of it may be there. */
   const makeAtOnce = (path: string, context: PrepareContext) => {
     const making = cgroups.making(controller, path, part.name);
     const given = making && limitsOf(path, context);
-    if (!given) return false;
+    if (!given) return undefined;
     const read = addon().runGroupCalls([...making, ...given.calls]);
-    return read !== undefined && given.holds(read);
+    return read !== undefined && given.holds(read) ? given : undefined;
   };
+
+  /** How the groups that were made ahead are limited, by their paths. */
+  const ahead = new Map<string, string>();
+  const textOf = (given: GroupLimits | undefined) => JSON.stringify(given?.calls);
 
   return {
     ...own,
@@ -66,7 +73,28 @@ export function controllerIsolator(options: CgroupIsolatorOptions, part: Control
       applySettings(cgroups, path, settingsOf(context), part.name);
       await limit?.(path, context);
     },
-    cleanup: (id) => cgroups.remove(controller, groupOf(options, id)),
+    async prepareAhead(context) {
+      const path = preparedGroup(options, context);
+      if ((await resources(context, path)) === undefined) return true;
+      const given = makeAtOnce(path, context);
+      if (given) ahead.set(path, textOf(given));
+      return given !== undefined;
+    },
+    async takeOver(context, spare) {
+      const made = ahead.get(spare);
+      if (sharedGroup(options, context) !== undefined) return false;
+      const path = preparedGroup(options, context);
+      if ((await resources(context, path)) === undefined) return made === undefined;
+      if (made === undefined || textOf(limitsOf(spare, context)) !== made) return false;
+      ahead.delete(spare);
+      const names = cgroups.folders(controller, path, part.name);
+      const spares = cgroups.folders(controller, spare, part.name);
+      return addon().runGroupCalls(spares.map((folder, index) => ['rename', folder, names[index] ?? ''])) !== undefined;
+    },
+    cleanup(id) {
+      ahead.delete(groupOf(options, id));
+      return cgroups.remove(controller, groupOf(options, id));
+    },
     list: () => cgroups.list(controller, cgroupParent),
     close: () => cgroups.removeParent(controller, cgroupParent),
   };

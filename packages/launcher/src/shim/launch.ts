@@ -7,6 +7,7 @@ import {
   type LaunchRequest,
   type LogFormat,
   type PendingLaunch,
+  type SpareGroups,
   throwIfAborted,
 } from '@gantry/interface';
 import { writeIdsWithHelpers } from '@gantry/native';
@@ -19,7 +20,7 @@ import { ShimContainer } from './container.js';
 import { hangUp } from './hang-up.js';
 import { cloneFrame, startShim } from './spawn.js';
 import { canStage } from './stages.js';
-import { type BegunShim, type ShimSupply, sameFrame } from './supply.js';
+import { type BegunShim, type LaunchKind, type ShimSupply, sameFrame } from './supply.js';
 import { checkVersion } from './version.js';
 
 /** How the shim keeps the log of a container. */
@@ -35,15 +36,20 @@ export class ShimLaunch implements PendingLaunch {
   readonly #id: ContainerId;
   readonly #log: LogLimits;
   readonly #supply: ShimSupply;
+  /** Those that the first process of a spare is in. */
+  readonly #spareGroups: Promise<SpareGroups | undefined>;
   #begun: BegunShim;
   #announced: Announced | undefined;
   #launched = false;
+  /** Whether they have become the container's. */
+  #tookOver = false;
 
   constructor(id: ContainerId, log: LogLimits, supply: ShimSupply) {
     this.#id = id;
     this.#log = log;
     this.#supply = supply;
     this.#begun = supply.begin(id);
+    this.#spareGroups = this.#groupsNow();
   }
 
   async announce(request: LaunchRequest): Promise<void> {
@@ -56,9 +62,14 @@ export class ShimLaunch implements PendingLaunch {
     if (!plan.users?.helpers) await this.#announced.cloned;
   }
 
+  async groups(): Promise<SpareGroups | undefined> {
+    await this.#announced?.cloned.catch(() => undefined);
+    return this.#groupsNow();
+  }
+
   async launch(
     request: LaunchRequest,
-    { signal, release = false, secrets, pins, meanwhile }: LaunchOptions = {},
+    { signal, release = false, secrets, pins, meanwhile, spareGroups }: LaunchOptions = {},
   ): Promise<LaunchedContainer> {
     const id = this.#id;
     const what = `launching container ${id}`;
@@ -68,7 +79,9 @@ export class ShimLaunch implements PendingLaunch {
     const steps = needsInputs(request, pins) ? compilePlan(request, inputs).steps : plan.steps;
     const frame = launchFrame(request, { ...plan, steps }, this.#log, release);
     this.#launched = true;
-    const groups = once(meanwhile);
+    const groups = once(async () => {
+      this.#tookOver = (await meanwhile?.()) ?? false;
+    });
     try {
       // On cgroup v2 a process is cloned into its group, which has to be there then.
       if (!plan.awaitsGroups) await groups();
@@ -79,6 +92,8 @@ export class ShimLaunch implements PendingLaunch {
     }
     const options: SendOptions = {
       release,
+      plan,
+      spareGroups,
       ...(signal ? { signal } : {}),
       ...(plan.awaitsGroups ? { groups } : {}),
     };
@@ -97,11 +112,11 @@ export class ShimLaunch implements PendingLaunch {
   async #send(
     frame: Uint8Array,
     request: LaunchRequest,
-    { signal, release, groups }: SendOptions,
+    { signal, release, plan, spareGroups, groups }: SendOptions,
   ): Promise<LaunchedContainer> {
     const id = this.#id;
     const what = `launching container ${id}`;
-    const { session, started } = await this.#begun.shim;
+    const { session, started, groups: own } = await this.#begun.shim;
     // A shim that is to release by itself does not take the end of its launcher for the end of the container.
     const abort = () => (release ? session.kill() : session.end());
     signal?.addEventListener('abort', abort, { once: true });
@@ -111,14 +126,15 @@ export class ShimLaunch implements PendingLaunch {
       else session.write(frame);
       if (groups) {
         await groups();
-        session.send({ op: 'grouped' });
+        session.send({ op: 'grouped', joined: own && this.#tookOver ? 1 : 0 });
       }
       const hello = await session.hello;
       if (signal?.aborted) await session.closed;
       throwIfAborted(signal, what);
       checkVersion(hello, id);
       // One that shares another's namespaces says nothing of the next.
-      if (!request.parent) this.#supply.learn(request.cgroupVersion === 'v1' ? this.#begun.clone : undefined);
+      const kind = { clone: this.#begun.clone, plan, spareGroups };
+      if (!request.parent) this.#supply.learn(request.cgroupVersion === 'v1' ? kind : undefined);
       return new ShimContainer({ id, stateDir: request.stateDir, launcher: true }, session, hello, release);
     } catch (error) {
       if (release) session.kill();
@@ -133,9 +149,16 @@ export class ShimLaunch implements PendingLaunch {
 
   /** Resolves once nothing is left of the shim and of what it has made. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#launched) return;
-    this.#launched = true;
-    await this.#end();
+    if (!this.#launched) {
+      this.#launched = true;
+      await this.#end();
+    }
+    if (!this.#tookOver) await (await this.#spareGroups)?.[Symbol.asyncDispose]();
+  }
+
+  async #groupsNow(): Promise<SpareGroups | undefined> {
+    const shim = await this.#begun.shim.catch(() => undefined);
+    return shim?.groups;
   }
 
   #planOf(request: LaunchRequest): Omit<Announced, 'cloned'> & Partial<Announced> {
@@ -194,7 +217,7 @@ interface Announced {
   readonly cloned: Promise<void>;
 }
 
-interface SendOptions {
+interface SendOptions extends Pick<LaunchKind, 'plan' | 'spareGroups'> {
   readonly signal?: AbortSignal;
   readonly release: boolean;
   /** Makes the control groups that the plan waits for. */
@@ -202,10 +225,10 @@ interface SendOptions {
 }
 
 /** The work, which however often it is asked for is done once. */
-function once(work: (() => Promise<void>) | undefined): () => Promise<void> {
+function once(work: () => Promise<void>): () => Promise<void> {
   let done: Promise<void> | undefined;
   return () => {
-    done ??= work?.() ?? Promise.resolve();
+    done ??= work();
     return done;
   };
 }

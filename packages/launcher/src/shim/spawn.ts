@@ -1,5 +1,5 @@
 import { Socket } from 'node:net';
-import { type ContainerId, toGantryError } from '@gantry/interface';
+import { type ContainerId, type SpareGroups, toGantryError } from '@gantry/interface';
 import { addon } from '@gantry/native';
 import type { ShimPlan } from '../compile/plan.js';
 import { encodeFrame, protocolVersion, type Step } from '../protocol.generated.js';
@@ -11,6 +11,8 @@ export interface StartedShim {
   readonly session: ShimSession;
   /** Rejects if there is no shim at the other end. */
   readonly started: Promise<void>;
+  /** Those that its first process is in already. */
+  readonly groups?: SpareGroups;
 }
 
 /** Starts a shim, whose argument is `title`; with `clone`, the first frame, it makes a first process at once. */
@@ -40,8 +42,7 @@ export function cloneFrame({ cloneFlags, cgroup, within, ahead }: ShimPlan): Uin
   const known = ahead.length > 0 ? frames.get(ahead) : undefined;
   if (known) return known;
   const frame = encodeFrame({
-    op: 'clone',
-    version: protocolVersion,
+    ...cloneMessage,
     cloneFlags,
     cgroup,
     parent,
@@ -52,3 +53,20 @@ export function cloneFrame({ cloneFlags, cgroup, within, ahead }: ShimPlan): Uin
   if (ahead.length > 0) frames.set(ahead, frame);
   return frame;
 }
+
+/** The same for a first process that joins the folders of control groups at once, of a plan whose process would wait for them. */
+export function cloneFrameInto(folders: readonly string[], { cloneFlags, ahead, steps }: ShimPlan): Uint8Array {
+  const joins = folders.map((path): Step => ({ op: 'joinCgroup', path }));
+  const groups = [...joins, ...steps.filter(({ op }) => op === 'cgroupNamespace')];
+  return encodeFrame({ ...cloneMessage, cloneFlags, steps: ahead, groups });
+}
+
+const cloneMessage = {
+  op: 'clone',
+  version: protocolVersion,
+  cgroup: '',
+  parent: 0,
+  parentStartTime: 0,
+  parentNamespaces: 0,
+  groups: [],
+} as const;

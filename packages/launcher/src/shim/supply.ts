@@ -1,5 +1,6 @@
-import type { ContainerId } from '@gantry/interface';
-import { type StartedShim, startShim } from './spawn.js';
+import type { ContainerId, LaunchOptions } from '@gantry/interface';
+import type { ShimPlan } from '../compile/plan.js';
+import { cloneFrameInto, type StartedShim, startShim } from './spawn.js';
 
 /** Milliseconds after a launch before a spare is made: the launch's own program goes first. */
 const spareDelay = 5;
@@ -19,6 +20,13 @@ export interface BegunShim {
   readonly isSpare: boolean;
 }
 
+/** How a launch had its process cloned, which the next one's will be, too. */
+export interface LaunchKind {
+  readonly clone: Uint8Array | undefined;
+  readonly plan: ShimPlan;
+  readonly spareGroups: LaunchOptions['spareGroups'];
+}
+
 /**
  * Shims for launches, made ahead of what is known of these: containers of one host program have the same namespaces, and the same
  * in /proc, /dev and /sys, as a rule. A launch gets a shim with a first process of the last one's kind, which it need not take. If
@@ -27,18 +35,18 @@ export interface BegunShim {
 export class ShimSupply {
   readonly #keepsSpare: boolean;
   /** Of the last launch; undefined before the first, and where a process cannot be cloned ahead. */
-  #clone: Uint8Array | undefined;
+  #kind: LaunchKind | undefined;
   #spare: Spare | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** Settles when the spares that were not wanted are gone. */
-  #dropped = Promise.resolve();
+  /** Resolves when the spares that were not wanted are gone, with what could not be removed of them. */
+  #dropped: Promise<readonly unknown[]> = Promise.resolve([]);
 
   constructor(keepsSpare: boolean) {
     this.#keepsSpare = keepsSpare;
   }
 
   begin(id: ContainerId): BegunShim {
-    const clone = this.#clone;
+    const clone = this.#kind?.clone;
     const spare = this.#takeSpare(id);
     const shim = spare ?? startShim(id, id, clone);
     // Told by the launch; one that comes to nothing wants to know nothing.
@@ -46,29 +54,29 @@ export class ShimSupply {
     return { shim, clone, isSpare: spare !== undefined };
   }
 
-  /** How a launch that goes well has its process cloned, which the next one's will be, too; undefined if that has to wait for it. */
-  learn(clone: Uint8Array | undefined): void {
-    if (!sameFrame(clone, this.#clone)) void this.#drop();
-    this.#clone = clone;
+  /** Of a launch that goes well; undefined if the process of the next has to wait for it. */
+  learn(kind: LaunchKind | undefined): void {
+    if (!sameFrame(kind?.clone, this.#kind?.clone)) this.#drop();
+    this.#kind = kind;
     if (!this.#keepsSpare || this.#spare) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#makeSpare(), spareDelay).unref();
   }
 
-  /** Ends the spare; a launch may make another one. */
+  /** Ends the spare; a launch may make another one. Rejects if control groups that were made for one cannot be removed. */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
-    await this.#drop();
+    this.#drop();
+    const [failure] = await this.#dropped;
+    this.#dropped = Promise.resolve([]);
+    if (failure !== undefined) throw failure;
   }
 
   #makeSpare(): void {
-    const shim = startShim('spare', spareTitle, this.#clone).then((started) => {
-      started.session.unref();
-      return started;
-    });
+    const shim = startSpare(this.#kind);
     shim.catch(() => undefined);
     this.#spare = { shim, user: userOf() };
-    this.#timer = setTimeout(() => void this.#drop(), spareTime).unref();
+    this.#timer = setTimeout(() => this.#drop(), spareTime).unref();
   }
 
   #takeSpare(id: ContainerId): Promise<StartedShim> | undefined {
@@ -76,33 +84,62 @@ export class ShimSupply {
     if (!spare) return undefined;
     // A host program that has changed its user since is not to start anything as the user before.
     if (spare.user !== userOf()) {
-      void this.#drop();
+      this.#drop();
       return undefined;
     }
     clearTimeout(this.#timer);
     this.#spare = undefined;
-    return spare.shim.then(async ({ session, started }) => {
-      if (session.hasClosed) return startShim(id, id, this.#clone);
+    return spare.shim.then((started) => {
+      const { session } = started;
+      if (session.hasClosed) {
+        this.#remove(spare.shim);
+        return startShim(id, id, this.#kind?.clone);
+      }
       session.ref();
       session.adopt(id);
-      return { session, started };
+      return started;
     });
   }
 
-  #drop(): Promise<void> {
+  #drop(): void {
     const spare = this.#spare;
     this.#spare = undefined;
-    if (spare) this.#dropped = Promise.all([this.#dropped, endSpare(spare)]).then(() => undefined);
-    return this.#dropped;
+    if (spare) this.#remove(spare.shim);
+  }
+
+  /** What goes wrong is told by `close`. */
+  #remove(shim: Spare['shim']): void {
+    const failures = this.#dropped;
+    this.#dropped = endSpare(shim).then(
+      () => failures,
+      async (failure: unknown) => [...(await failures), failure],
+    );
   }
 }
 
-async function endSpare(spare: Spare): Promise<void> {
-  const shim = await spare.shim.catch(() => undefined);
+/** Where control groups cannot be made ahead, the launch that needs them tells why. */
+async function startSpare({ clone, plan, spareGroups }: Partial<LaunchKind> = {}): Promise<StartedShim> {
+  const groups = plan?.awaitsGroups ? await spareGroups?.().catch(() => undefined) : undefined;
+  try {
+    const frame = groups && plan ? cloneFrameInto(groups.folders, plan) : clone;
+    const started = await startShim('spare', spareTitle, frame);
+    started.session.unref();
+    return { ...started, ...(groups ? { groups } : {}) };
+  } catch (error) {
+    await groups?.[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function endSpare(spare: Spare['shim']): Promise<void> {
+  const shim = await spare.catch(() => undefined);
+  if (!shim) return;
+  const { session, groups } = shim;
   // Else the program might end while it waits for this.
-  shim?.session.ref();
-  shim?.session.end();
-  await shim?.session.closed;
+  session.ref();
+  session.end();
+  await session.closed;
+  await groups?.[Symbol.asyncDispose]();
 }
 
 interface Spare {
