@@ -17,7 +17,7 @@ enum class ChannelPacket : uint8_t {
   kFailed = 3,     // to the shim: followed by the bytes of the `failed` frame
   kRelease = 4,    // to the first process: go on
   kPlan = 5,       // to the first process: the launch frame lies whole in the memory that both share; with its input, if any
-  kWaiting = 7,    // to the shim: can be given the ids of its user namespace
+  kWaiting = 7,    // to the shim: can be given the ids of its user namespace, or is in the control groups that were made ahead
   kMount = 8,      // to the first process: comes with a mount that a step of it needs
   kGroups = 10,    // to the first process: its control groups are there
   kJoined = 12,    // to the first process: it is in its control groups already

@@ -157,9 +157,9 @@ Result StartContainer(const CloneMessage& clone, const FrameMemory& launch, Cont
   }
   out->pid = static_cast<pid_t>(pid);
   out->pidfd = Fd(pidfd);
-  if (out->ownUsers) {
+  if (out->ownUsers || clone.groups.count > 0) {
     setup.channel.Close();
-    // Before that nobody without privilege could write its maps of ids.
+    // Before that nobody without privilege could write its maps of ids, and nobody may rename the control groups.
     ChannelPacket packet;
     ssize_t size = recv(out->channel.get(), &packet, sizeof packet, 0);
     if (size != sizeof packet || packet != ChannelPacket::kWaiting) return Failure(ESRCH, "clone");

@@ -104,11 +104,15 @@ void PerformAll(FirstProcess& process, const StepList& list, uint32_t first = 0)
   }
 }
 
+void TellWaiting(const FirstProcess& process) {
+  constexpr ChannelPacket kPacket = ChannelPacket::kWaiting;
+  if (send(process.channel.get(), &kPacket, sizeof kPacket, MSG_NOSIGNAL) != sizeof kPacket) _exit(1);
+}
+
 // While it waits for its ids. What could then look into it is only who has privilege over its namespace.
 Result AwaitIds(const FirstProcess& process) {
   if (prctl(PR_SET_DUMPABLE, 1) != 0) return CallFailure("PR_SET_DUMPABLE");
-  constexpr ChannelPacket kPacket = ChannelPacket::kWaiting;
-  if (send(process.channel.get(), &kPacket, sizeof kPacket, MSG_NOSIGNAL) != sizeof kPacket) _exit(1);
+  TellWaiting(process);
   return kOk;
 }
 
@@ -154,13 +158,14 @@ void RunFirstProcess(FirstProcessSetup setup) {
   LaunchMessage launch;
   Result result = Detach(setup.streams);
   if (result.ok() && process.users == UserNamespace::kOwn) result = AwaitIds(process);
-  if (result.ok() && setup.steps.count > 0) {
+  if (result.ok() && setup.steps.count + setup.groups.count > 0) {
     result = OpenHost(process);
     if (!result.ok()) ReportAndExit(process, kNoStep, "shim", result);
     PerformAll(process, setup.steps);
     PerformAll(process, setup.groups, kNoStep);
     result = process.stage.Leave();
   }
+  if (result.ok() && setup.groups.count > 0) TellWaiting(process);
   if (result.ok()) result = AwaitLaunch(process, setup.launch, &launch);
   if (result.ok()) result = MakeNamespaces(process, launch.unshare);
   if (!result.ok()) ReportAndExit(process, kNoStep, "shim", result);

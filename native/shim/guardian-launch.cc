@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "agent.h"
 #include "channel.h"
@@ -50,7 +51,7 @@ Result Guardian::Clone(FieldReader fields, const FrameMemory& launch) {
     Frame failed = packet.Failed();
     Abandon(&failed);
   }
-  if (!container_.ownUsers) return kOk;
+  if (!container_.ownUsers && clone.groups.count == 0) return kOk;
   ClonedMessage cloned;
   cloned.pid = container_.pid;
   clients_.Send(Clients::kLauncher, MakeFrame(cloned));
@@ -63,6 +64,7 @@ Result Guardian::Launch(FieldReader fields) {
   if (!fields.Read(&code) || HostMessage{code} != HostMessage::kLaunch || !Read(fields, &launch)) {
     return Failure(EBADMSG, "fields of the launch message");
   }
+  RefuseIfEnded();
   size_t room = strlen(title_);
   memset(title_, 0, room);
   memcpy(title_, launch.id.data, launch.id.size < room ? launch.id.size : room);
@@ -106,6 +108,17 @@ Result Guardian::Launch(FieldReader fields) {
   if (!signals_.valid()) return CallFailure("signalfd");
   LowerOomScore();
   return kOk;
+}
+
+// A spare may have been ended by somebody. Nothing of the plan has been done then, which its name tells the host.
+void Guardian::RefuseIfEnded() {
+  if (waitpid(container_.pid, nullptr, WNOHANG) != container_.pid) return;
+  reaped_ = true;
+  // It may have said why.
+  while (container_.channel.valid() && ReadChannel()) {
+  }
+  Frame failed = FailedFrame(kNoStep, "spare", Failure(ESRCH, "ended before the launch"));
+  Abandon(&failed);
 }
 
 // Connected by the shim, which can reach on the host what the first process may not.

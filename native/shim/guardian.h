@@ -56,6 +56,7 @@ class Guardian {
   void Release(int client);
   // Tells the first process that its control groups are there.
   void PassOnGroups(int client, bool joined);
+  void RefuseIfEnded();
   void CopyStreams(bool output, bool errors);
   void CopyEnteredStreams(int client, bool input, bool output);
 

@@ -204,7 +204,7 @@ inline const char* StepName(StepCode code) {
 // first process, which performs `steps`, those that need nothing of the host, and `groups`, by which it joins
 // control groups that were made ahead, and waits for the second; `cgroup` is the v2 folder to clone it into, or
 // empty; unless it is 0, `parent`, which started at `parentStartTime`, is the process in whose `parentNamespaces`
-// (CLONE_NEWPID, CLONE_NEWUSER) it is made. With a user namespace of its own it is answered by cloned.
+// (CLONE_NEWPID, CLONE_NEWUSER) it is made. With a user namespace of its own, or `groups`, it is answered by cloned.
 struct CloneMessage {
   uint32_t version{};
   uint64_t cloneFlags{};
@@ -385,7 +385,8 @@ struct HelloMessage {
   uint8_t released{};
 };
 
-// The first process waits in its user namespace, whose ids may be mapped now; the launch frame tells that they are.
+// The first process waits: in its user namespace, whose ids may be mapped now, as the launch frame tells; or in its
+// control groups, which may be renamed now.
 struct ClonedMessage {
   int32_t pid{};
 };

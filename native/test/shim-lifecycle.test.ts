@@ -271,7 +271,7 @@ describe('a first process that waits for its control groups', () => {
 
   it('goes on when they are there, and does the rest by itself', async () => {
     const { shim } = await launch(steps, { release: 1, groups: 1 });
-    shim.send({ op: 'grouped' });
+    shim.send({ op: 'grouped', joined: 0 });
     expect(await shim.expect('hello')).toMatchObject({ released: 1 });
     await shim.expect('started');
     expect(await shim.expect('exited')).toMatchObject({ type: 0, value: 7 });
@@ -289,13 +289,13 @@ describe('a first process that waits for its control groups', () => {
 
   it('is told so once, by its launcher', async () => {
     const { shim, folder } = await launch([{ op: 'awaitGroups' }, ...exec('/bin/sleep', '1000')], { groups: 1 });
-    shim.send({ op: 'grouped' });
+    shim.send({ op: 'grouped', joined: 0 });
     shim.send({ op: 'release' });
     const { shimPid } = await shim.expect('hello');
     await shim.expect('started');
     const client = await attach(folder);
     await client.expect('hello');
-    client.send({ op: 'grouped' });
+    client.send({ op: 'grouped', joined: 0 });
     expect(await client.next()).toBeUndefined();
     shim.send({ op: 'signal', request: 1, signal: SIGKILL });
     await shim.expect('done');

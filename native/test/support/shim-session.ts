@@ -103,7 +103,9 @@ export function removeStateDirs(): void {
 }
 
 /** `ahead` are the steps of the first message. */
-export type LaunchOptions = Partial<Omit<CloneMessage, 'op' | 'steps'> & Omit<LaunchMessage, 'op' | 'steps'>> & {
+export type LaunchOptions = Partial<
+  Omit<CloneMessage, 'op' | 'steps' | 'groups'> & Omit<LaunchMessage, 'op' | 'steps'>
+> & {
   readonly ahead?: readonly Step[];
 };
 
@@ -118,6 +120,7 @@ export function cloneMessage(message: Partial<Omit<CloneMessage, 'op'>> = {}): C
     parentStartTime: 0,
     parentNamespaces: 0,
     steps: [],
+    groups: [],
     ...message,
   };
 }

@@ -51,19 +51,22 @@ export async function runLaunch(
   await container.timed('provision', () => parts.provisioner.provision(id, resolved.source, options));
   container.enter('PREPARING');
   const whole = { ...context, resources: request.config.linux.resources ?? {} };
-  const prepareAll = (spare?: SpareGroups) => container.timed('prepare', () => prepare(parts, whole, spare, options));
+  const prepareAll = async () => {
+    const spare = await pending.groups();
+    return container.timed('prepare', () => prepare(parts, whole, spare, options));
+  };
   // Control groups are made while the shim makes the root.
   const onlyGroups = parts.isolators.every((isolator) => preparesNoRoot(isolator, context));
-  if (!onlyGroups) await prepareAll();
+  const tookOver = onlyGroups ? undefined : await prepareAll();
   const inputs =
     spec.mounts || spec.secretEnv
       ? await container.timed('prepare', () => launchInputs(parts, context, spec, options))
       : undefined;
 
   const meanwhile = async () => {
-    const tookOver = await prepareAll(await pending.groups());
-    container.enter('ISOLATING');
-    return tookOver;
+    const tookOverNow = tookOver ?? (await prepareAll());
+    if (onlyGroups) container.enter('ISOLATING');
+    return tookOverNow;
   };
   const spareGroups = () => makeSpareGroups(parts, whole, request);
   if (!onlyGroups) container.enter('ISOLATING');
@@ -71,7 +74,7 @@ export async function runLaunch(
   // If no isolator has anything to do with the blocked process, it need not wait for us.
   const release = isolating.length === 0;
   const launching = container.timed('launch', () =>
-    pending.launch(request, { ...options, ...inputs, release, ...(onlyGroups ? { meanwhile, spareGroups } : {}) }),
+    pending.launch(request, { ...options, ...inputs, release, meanwhile, spareGroups }),
   );
   // In the next turn the shim has all that it waits for. Recovery takes a container without a request for one that was never launched.
   const atWork = setImmediate();

@@ -437,7 +437,7 @@ export type Step =
   | ConnectStep
   | ExecStep;
 
-/** The first frame on the socket that the shim inherits, its version the first field in every version: make the first process, which performs `steps`, those that need nothing of the host, and `groups`, by which it joins control groups that were made ahead, and waits for the second; `cgroup` is the v2 folder to clone it into, or empty; unless it is 0, `parent`, which started at `parentStartTime`, is the process in whose `parentNamespaces` (CLONE_NEWPID, CLONE_NEWUSER) it is made. With a user namespace of its own it is answered by cloned. */
+/** The first frame on the socket that the shim inherits, its version the first field in every version: make the first process, which performs `steps`, those that need nothing of the host, and `groups`, by which it joins control groups that were made ahead, and waits for the second; `cgroup` is the v2 folder to clone it into, or empty; unless it is 0, `parent`, which started at `parentStartTime`, is the process in whose `parentNamespaces` (CLONE_NEWPID, CLONE_NEWUSER) it is made. With a user namespace of its own, or `groups`, it is answered by cloned. */
 export type CloneMessage = {
   readonly op: 'clone';
   readonly version: number;
@@ -549,7 +549,7 @@ export type HelloMessage = {
   readonly released: number;
 };
 
-/** The first process waits in its user namespace, whose ids may be mapped now; the launch frame tells that they are. */
+/** The first process waits: in its user namespace, whose ids may be mapped now, as the launch frame tells; or in its control groups, which may be renamed now. */
 export type ClonedMessage = {
   readonly op: 'cloned';
   readonly pid: number;

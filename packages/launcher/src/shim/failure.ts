@@ -51,6 +51,11 @@ function tooManyClients(id: ContainerId): GantryError {
   );
 }
 
+/** Whether the first process had ended before its plan came. */
+export function isEndedSpare(error: unknown): boolean {
+  return error instanceof GantryError && error.code === 'LAUNCH_FAILED' && error.details?.['name'] === 'spare';
+}
+
 /**
  * The `LAUNCH_FAILED` of a `failed` frame. Its `details`: `step`, the index in the plan, unless the shim itself failed;
  * `name`, the step's `op`; `call`, what it did when it failed, or what the kernel said; `errno`; `path`.

@@ -17,6 +17,7 @@ import { agentOf } from '../compile/seccomp/step.js';
 import { encodeFrame } from '../protocol.generated.js';
 import { removeBundle, writeBundle } from './bundle.js';
 import { ShimContainer } from './container.js';
+import { isEndedSpare } from './failure.js';
 import { hangUp } from './hang-up.js';
 import { cloneFrame, startShim } from './spawn.js';
 import { canStage } from './stages.js';
@@ -102,8 +103,9 @@ export class ShimLaunch implements PendingLaunch {
       return await this.#send(frame, request, options);
     } catch (error) {
       const { session } = await first.shim;
-      if (!first.isSpare || !session.leftUnread || signal?.aborted) throw error;
-      // A spare that somebody ended just now: it has done nothing of the plan.
+      const isUntouched = session.leftUnread || isEndedSpare(error);
+      if (!first.isSpare || !isUntouched || signal?.aborted) throw error;
+      // A spare that somebody ended: it has done nothing of the plan.
       this.#begun = { ...first, shim: startShim(id, id, first.clone), isSpare: false };
       return await this.#send(frame, request, options);
     }

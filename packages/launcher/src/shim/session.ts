@@ -45,7 +45,7 @@ export class ShimSession {
     socket.once('close', () => this.#finish());
   }
 
-  /** The id of a first process that waits for the ids of its user namespace. */
+  /** The id of a first process that waits for the ids of its user namespace, or in control groups that were made ahead. */
   get cloned(): Promise<number> {
     return this.#cloned.promise;
   }

@@ -89,8 +89,10 @@ export class ShimSupply {
     }
     clearTimeout(this.#timer);
     this.#spare = undefined;
-    return spare.shim.then((started) => {
-      const { session } = started;
+    return spare.shim.then(async (started) => {
+      const { session, groups } = started;
+      // One that has just been started has yet to join them.
+      if (groups) await session.cloned.catch(() => undefined);
       if (session.hasClosed) {
         this.#remove(spare.shim);
         return startShim(id, id, this.#kind?.clone);
