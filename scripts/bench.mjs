@@ -38,8 +38,9 @@ await main(async () => {
     const { measureLaunch, missedGoals, aloneTable, execTable, launchTable, machine } = await import(
       '../test/bench/index.mjs'
     );
-    const { launches, alone, execs, rates } = await measureLaunch({ folder, rounds });
-    const tables = [launchTable(launches), aloneTable(alone), execTable(execs), rates];
+    const { launches, first, alone, execs, rates } = await measureLaunch({ folder, rounds });
+    const besideBare = [aloneTable('first 100 launches', first), aloneTable('beside bare alone', alone)];
+    const tables = [launchTable(launches), ...besideBare, execTable(execs), rates];
     console.log(`\n${machine()}; ${rounds} rounds, all contenders in turn\n\n${tables.join('\n\n')}`);
     const missed = missedGoals(launches);
     for (const goal of missed) console.log(`missed: ${goal}`);

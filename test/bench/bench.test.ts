@@ -60,7 +60,7 @@ it('writes a table of Markdown with columns that line up', () => {
     '| gantry    |   6.00 |   7.00 |   3.00 |',
     '| bare      |   2.00 |   2.00 |   1.00 |',
   ]);
-  expect(aloneTable(new Map([...figures, ['step launch', [1]]])).split('\n')).toEqual([
+  expect(aloneTable('beside bare alone', new Map([...figures, ['step launch', [1]]])).split('\n')).toEqual([
     '| beside bare alone | p10 ms | × bare | p50 ms | × bare | p90 ms | × bare |',
     '| ----------------- | -----: | -----: | -----: | -----: | -----: | -----: |',
     '| gantry            |   5.00 |   2.50 |   6.00 |   3.00 |   7.00 |   3.50 |',

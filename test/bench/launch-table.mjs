@@ -13,9 +13,10 @@ export const launchTable = (figures) => timesTable('/bin/true', floor, figures);
 
 /**
  * The same with bare as the only other contender.
+ * @param {string} title
  * @param {ReadonlyMap<string, readonly number[]>} figures Milliseconds by name.
  */
-export function aloneTable(figures) {
+export function aloneTable(title, figures) {
   const shares = [0.1, 0.5, 0.9];
   /** @param {string} name */
   const percentiles = (name) => shares.map((share) => percentile(figures.get(name) ?? [], share));
@@ -25,7 +26,7 @@ export function aloneTable(figures) {
     return [name, ...cells.flat()];
   });
   const heads = shares.flatMap((share) => [`p${100 * share} ms`, `× ${floor}`]);
-  return table([['beside bare alone', ...heads], ...rows]);
+  return table([[title, ...heads], ...rows]);
 }
 
 /**

@@ -1,7 +1,11 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { createContainerizer } from '@gantry/containerizer';
-import type { ContainerSpec } from '@gantry/interface';
+import type { ContainerSpec, ContainerStatus } from '@gantry/interface';
 import { detectCgroups } from '@gantry/isolators';
 import { expect, it } from 'vitest';
 import { requires } from '../support/requires.js';
@@ -15,10 +19,11 @@ const why = version === 'v1' ? '' : ' (skipped: on cgroup v2 a process is cloned
 requires({ root: true })(`control groups for the container to come${why}`, () => {
   const onV1 = it.skipIf(version !== 'v1');
   const folderOf = (controller: string, id = '') => join(mounts.get(controller) ?? '', cgroupParent, id);
-  const groups = (controller: string) =>
-    readdirSync(folderOf(controller), { withFileTypes: true })
+  const childrenOf = (folder: string) =>
+    readdirSync(folder, { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
       .map(({ name }) => name);
+  const groups = (controller: string) => childrenOf(folderOf(controller));
   const held = (id: string, file: string) =>
     readFileSync(join(folderOf(file.split('.')[0] ?? '', id), file), 'utf8').trim();
   const processIn = (id: string) => Number(readFileSync(join(folderOf('pids', id), 'cgroup.procs'), 'utf8'));
@@ -114,6 +119,28 @@ requires({ root: true })(`control groups for the container to come${why}`, () =>
       expect(await groupsOf(host, id)).toEqual([`${cgroupParent}/${id}`]);
       expect(groups('pids')).not.toContain(ahead);
     }
+  });
+
+  onV1('are removed by the next host program if theirs was killed', async () => {
+    await using host = await startHost();
+    const folders = [host.root, join(host.root, '..', 'other-state')] as const;
+    const script = fileURLToPath(new URL('./host-program.mjs', import.meta.url));
+    const program = spawn(process.execPath, [script, ...folders, JSON.stringify(sleeper(host))], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [line] = await once(createInterface({ input: program.stdout }), 'line');
+    const { id, pid } = JSON.parse(line) as ContainerStatus;
+    const own = /:pids:(.*)\/[^/]*$/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8'))?.[1] ?? '';
+    const parents = controllers.map((controller) => join(mounts.get(controller) ?? '', own));
+    const others = () => parents.flatMap((parent) => childrenOf(parent).filter((name) => name !== id));
+    await expect.poll(() => others().length).toBe(controllers.length);
+    const gone = once(program, 'exit');
+    program.kill('SIGKILL');
+    await gone;
+    await using next = await createContainerizer({ root: folders[0], stateRoot: folders[1] });
+    await next.recover();
+    expect(others()).toEqual([]);
+    await next.destroy(id);
   });
 
   onV1('are joined before they change their name, however soon that is', async () => {
