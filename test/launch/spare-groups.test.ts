@@ -26,7 +26,6 @@ requires({ root: true })(`control groups for the container to come${why}`, () =>
   const groups = (controller: string) => childrenOf(folderOf(controller));
   const held = (id: string, file: string) =>
     readFileSync(join(folderOf(file.split('.')[0] ?? '', id), file), 'utf8').trim();
-  const processIn = (id: string) => Number(readFileSync(join(folderOf('pids', id), 'cgroup.procs'), 'utf8'));
   const controllers = ['cpu', 'memory', 'pids', 'devices'];
 
   /** The group that was made ahead, once its process is in it. */
@@ -101,24 +100,25 @@ requires({ root: true })(`control groups for the container to come${why}`, () =>
     for (const controller of controllers) expect(() => groups(controller)).toThrow('ENOENT');
   });
 
-  onV1('are not missed if another host program that recovers takes them for those of nobody', async () => {
+  onV1('are not missed if their process is ended', async () => {
     await using host = await startHost({ cgroupParent });
-    for (const kills of [true, false]) {
-      await host.run({ command: ['/bin/true'] });
-      const ahead = await spare(host);
-      if (kills) {
-        const pid = processIn(ahead);
-        process.kill(pid, 'SIGKILL');
-        await expect.poll(() => readFileSync(`/proc/${pid}/stat`, 'utf8')).toContain(') Z ');
-      } else {
-        await using other = await createContainerizer({ root: host.root, stateRoot: host.stateRoot, cgroupParent });
-        await other.recover();
-        expect(groups('pids')).not.toContain(ahead);
-      }
-      const { id } = await host.containerizer.launch(sleeper(host));
-      expect(await groupsOf(host, id)).toEqual([`${cgroupParent}/${id}`]);
-      expect(groups('pids')).not.toContain(ahead);
-    }
+    await host.run({ command: ['/bin/true'] });
+    const ahead = await spare(host);
+    const pid = Number(readFileSync(join(folderOf('pids', ahead), 'cgroup.procs'), 'utf8'));
+    process.kill(pid, 'SIGKILL');
+    await expect.poll(() => readFileSync(`/proc/${pid}/stat`, 'utf8')).toContain(') Z ');
+    const { id } = await host.containerizer.launch(sleeper(host));
+    expect(await groupsOf(host, id)).toEqual([`${cgroupParent}/${id}`]);
+    expect(groups('pids')).not.toContain(ahead);
+  });
+
+  onV1('are left to their host program by another that recovers', async () => {
+    await using host = await startHost({ cgroupParent });
+    await host.run({ command: ['/bin/true'] });
+    const ahead = await spare(host);
+    await using other = await createContainerizer({ root: host.root, stateRoot: host.stateRoot, cgroupParent });
+    expect(await other.recover()).toMatchObject({ cleaned: [], failed: [] });
+    expect(groups('pids')).toContain(ahead);
   });
 
   onV1('are removed by the next host program if theirs was killed', async () => {
@@ -138,7 +138,7 @@ requires({ root: true })(`control groups for the container to come${why}`, () =>
     program.kill('SIGKILL');
     await gone;
     await using next = await createContainerizer({ root: folders[0], stateRoot: folders[1] });
-    await next.recover();
+    expect(await next.recover()).toMatchObject({ running: [id], cleaned: [], failed: [] });
     expect(others()).toEqual([]);
     await next.destroy(id);
   });

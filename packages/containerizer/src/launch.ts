@@ -68,7 +68,7 @@ export async function runLaunch(
     if (onlyGroups) container.enter('ISOLATING');
     return tookOverNow;
   };
-  const spareGroups = () => makeSpareGroups(parts, whole, request);
+  const spareGroups = () => makeSpareGroups(parts, root.owner, whole, request);
   if (!onlyGroups) container.enter('ISOLATING');
   const isolating = parts.isolators.filter((one) => one.isolate && (one.isolates?.(context) ?? true));
   // If no isolator has anything to do with the blocked process, it need not wait for us.

@@ -1,38 +1,50 @@
-import { randomUUID } from 'node:crypto';
 import type { Isolator, LaunchRequest, PrepareContext, SpareGroups } from '@gantry/interface';
+import type { Owner } from './owner.js';
 import type { ContainerizerParts } from './parts.js';
 
+let made = 0;
+
 /**
- * Makes the control groups of a container like the one of `like` to come, with a made-up id, which recovery takes for that of a container
- * that nobody knows. Undefined where an isolator cannot do so ahead, or has groups with names of its own.
+ * Makes the control groups of a container like the one of `like` to come, with an id that no container can have, by which recovery knows
+ * whose they are. Undefined where an isolator cannot do so ahead, or has groups with names of its own.
  */
 export async function makeSpareGroups(
   { isolators, cgroupParent }: Pick<ContainerizerParts, 'isolators' | 'cgroupParent'>,
+  { pid, startTime }: Owner,
   like: PrepareContext,
   { cgroups }: LaunchRequest,
 ): Promise<SpareGroups | undefined> {
-  const id = randomUUID();
+  made += 1;
+  const id = `.spare-${pid}-${startTime}-${made}`;
   const path = `${cgroupParent}/${id}`;
   if (!cgroups.every((folder) => folder.endsWith(like.cgroupPath))) return undefined;
   const folders = cgroups.map((folder) => folder.slice(0, -like.cgroupPath.length) + path);
-  const makers = isolators.filter((isolator) => hasGroups(isolator, like));
   const groups: SpareGroups = {
     path,
     folders,
-    async [Symbol.asyncDispose]() {
-      await Promise.all(makers.map((maker) => maker.cleanup?.(id)));
-    },
+    [Symbol.asyncDispose]: () => removeSpareGroups(id, isolators),
   };
   const context = { ...like, id, cgroupPath: path };
-  for (const maker of makers) {
-    if (await maker.prepareAhead?.(context)) continue;
+  for (const isolator of isolators) {
+    if (!hasGroups(isolator, like) || (await isolator.prepareAhead?.(context))) continue;
     await groups[Symbol.asyncDispose]();
     return undefined;
   }
   return groups;
 }
 
+/** Removes what is left of those with this id. */
+export async function removeSpareGroups(id: string, isolators: readonly Isolator[]): Promise<void> {
+  await Promise.all(isolators.map((isolator) => isolator.prepareAhead && isolator.cleanup?.(id)));
+}
+
 /** Whether `prepare` has control groups to make. */
 export function hasGroups(isolator: Isolator, context: PrepareContext): boolean {
   return isolator.prepare !== undefined && isolator.prepares?.(context) === 'groups';
+}
+
+/** The process that made what has such an id, for a container to come; undefined if it is a container's. */
+export function makerOfSpare(id: string): Pick<Owner, 'pid' | 'startTime'> | undefined {
+  const [, pid, startTime] = /^\.spare-(\d+)-(\d+)-\d+$/.exec(id) ?? [];
+  return pid === undefined ? undefined : { pid: Number(pid), startTime: Number(startTime) };
 }
