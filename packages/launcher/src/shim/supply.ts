@@ -89,18 +89,21 @@ export class ShimSupply {
     }
     clearTimeout(this.#timer);
     this.#spare = undefined;
-    return spare.shim.then(async (started) => {
-      const { session, groups } = started;
-      // One that has just been started has yet to join them.
-      if (groups) await session.cloned.catch(() => undefined);
-      if (session.hasClosed) {
-        this.#remove(spare.shim);
-        return startShim(id, id, this.#kind?.clone);
-      }
-      session.ref();
-      session.adopt(id);
-      return started;
-    });
+    return this.#adopt(spare.shim, id);
+  }
+
+  /** Makes a spare that of a container; another shim if there is none, or somebody has ended it. */
+  async #adopt(spare: Spare['shim'], id: ContainerId): Promise<StartedShim> {
+    const shim = await spare.catch(() => undefined);
+    if (!shim) return startShim(id, id, this.#kind?.clone);
+    const { session, groups } = shim;
+    session.ref();
+    session.adopt(id);
+    // One that has just been started has yet to join them.
+    if (groups) await session.cloned.catch(() => undefined);
+    if (!session.hasClosed) return shim;
+    this.#remove(spare);
+    return startShim(id, id, this.#kind?.clone);
   }
 
   #drop(): void {
