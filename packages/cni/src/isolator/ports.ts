@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -159,7 +160,7 @@ const unfinished = '.tmp';
 
 /** Makes a file with all that is in it, unless there is one: EEXIST. */
 function createWhole(file: string, content: string): void {
-  const temporary = `${file}.${process.pid}${unfinished}`;
+  const temporary = `${file}.${randomUUID()}${unfinished}`;
   try {
     writeFileSync(temporary, content, { mode: 0o600 });
     linkSync(temporary, file);
