@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createContainerizer, probe } from '@gantry/containerizer';
 import type { HostAbility } from '@gantry/interface';
-import { filesystemPosix, posixCpu, posixMem } from '@gantry/isolators';
+import { detectCgroups, filesystemPosix, posixCpu, posixMem } from '@gantry/isolators';
 import { addon, idmapObstacle } from '@gantry/native';
 import { expect, it } from 'vitest';
 import { requires } from '../support/requires.js';
@@ -45,6 +45,18 @@ requires({ root: true, commands: ['newuidmap', 'setpriv'], packages: ['uidmap'] 
       'device permissions': true,
     });
     const named = (name: string) => abilities.find((ability) => ability.name === name);
+    const cgroups = await detectCgroups();
+    const { mounts: trees, unified = [] } = cgroups;
+    for (const controller of ['cpu', 'cpuset', 'memory', 'pids', 'hugetlb', 'net_cls', 'net_prio']) {
+      expect([controller, named(`cgroup ${controller}`)?.works]).toEqual([
+        controller,
+        trees.has(controller) || unified.includes(controller),
+      ]);
+    }
+    // What probe() proposes is what a launch is refused with.
+    const gone = named('cgroup net_cls');
+    if (!gone?.works) expect(gone?.remedy).toContain('mount -t cgroup -o net_cls cgroup /sys/fs/cgroup/net_cls');
+    if (cgroups.version === 'v1') expect(named('cgroup perf_event')?.works).toBe(trees.has('perf_event'));
     const mounted = execFileSync('findmnt', ['-n', '-o', 'FSTYPE', '-T', tmpdir()], { encoding: 'utf8' }).trim();
     expect(named(`idmapped mounts of ${mounted}`)?.works).toBe((await idmapObstacle(folder)) === undefined);
     const version = landlockVersion();

@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { CgroupLayout, HostAbility } from '@gantry/interface';
 import {
   appArmorRestriction,
@@ -15,6 +15,7 @@ import {
 import { createCgroups } from './cgroups/create-cgroups.js';
 import { landlockAbilities, landlockSupport } from './linux/landlock.js';
 import { ownCapabilities } from './linux/own-process.js';
+import { probeControlGroups } from './probe-cgroups.js';
 
 const isRoot = () => process.geteuid?.() === 0;
 
@@ -31,7 +32,7 @@ export function probeHost(
     ...kernel(),
     ...users(),
     ...privileges(),
-    ...controlGroups(layout, cgroupParent, withoutCgroups),
+    ...probeControlGroups(layout, cgroupParent, withoutCgroups),
     devicePermissions(layout),
     ...programs(),
   ];
@@ -101,64 +102,6 @@ function privileges(): HostAbility[] {
     need('mounting outside of user namespaces', 'CAP_SYS_ADMIN'),
     need('making devices', 'CAP_MKNOD'),
   ];
-}
-
-function controlGroups(
-  { version, mounts }: CgroupLayout,
-  parent: string | undefined,
-  obstacle: Obstacle | undefined,
-): HostAbility[] {
-  const able = (controller: string, mount: string): HostAbility =>
-    obstacle
-      ? { name: `cgroup ${controller}`, works: false, reason: obstacle.problem, remedy: obstacle.remedy }
-      : groupAbility(controller, mount, parent);
-  const tree = existsSync('/sys/fs/cgroup/unified/cgroup.controllers') ? 'hybrid' : version;
-  const found: HostAbility[] = [{ name: 'control groups', works: true, detail: tree }];
-  if (version === 'v1') {
-    for (const [controller, mount] of mounts) found.push(able(controller, mount));
-    return found;
-  }
-  const mount = mounts.get('unified') ?? '/sys/fs/cgroup';
-  const folder = placeOfTrial(mount, parent);
-  const available = readText(join(folder, 'cgroup.controllers'))?.trim().split(' ') ?? [];
-  const writable = able('unified', mount);
-  for (const controller of ['cpu', 'cpuset', 'memory', 'pids', 'io', 'hugetlb']) {
-    if (available.includes(controller)) found.push({ ...writable, name: `cgroup ${controller}` });
-    else {
-      const reason = `${folder} does not have the controller ${controller}`;
-      found.push({
-        name: `cgroup ${controller}`,
-        works: false,
-        reason,
-        remedy: `add it to cgroup.subtree_control of the groups above`,
-      });
-    }
-  }
-  return found;
-}
-
-/** The parent of containers' groups, or what it would be made in. */
-function placeOfTrial(mount: string, parent: string | undefined): string {
-  if (parent === undefined) return mount;
-  const folder = join(mount, parent);
-  return existsSync(folder) ? folder : dirname(folder);
-}
-
-/** Makes a group, and removes it. */
-function groupAbility(controller: string, mount: string, parent: string | undefined): HostAbility {
-  const name = `cgroup ${controller}`;
-  const trial = join(placeOfTrial(mount, parent), `gantry-probe-${process.pid}`);
-  try {
-    mkdirSync(trial);
-    rmdirSync(trial);
-    return { name, works: true, detail: mount };
-  } catch (error) {
-    const reason = `${trial} cannot be made (${String((error as NodeJS.ErrnoException).code)})`;
-    const remedy = isRoot()
-      ? 'mount the hierarchy for writing'
-      : 'give createContainerizer a cgroupParent that was delegated to the user, or run the host program as root';
-    return { name, works: false, reason, remedy };
-  }
 }
 
 /** Whether control groups say which devices a container may open. */
