@@ -1,33 +1,71 @@
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CgroupLayout } from '@gantry/interface';
+import { eventually } from '../support/eventually.mjs';
+
+const umount = (path: string) => execFileSync('umount', [path]);
+
+/** A controller is busy for as long as the kernel is not done with groups that have been removed. */
+async function mount(controller: string, path: string): Promise<void> {
+  const call = () => spawnSync('mount', ['-t', 'cgroup', '-o', controller, 'cgroup', path], { encoding: 'utf8' });
+  const { status, stderr } = await eventually(
+    async () => call(),
+    (done) => done.status === 0,
+  );
+  if (status !== 0) throw new Error(stderr);
+}
+
+/** Whether a controller is in a hierarchy of version 1, mounted or not. */
+const isInV1 = (controller: string) =>
+  new RegExp(`^${controller}\\t[1-9]`, 'm').test(readFileSync('/proc/cgroups', 'latin1'));
 
 /**
  * The control groups of this host with v1 hierarchies beside them that it has not mounted itself, as some VPN programs mount them. Only who is given
- * `layout` knows of them; to everybody else they are one more line in /proc/PID/cgroup.
+ * `layout` knows of them; to everybody else they are one more line in /proc/PID/cgroup, and a controller less in the v2 tree if that had it.
  */
-export class LoneHierarchies implements Disposable {
-  readonly layout: CgroupLayout;
-  readonly #folder: string;
-  readonly #mounted: string[] = [];
+export class LoneHierarchies implements AsyncDisposable {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'gantry-beside-'));
+  readonly #mounted = new Map<string, string>();
 
-  constructor(host: CgroupLayout, controllers: readonly string[]) {
-    this.#folder = mkdtempSync(join(tmpdir(), 'gantry-beside-'));
-    const mounts = new Map(host.mounts);
-    this.layout = { ...host, mounts };
-    for (const name of controllers.filter((controller) => !mounts.has(controller))) {
-      const path = join(this.#folder, name);
+  static async mount(host: CgroupLayout, controllers: readonly string[]): Promise<LoneHierarchies> {
+    const hierarchies = new LoneHierarchies(host);
+    for (const name of controllers.filter((controller) => !host.mounts.has(controller))) {
+      const path = join(hierarchies.#folder, name);
       mkdirSync(path);
-      execFileSync('mount', ['-t', 'cgroup', '-o', name, 'cgroup', path]);
-      this.#mounted.push(path);
-      mounts.set(name, path);
+      await mount(name, path);
+      hierarchies.#mounted.set(name, path);
     }
+    return hierarchies;
   }
 
-  [Symbol.dispose](): void {
-    for (const path of this.#mounted) execFileSync('umount', [path]);
+  private constructor(readonly host: CgroupLayout) {}
+
+  get layout(): CgroupLayout {
+    const { mounts, unified } = this.host;
+    return {
+      ...this.host,
+      mounts: new Map([...mounts, ...this.#mounted]),
+      ...(unified ? { unified: unified.filter((controller) => !this.#mounted.has(controller)) } : {}),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const [name, path] of this.#mounted) {
+      umount(path);
+      // A group that has just been removed keeps its hierarchy beyond the last mount, for good: the next unmount takes it away.
+      const remains = await eventually(
+        async () => {
+          if (!isInV1(name)) return false;
+          await mount(name, path);
+          umount(path);
+          return isInV1(name);
+        },
+        (still) => !still,
+      );
+      if (remains) throw new Error(`the hierarchy of ${name} is still there`);
+    }
     rmSync(this.#folder, { recursive: true });
   }
 }

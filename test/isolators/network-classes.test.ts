@@ -27,14 +27,14 @@ requires({
   let mounts: ReadonlyMap<string, string>;
   let containerizer: Containerizer;
   beforeAll(async () => {
-    beside = new LoneHierarchies(await detectCgroups(), controllers);
+    beside = await LoneHierarchies.mount(await detectCgroups(), controllers);
     mounts = beside.layout.mounts;
     host = await startHost({ cgroups: beside.layout });
     containerizer = host.containerizer;
   });
   afterAll(async () => {
     await host[Symbol.asyncDispose]();
-    beside[Symbol.dispose]();
+    await beside[Symbol.asyncDispose]();
   });
 
   const launch = async (spec: object) => {

@@ -30,14 +30,14 @@ requires({ root: true, commands: [python, 'mount'], packages: ['python3', 'mount
   let controller: string;
   beforeAll(async () => {
     const layout = await detectCgroups();
-    if (layout.version === 'v1') beside = new LoneHierarchies(layout, ['perf_event']);
+    if (layout.version === 'v1') beside = await LoneHierarchies.mount(layout, ['perf_event']);
     controller = layout.version === 'v1' ? 'perf_event' : '';
     mount = (beside?.layout ?? layout).mounts.get(controller || 'unified') ?? '';
     host = await startHost({ cgroups: beside?.layout ?? layout });
   });
   afterAll(async () => {
     await host[Symbol.asyncDispose]();
-    beside?.[Symbol.dispose]();
+    await beside?.[Symbol.asyncDispose]();
   });
 
   const groupOf = (pid: number | undefined) =>
