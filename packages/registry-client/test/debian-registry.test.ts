@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MediaType, parseManifest, parseReference, sha256 } from '@gantry/image-spec';
@@ -153,6 +155,49 @@ describe.skipIf(!existsSync(program))(
       const absent = sha256(Buffer.from('absent'));
       expect(await client.mountBlob(other, absent, reference)).toBe(false);
       expect(await client.hasBlob(other, absent)).toBe(false);
+    });
+
+    it('goes on where a connection broke', async () => {
+      const content = noise(20_000_000);
+      const blob = describeBlob(content);
+      await createRegistryClient().putBlob(parseReference(`${host}/large/broken`), blob, content);
+      const [address = '', port = ''] = host.split(':');
+      const asked: string[] = [];
+      // The first connections are cut once so much has come over each.
+      const cuts = [3_000_000, 11_000_000];
+      const between = createServer((client) => {
+        const registryEnd = connect(Number(port), address);
+        const end = () => {
+          client.destroy();
+          registryEnd.destroy();
+        };
+        let carried = 0;
+        let most: number | undefined;
+        client.on('data', (bytes) => {
+          asked.push(...(/^range: .*$/im.exec(bytes.toString('latin1')) ?? []));
+          registryEnd.write(bytes);
+        });
+        registryEnd.on('data', (bytes) => {
+          carried += bytes.length;
+          // Those that only ask what is spoken here carry less.
+          if (carried > 1_000_000) most ??= cuts.shift() ?? Number.POSITIVE_INFINITY;
+          if (carried > (most ?? carried)) end();
+          else client.write(bytes);
+        });
+        for (const socket of [client, registryEnd]) socket.on('error', end).on('close', end);
+      });
+      try {
+        await once(between.listen(0, '127.0.0.1'), 'listening');
+        const reference = parseReference(`127.0.0.1:${(between.address() as AddressInfo).port}/large/broken`);
+        const client = createRegistryClient({ retries: { baseMs: 1 } });
+        expect((await collect(client.getBlob(reference, blob))).equals(content)).toBe(true);
+      } finally {
+        between.close();
+      }
+      const from = asked.map((line) => Number(/bytes=(\d+)-/.exec(line)?.[1]));
+      expect(from).toHaveLength(2);
+      expect(from[0]).toBeGreaterThan(2_000_000);
+      expect(from[1]).toBeGreaterThan((from[0] ?? 0) + 8_000_000);
     });
 
     it('keeps nothing of a stream that is not what it was announced to be', async () => {
