@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <sys/xattr.h>
 
+#include <algorithm>
+
 #include "filesystem.h"
 
 namespace gantry::filesystem {
@@ -82,19 +84,36 @@ Result MarkOpaque(int fd) {
   return Failed("fsetxattr");
 }
 
-Result SetFolderTime(int root, const std::string& path, const timespec& mtime) {
-  Place place;
-  Result result = Resolve(root, path, Parents::kMustExist, place);
-  if (result.error == ENOENT || result.error == ENOTDIR || result.error == ELOOP) return {};
+Result FolderTimes::Set(const std::string& path, const timespec& mtime) {
+  Result result = CheckPath(path);
   if (!result.ok()) return result;
-  struct stat status;
-  if (fstatat(place.parent(), place.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) {
-    return errno == ENOENT ? Result{} : Failed("fstatat");
+  const size_t slash = path.rfind('/');
+  int parent = root_;
+  if (slash != std::string::npos) {
+    result = Open(path.substr(0, slash), parent);
+    if (result.error == ENOENT || result.error == ENOTDIR || result.error == ELOOP) return {};
+    if (!result.ok()) return result;
   }
+  const char* name = path.c_str() + (slash == std::string::npos ? 0 : slash + 1);
+  struct stat status;
+  if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) < 0) return errno == ENOENT ? Result{} : Failed("fstatat");
   if (!S_ISDIR(status.st_mode)) return {};
   timespec times[2];
   BothTimes(mtime, times);
-  if (utimensat(place.parent(), place.name.c_str(), times, AT_SYMLINK_NOFOLLOW) < 0) return Failed("utimensat");
+  if (utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) < 0) return Failed("utimensat");
+  return {};
+}
+
+Result FolderTimes::Open(const std::string& path, int& out) {
+  const auto depth = static_cast<size_t>(std::count(path.begin(), path.end(), '/'));
+  Parent& parent = parents_[std::min(depth, parents_.size() - 1)];
+  if (parent.path != path) {
+    Fd folder;
+    const Result result = OpenInRoot(root_, path, O_PATH | O_DIRECTORY, folder);
+    if (!result.ok()) return result;
+    parent = {path, std::move(folder)};
+  }
+  out = parent.fd.get();
   return {};
 }
 

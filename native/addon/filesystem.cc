@@ -6,6 +6,8 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
+#include <algorithm>
+
 #include "blob-reader.h"
 
 namespace gantry {
@@ -52,6 +54,9 @@ bool ReadNumber(const Napi::Value& value, int64_t& out) {
   return true;
 }
 
+// Nothing is converted: in a worker thread that is being ended a conversion fails, without a value that the next call could take.
+bool IsTrue(const Napi::Value& value) { return value.IsBoolean() && value.As<Napi::Boolean>().Value(); }
+
 bool ReadMetadata(const Napi::Value& value, Metadata& out) {
   if (!value.IsObject()) return false;
   const auto object = value.As<Napi::Object>();
@@ -97,7 +102,7 @@ class RootDirectory : public Napi::ObjectWrap<RootDirectory> {
                         InstanceMethod<&RootDirectory::Device>("device"), InstanceMethod<&RootDirectory::Fifo>("fifo"),
                         InstanceMethod<&RootDirectory::Whiteout>("whiteout"),
                         InstanceMethod<&RootDirectory::Opaque>("opaque"),
-                        InstanceMethod<&RootDirectory::FolderTime>("folderTime"),
+                        InstanceMethod<&RootDirectory::FolderTimes>("folderTimes"),
                         InstanceMethod<&RootDirectory::Remove>("remove"),
                         InstanceMethod<&RootDirectory::WriteBehind>("writeBehind"),
                         InstanceMethod<&RootDirectory::Close>("close")});
@@ -115,7 +120,7 @@ class RootDirectory : public Napi::ObjectWrap<RootDirectory> {
       return;
     }
     root_ = Fd(fd);
-    if (info[1].ToBoolean()) in_the_way_ = filesystem::InTheWay::kRemoveEntry;
+    if (IsTrue(info[1])) in_the_way_ = filesystem::InTheWay::kRemoveEntry;
   }
 
  private:
@@ -231,14 +236,25 @@ class RootDirectory : public Napi::ObjectWrap<RootDirectory> {
     return Finish(info, filesystem::CreateOpaque(root_.get(), path, made), path, made);
   }
 
-  Napi::Value FolderTime(const Napi::CallbackInfo& info) {
-    std::string path;
-    int64_t seconds, nanoseconds;
-    if (!ReadPath(info[0], path) || !ReadNumber(info[1], seconds) || !ReadNumber(info[2], nanoseconds)) {
+  Napi::Value FolderTimes(const Napi::CallbackInfo& info) {
+    Bytes paths;
+    if (!ReadBytes(info[0], paths) || !info[1].IsTypedArray() ||
+        info[1].As<Napi::TypedArray>().TypedArrayType() != napi_float64_array) {
       return Misused(info);
     }
-    const timespec mtime = {static_cast<time_t>(seconds), static_cast<long>(nanoseconds)};
-    return Finish(info, filesystem::SetFolderTime(root_.get(), path, mtime), path, 0);
+    const auto times = info[1].As<Napi::Float64Array>();
+    const char* next = static_cast<const char*>(paths.data);
+    const char* const end = next + paths.size;
+    filesystem::FolderTimes folders(root_.get());
+    for (size_t i = 0; i + 1 < times.ElementLength(); i += 2) {
+      const char* const stop = std::find(next, end, '\0');
+      const std::string path(next, stop);
+      const timespec mtime = {static_cast<time_t>(times[i]), static_cast<long>(times[i + 1])};
+      const Result result = folders.Set(path, mtime);
+      if (!result.ok()) return Finish(info, result, path, 0);
+      next = stop == end ? end : stop + 1;
+    }
+    return info.Env().Undefined();
   }
 
   Napi::Value Remove(const Napi::CallbackInfo& info) {
@@ -274,7 +290,7 @@ class RootDirectory : public Napi::ObjectWrap<RootDirectory> {
 Napi::Value IsOpaque(const Napi::CallbackInfo& info) {
   std::string path;
   if (!ReadPath(info[0], path)) return Misused(info);
-  const char* name = info[1].ToBoolean() ? "user.overlay.opaque" : "trusted.overlay.opaque";
+  const char* name = IsTrue(info[1]) ? "user.overlay.opaque" : "trusted.overlay.opaque";
   char value = 0;
   const ssize_t size = lgetxattr(path.c_str(), name, &value, sizeof value);
   // ERANGE: a longer value, which overlayfs does not take for one either.

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -113,8 +114,27 @@ Result CreateWhiteout(int root, const std::string& path, uint32_t& made);
 // Makes the folder if it is missing and marks it opaque; an empty path is the root.
 Result CreateOpaque(int root, const std::string& path, uint32_t& made);
 
-// Sets the time of a folder; does nothing where there is no folder any more.
-Result SetFolderTime(int root, const std::string& path, const timespec& mtime);
+// Sets the times of folders of a tree in which nothing else is made meanwhile. The parents of the last few stay open: in the order of an
+// archive, the next one's is nearly always among them.
+class FolderTimes {
+ public:
+  explicit FolderTimes(int root) : root_(root) {}
+
+  // Does nothing where there is no folder any more.
+  Result Set(const std::string& path, const timespec& mtime);
+
+ private:
+  struct Parent {
+    std::string path;
+    Fd fd;
+  };
+
+  Result Open(const std::string& path, int& out);
+
+  int root_;
+  // By their depth; the last place is for all that are deeper.
+  std::array<Parent, 32> parents_;
+};
 
 Result WriteAll(int fd, Bytes bytes, off_t offset);
 

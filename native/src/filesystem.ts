@@ -45,8 +45,11 @@ export interface RootDirectory {
   whiteout(path: Uint8Array): number;
   /** Marks a folder opaque, as overlayfs does; makes it if missing. An empty path is the root. */
   opaque(path: Uint8Array): number;
-  /** Sets the modification time of a folder; does nothing if there is none. */
-  folderTime(path: Uint8Array, seconds: number, nanoseconds: number): void;
+  /**
+   * Sets the modification times of folders, in their order; does nothing where there is none. `paths` has a NUL between two, `times` the
+   * seconds and nanoseconds of each.
+   */
+  folderTimes(paths: Uint8Array, times: Float64Array): void;
   /**
    * From now on, body and metadata of a `file` whose body is in the piece of this reader in use, and which has no attributes, may be
    * written by the reader's thread or within its `next`, which throws what goes wrong.

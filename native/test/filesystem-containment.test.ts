@@ -67,7 +67,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   path.map(
     (p): Step =>
       (root) =>
-        root.folderTime(p, 7, 0),
+        root.folderTimes(p, Float64Array.of(7, 0)),
   ),
   path.map(
     (p): Step =>

@@ -139,9 +139,24 @@ describe.skipIf(process.geteuid?.() !== 0)(
       root.folder(bytes('d'), plain);
       root.file(bytes('f'), bytes(''), plain);
       await symlink('d', path('l'));
-      for (const name of ['d', 'f', 'l', 'none', 'f/under']) root.folderTime(bytes(name), 7, 0);
+      const names = ['none', 'none/under', 'f/under', 'f', 'l', 'd'];
+      root.folderTimes(bytes(names.join('\0')), Float64Array.from(names.flatMap(() => [7, 0])));
       expect((await lstat(path('d'))).mtimeMs).toBe(7000);
       expect((await lstat(path('f'))).mtimeMs).toBe(1_000_000_000_000);
+    });
+
+    it('sets each of many folders’ times, at any depth, and the last one of those that lead to the same', async () => {
+      const deep = Array.from({ length: 40 }, (_, depth) => `${'d/'.repeat(depth)}d`);
+      const wide = ['a', 'a/x', 'a/x/y', 'a/z', 'b', 'b/x', 'b/x/y', 'a/x/w'];
+      const names = [...deep, ...wide, ...deep.map((name) => `${name}/e`).toReversed()];
+      for (const name of names) root.folder(bytes(name), plain);
+      await symlink('a', path('l'));
+      const all = [...names, 'l/x'];
+      root.folderTimes(bytes(all.join('\0')), Float64Array.from(all.flatMap((_, index) => [index + 1, 500_000_000])));
+      const times = await Promise.all(all.map(async (name) => (await lstat(path(name))).mtimeMs));
+      const expected = all.map((_, index) => (index + 1) * 1000 + 500);
+      expected[names.indexOf('a/x')] = all.length * 1000 + 500;
+      expect(times).toEqual(expected);
     });
 
     it('removes trees without following links', async () => {
@@ -156,6 +171,7 @@ describe.skipIf(process.geteuid?.() !== 0)(
 
     it('answers EBADF once closed, and TypeError where an argument is of the wrong type', () => {
       expect(() => root.folder('text' as unknown as Buffer, plain)).toThrow(TypeError);
+      expect(() => root.folderTimes(bytes('d'), [7, 0] as unknown as Float64Array)).toThrow(TypeError);
       expect(() => root.file(bytes('f'), bytes(''), { ...plain, uid: '0' as unknown as number })).toThrow(TypeError);
       expect(() => root.file(bytes('f'), bytes(''), { ...plain, xattrs: [1] as unknown as [] })).toThrow(TypeError);
       const throwing = new Proxy(plain, {
@@ -170,15 +186,17 @@ describe.skipIf(process.geteuid?.() !== 0)(
       expect(() => root.folder(bytes(''), plain)).toThrow(expect.objectContaining({ code: 'EBADF' }));
     });
 
-    it('a worker thread can be ended within a call, and the process lives on', async () => {
-      const script = `
+    it.each(["root.remove(Buffer.from('none such'))", "new RootDirectory('/').close()", "isOpaque(Buffer.from('/'))"])(
+      'a worker thread can be ended within a call, and the process lives on: %s',
+      async (call) => {
+        const script = `
       const { Worker } = require('node:worker_threads');
       const code = \`
         const { parentPort, workerData } = require('node:worker_threads');
-        const { RootDirectory } = require('node-gyp-build')(workerData);
+        const { RootDirectory, isOpaque } = require('node-gyp-build')(workerData);
         const root = new RootDirectory('/');
         parentPort.postMessage('ready');
-        for (;;) try { root.remove(Buffer.from('none such')); } catch {}\`;
+        for (;;) try { ${call}; } catch {}\`;
       (async () => {
         for (let i = 0; i < 30; i++) {
           const worker = new Worker(code, { eval: true, workerData: process.argv[1] });
@@ -187,10 +205,11 @@ describe.skipIf(process.geteuid?.() !== 0)(
         }
         console.log('alive');
       })();`;
-      const options = { cwd: packageFolder, timeout: 30_000 };
-      const { stdout } = await promisify(execFile)(process.execPath, ['-e', script, packageFolder], options);
-      expect(stdout).toBe('alive\n');
-    });
+        const options = { cwd: packageFolder, timeout: 30_000 };
+        const { stdout } = await promisify(execFile)(process.execPath, ['-e', script, packageFolder], options);
+        expect(stdout).toBe('alive\n');
+      },
+    );
 
     it('of a shared tree removes nothing that holds something else', async () => {
       const shared = new (addon().RootDirectory)(path(), true);

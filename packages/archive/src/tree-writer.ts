@@ -5,6 +5,9 @@ import type { TarHeader, TarXattr } from './tar-entry.js';
 /** Paths of folders are kept until the end: this bounds the memory of an archive of nothing but long ones. */
 const maxFolderPathBytes = 256 * 2 ** 20;
 
+/** Folders whose times are set by one call, which takes a few milliseconds: a thread that is to end cannot do so within it. */
+const foldersAtOnce = 1000;
+
 const overlayPrefixes = ['trusted.overlay.', 'user.overlay.'].map((prefix) => Buffer.from(prefix));
 const nothing = Buffer.alloc(0);
 
@@ -20,8 +23,8 @@ export class TreeWriter {
   readonly #root: RootDirectory;
   /** Whether it works in a user namespace: nobody may make devices there, and no attributes of the whole machine's root. */
   readonly #isUsers: boolean;
-  /** Applied at the end, since later entries change them. Keys are paths, a character for a byte. */
-  readonly #folderTimes = new Map<string, { readonly seconds: number; readonly nanoseconds: number }>();
+  /** Seconds and nanoseconds, applied at the end, since later entries change them. Keys are paths, a character for a byte. */
+  readonly #folderTimes = new Map<string, readonly [seconds: number, nanoseconds: number]>();
   #folderPathBytes = 0;
   /** The file that waits for its body. */
   #file: { readonly path: Buffer; readonly header: TarHeader } | undefined;
@@ -89,8 +92,11 @@ export class TreeWriter {
 
   /** Sets what must be set last: the times of folders. */
   finish(): void {
-    for (const [path, { seconds, nanoseconds }] of this.#folderTimes) {
-      this.#root.folderTime(Buffer.from(path, 'latin1'), seconds, nanoseconds);
+    const all = [...this.#folderTimes];
+    for (let start = 0; start < all.length; start += foldersAtOnce) {
+      const some = all.slice(start, start + foldersAtOnce);
+      const paths = Buffer.from(some.map(([path]) => path).join('\0'), 'latin1');
+      this.#root.folderTimes(paths, Float64Array.from(some.flatMap(([, time]) => time)));
     }
   }
 
@@ -109,10 +115,7 @@ export class TreeWriter {
         { details: { limit: maxFolderPathBytes } },
       );
     }
-    this.#folderTimes.set(path.toString('latin1'), {
-      seconds: header.mtimeSeconds,
-      nanoseconds: header.mtimeNanoseconds,
-    });
+    this.#folderTimes.set(path.toString('latin1'), [header.mtimeSeconds, header.mtimeNanoseconds]);
   }
 }
 
