@@ -1,7 +1,7 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { CgroupLayout, ContainerSpec } from '@gantry/interface';
 import { detectCgroups } from '@gantry/isolators';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { outputMatching, readOutput, startHost, type TestHost } from '../launch/host.js';
 import { requires } from '../support/requires.js';
 import { LoneHierarchies } from './lone-hierarchies.js';
@@ -23,15 +23,19 @@ print(len(held), 'pages', flush=True)
 time.sleep(1000)`;
 
 const found = await detectCgroups();
-const isOnV2 = found.unified?.includes('hugetlb') === true;
-const places = [
-  { place: 'as the host has it', alone: false },
-  // What is on the v2 tree of a v1 host can be had in a hierarchy of v1, too; on a v2 host it is in use there.
-  ...(found.version === 'v1' && isOnV2 ? [{ place: 'in a hierarchy of v1', alone: true }] : []),
-];
+const tree = found.mounts.get('unified') ?? '';
 
-requires({ root: true, commands: ['python3'] })('huge pages', () => {
-  describe.each(places)('by a controller $place', ({ alone }) => {
+/** What is on the v2 tree of a v1 host can be had in a hierarchy of v1, too, unless there are groups in the tree that may use it. */
+function placesOfController() {
+  const asItIs = { place: 'where the host has it', alone: false, reasons: [] };
+  if (found.version === 'v2' || !found.unified?.includes('hugetlb')) return [asItIs];
+  const groups = readdirSync(tree, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  const reasons = groups.map(({ name }) => `needs ${tree} without ${name}`);
+  return [asItIs, { place: 'in a hierarchy of v1', alone: true, reasons }];
+}
+
+for (const { place, alone, reasons } of placesOfController()) {
+  requires({ root: true, commands: ['python3'], reasons })(`huge pages, with the controller ${place}`, () => {
     let host: TestHost;
     let beside: LoneHierarchies | undefined;
     let layout: CgroupLayout;
@@ -91,4 +95,4 @@ requires({ root: true, commands: ['python3'] })('huge pages', () => {
       await expect(launch(1, { '2MB': size + 1 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     });
   });
-});
+}
