@@ -310,6 +310,7 @@ describe.skipIf(skipReason !== '')(`a launched container${skipNote}`, () => {
           times++;
           await nextTurn();
           mkdirSync(folder);
+          return false;
         };
         await using container = await pending.launch(request, { release: true, meanwhile });
         expect(await container.exit).toMatchObject({ type: 'exited', code: 0 });
@@ -353,6 +354,7 @@ describe.skipIf(skipReason !== '')(`a launched container${skipNote}`, () => {
           async meanwhile() {
             await expect.poll(() => processesCalled(request.id)).toEqual([]);
             if (reason) throw reason;
+            return false;
           },
         });
         if (reason) await expect(launch).rejects.toBe(reason);
