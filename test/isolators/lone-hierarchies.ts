@@ -22,8 +22,8 @@ const isInV1 = (controller: string) =>
   new RegExp(`^${controller}\\t[1-9]`, 'm').test(readFileSync('/proc/cgroups', 'latin1'));
 
 /**
- * The control groups of this host with v1 hierarchies beside them that it has not mounted itself, as some VPN programs mount them. Only who is given
- * `layout` knows of them; to everybody else they are one more line in /proc/PID/cgroup, and a controller less in the v2 tree if that had it.
+ * The control groups of this host with v1 hierarchies beside them that it has not mounted itself, as some VPN programs mount them; of controllers that no
+ * v2 tree can have. Only who is given `layout` knows of them; to everybody else they are one more line in /proc/PID/cgroup.
  */
 export class LoneHierarchies implements AsyncDisposable {
   readonly #folder = mkdtempSync(join(tmpdir(), 'gantry-beside-'));
@@ -43,12 +43,7 @@ export class LoneHierarchies implements AsyncDisposable {
   private constructor(readonly host: CgroupLayout) {}
 
   get layout(): CgroupLayout {
-    const { mounts, unified } = this.host;
-    return {
-      ...this.host,
-      mounts: new Map([...mounts, ...this.#mounted]),
-      ...(unified ? { unified: unified.filter((controller) => !this.#mounted.has(controller)) } : {}),
-    };
+    return { ...this.host, mounts: new Map([...this.host.mounts, ...this.#mounted]) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
