@@ -5,7 +5,7 @@ import { vitestCommand } from './vitest.mjs';
 /** Which integration tests run a second time, in a virtual machine whose only control-group tree is version 2. */
 const filters = [
   'test/launch',
-  // All: limits, and leave to use devices, are of control groups.
+  // Limits, and leave to use devices, are of control groups.
   'test/isolators',
   ...['delegation', 'private-users'].map((name) => `test/rootless/${name}.test.ts`),
   // In `hostile`, containers see their control group, as they do on v2 alone.
@@ -16,8 +16,8 @@ const filters = [
   'test/crash/faults.test.ts',
 ];
 
-/** What compiles other shims has nothing to do with control groups, and takes minutes. */
-const left = ['--exclude=**/other-release.test.ts'];
+/** What compiles other shims, or claims GPUs, has nothing to do with control groups, and takes minutes. */
+const left = ['other-release', 'gpu-nvidia'].map((name) => `--exclude=**/${name}.test.ts`);
 
 /** A process for each file: one for all stood still there once, with both processors busy. */
 const apart = ['--isolate'];

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { CdiEdits } from '@gantry/isolators';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startHost, type TestHost } from '../launch/host.js';
+import { idmappableFolder } from '../support/idmappable-folder.js';
 import { requires } from '../support/requires.js';
 import { type TemporaryFolder, temporaryFolder } from '../support/temporary-folder.js';
 
@@ -23,6 +24,7 @@ const latency = (() => {
 
 requires({ root: true })('devices of CDI', () => {
   let folder: TemporaryFolder;
+  let roots: TemporaryFolder;
   let host: TestHost;
   let node: string;
   const write = (name: string, devices: Readonly<Record<string, CdiEdits>>, containerEdits: CdiEdits = {}) => {
@@ -41,10 +43,12 @@ requires({ root: true })('devices of CDI', () => {
     mkdirSync(join(folder.path, 'cdi'));
     node = join(folder.path, 'vendor0');
     execFileSync('mknod', ['-m', '640', node, 'c', `${latency.major}`, `${latency.minor}`]);
-    host = await startHost({ cdi: { folders: [join(folder.path, 'cdi')] } });
+    roots = await idmappableFolder();
+    host = await startHost({ root: join(roots.path, 'root'), cdi: { folders: [join(folder.path, 'cdi')] } });
   });
   afterAll(async () => {
     await host[Symbol.asyncDispose]();
+    await roots[Symbol.asyncDispose]();
     await folder[Symbol.asyncDispose]();
   });
 
