@@ -58,7 +58,7 @@ export function missedGoals(figures) {
   /** @param {string} name */
   const p50 = (name) => percentile(figures.get(name) ?? [], 0.5);
   const missed = [];
-  if (p50(ours) > 3 * p50(floor)) missed.push('a launch to its exit takes at most 3 times as long as bare');
+  if (p50(ours) > 2 * p50(floor)) missed.push('a launch to its exit takes at most twice as long as bare');
   if (p50(ours) >= p50('runc')) missed.push('a launch to its exit is quicker than runc run');
   return missed;
 }
