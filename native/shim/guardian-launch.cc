@@ -110,14 +110,14 @@ Result Guardian::Launch(FieldReader fields) {
   return kOk;
 }
 
-// A spare may have been ended by somebody. Nothing of the plan has been done then, which its name tells the host.
+// A spare may have been ended by somebody. Nothing of the plan has been done then, as the host can tell by what it is told.
 void Guardian::RefuseIfEnded() {
   if (waitpid(container_.pid, nullptr, WNOHANG) != container_.pid) return;
   reaped_ = true;
   // It may have said why.
   while (container_.channel.valid() && ReadChannel()) {
   }
-  Frame failed = FailedFrame(kNoStep, "spare", Failure(ESRCH, "ended before the launch"));
+  Frame failed = FailedFrame(kNoStep, "first process", Failure(ESRCH, "ended before its plan"));
   Abandon(&failed);
 }
 

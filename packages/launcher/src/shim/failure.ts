@@ -51,9 +51,9 @@ function tooManyClients(id: ContainerId): GantryError {
   );
 }
 
-/** Whether the first process had ended before its plan came. */
-export function isEndedSpare(error: unknown): boolean {
-  return error instanceof GantryError && error.code === 'LAUNCH_FAILED' && error.details?.['name'] === 'spare';
+/** Whether it is that the first process had ended before its plan came. */
+export function endedBefore(error: unknown): boolean {
+  return error instanceof GantryError && error.details?.['call'] === 'ended before its plan';
 }
 
 /**

@@ -17,7 +17,7 @@ import { agentOf } from '../compile/seccomp/step.js';
 import { encodeFrame } from '../protocol.generated.js';
 import { removeBundle, writeBundle } from './bundle.js';
 import { ShimContainer } from './container.js';
-import { isEndedSpare } from './failure.js';
+import { endedBefore } from './failure.js';
 import { hangUp } from './hang-up.js';
 import { cloneFrame, startShim } from './spawn.js';
 import { canStage } from './stages.js';
@@ -103,7 +103,7 @@ export class ShimLaunch implements PendingLaunch {
       return await this.#send(frame, request, options);
     } catch (error) {
       const { session } = await first.shim;
-      const isUntouched = session.leftUnread || isEndedSpare(error);
+      const isUntouched = session.leftUnread || endedBefore(error);
       if (!first.isSpare || !isUntouched || signal?.aborted) throw error;
       // A spare that somebody ended: it has done nothing of the plan.
       this.#begun = { ...first, shim: startShim(id, id, first.clone), isSpare: false };
