@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -63,6 +63,13 @@ requires({ root: true })('a host program that dies and leaves more than single c
     containers: ['one', 'two'].map((id) => ({ id, image: host.image, ...waits })),
   });
 
+  /** Kills the first process of a container, and waits until its shim has seen that. */
+  async function killFirst(container: ContainerStatus | undefined): Promise<void> {
+    process.kill(container?.pid ?? 0, 'SIGKILL');
+    const record = join(stateRoot, 'containers', container?.id ?? '', 'exit');
+    await expect.poll(() => existsSync(record)).toBe(true);
+  }
+
   it('is followed by one that finds a pod whole, and ends it by its policy', async () => {
     await launchElsewhere(pod());
     await kill();
@@ -95,7 +102,7 @@ requires({ root: true })('a host program that dies and leaves more than single c
     });
     const [top] = await launchElsewhere(nested('top'), nested('middle', 'top'), nested('bottom', 'middle'));
     await kill();
-    process.kill(top?.pid ?? 0, 'SIGKILL');
+    await killFirst(top);
     const { next, report } = await recover();
     expect(report).toMatchObject({ foreign: [], failed: [] });
     for (const id of ['bottom', 'middle', 'top']) await next.wait(id);
@@ -113,7 +120,7 @@ requires({ root: true })('a host program that dies and leaves more than single c
     });
     const [top] = await launchElsewhere(nested('top'), nested('child', 'top'), nested('other'));
     await kill();
-    process.kill(top?.pid ?? 0, 'SIGKILL');
+    await killFirst(top);
     const launcher = createLauncher();
     let refuses = true;
     const refuse = () => Promise.reject(new Error('not today'));
