@@ -49,6 +49,7 @@ import { Recoverer } from './recoverer.js';
 import { cleanUpFailed } from './recovery.js';
 import { groupOwner, refuseFrozenWithParent, refuseShared } from './shared-groups.js';
 import { parseSignal } from './signals.js';
+import { removeDeadSpares } from './spare-groups.js';
 import { checkExecSpec, checkId, checkResources, checkSpec, sameSpec } from './spec.js';
 import type { StateRoot } from './state-folder.js';
 import { storedVolumeImages } from './volume-images.js';
@@ -310,6 +311,7 @@ export class GantryContainerizer implements Containerizer {
     try {
       // First, since it keeps control groups ready below the parent of all.
       await this.#parts.launcher.close?.();
+      await removeDeadSpares(this.#parts.isolators);
       await Promise.all(this.#parts.isolators.map((isolator) => isolator.close?.()));
     } finally {
       this.#events.close();

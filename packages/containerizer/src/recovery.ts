@@ -12,10 +12,10 @@ import {
 } from '@gantry/interface';
 import { cleanUp } from './cleanup.js';
 import { killAndWait } from './ending.js';
-import { adopt, isProcessAlive, readBootId } from './owner.js';
+import { adopt, readBootId } from './owner.js';
 import type { ContainerizerParts } from './parts.js';
 import type { ContainerRecord } from './record.js';
-import { makerOfSpare, removeSpareGroups } from './spare-groups.js';
+import { isSpare, removeDeadSpares } from './spare-groups.js';
 import type { StateFolder, StateRoot } from './state-folder.js';
 
 /** What recovery found of one container. */
@@ -161,26 +161,15 @@ export async function reapUnknown(
   for (const id of held) {
     // Looked up now, not before: a folder always precedes what is made for it, so an id without one is nobody's.
     if (await root.has(id)) continue;
-    const maker = makerOfSpare(id);
-    if (maker) {
-      if (!isProcessAlive(maker.pid, maker.startTime)) await removeSpare(id, parts, report);
-      continue;
-    }
+    if (isSpare(id)) continue;
     const failed = await cleanUp(id, parts);
     if (failed.length === 0) report.cleaned.push(id);
     else report.failed.push({ id, message: toGantryError(cleanUpFailed(id, failed), id).message });
   }
-}
-
-async function removeSpare(
-  id: string,
-  { isolators }: ContainerizerParts,
-  report: { readonly failed: RecoveryReport['failed'][number][] },
-): Promise<void> {
   try {
-    await removeSpareGroups(id, isolators);
+    await removeDeadSpares(parts.isolators);
   } catch (error) {
-    report.failed.push({ id: '', message: toGantryError(error, `removing the control groups ${id}`).message });
+    report.failed.push({ id: '', message: toGantryError(error, 'control groups made ahead').message });
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Isolator, LaunchRequest, PrepareContext, SpareGroups } from '@gantry/interface';
-import type { Owner } from './owner.js';
+import { isProcessAlive, type Owner } from './owner.js';
 import type { ContainerizerParts } from './parts.js';
 
 let made = 0;
@@ -33,8 +33,19 @@ export async function makeSpareGroups(
   return groups;
 }
 
-/** Removes what is left of those with this id. */
-export async function removeSpareGroups(id: string, isolators: readonly Isolator[]): Promise<void> {
+/** Removes those of host programs that are gone. */
+export async function removeDeadSpares(isolators: readonly Isolator[]): Promise<void> {
+  const ids = new Set<string>();
+  for (const isolator of isolators) {
+    if (isolator.prepareAhead && isolator.list) for await (const id of isolator.list()) ids.add(id);
+  }
+  for (const id of ids) {
+    const maker = makerOf(id);
+    if (maker && !isProcessAlive(maker.pid, maker.startTime)) await removeSpareGroups(id, isolators);
+  }
+}
+
+async function removeSpareGroups(id: string, isolators: readonly Isolator[]): Promise<void> {
   await Promise.all(isolators.map((isolator) => isolator.prepareAhead && isolator.cleanup?.(id)));
 }
 
@@ -43,8 +54,12 @@ export function hasGroups(isolator: Isolator, context: PrepareContext): boolean 
   return isolator.prepare !== undefined && isolator.prepares?.(context) === 'groups';
 }
 
-/** The process that made what has such an id, for a container to come; undefined if it is a container's. */
-export function makerOfSpare(id: string): Pick<Owner, 'pid' | 'startTime'> | undefined {
+/** Whether something was made for a container to come, by its id. */
+export function isSpare(id: string): boolean {
+  return makerOf(id) !== undefined;
+}
+
+function makerOf(id: string): Pick<Owner, 'pid' | 'startTime'> | undefined {
   const [, pid, startTime] = /^\.spare-(\d+)-(\d+)-\d+$/.exec(id) ?? [];
   return pid === undefined ? undefined : { pid: Number(pid), startTime: Number(startTime) };
 }
