@@ -312,6 +312,13 @@ export class GantryContainerizer implements Containerizer {
       // First, since it keeps control groups ready below the parent of all.
       await this.#parts.launcher.close?.();
       await removeDeadSpares(this.#parts.isolators);
+    } finally {
+      await this.#closeIsolators();
+    }
+  }
+
+  async #closeIsolators(): Promise<void> {
+    try {
       await Promise.all(this.#parts.isolators.map((isolator) => isolator.close?.()));
     } finally {
       this.#events.close();

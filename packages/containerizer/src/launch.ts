@@ -57,16 +57,17 @@ export async function runLaunch(
   };
   // Control groups are made while the shim makes the root.
   const onlyGroups = parts.isolators.every((isolator) => preparesNoRoot(isolator, context));
-  const tookOver = onlyGroups ? undefined : await prepareAll();
+  const tookOverBefore = onlyGroups ? undefined : await prepareAll();
   const inputs =
     spec.mounts || spec.secretEnv
       ? await container.timed('prepare', () => launchInputs(parts, context, spec, options))
       : undefined;
 
   const meanwhile = async () => {
-    const tookOverNow = tookOver ?? (await prepareAll());
-    if (onlyGroups) container.enter('ISOLATING');
-    return tookOverNow;
+    if (tookOverBefore !== undefined) return tookOverBefore;
+    const tookOver = await prepareAll();
+    container.enter('ISOLATING');
+    return tookOver;
   };
   const spareGroups = () => makeSpareGroups(parts, root.owner, whole, request);
   if (!onlyGroups) container.enter('ISOLATING');

@@ -113,6 +113,41 @@ describe.skipIf(skipReason !== '')(`a launched container${skipNote}`, () => {
     await launcher.close?.();
   });
 
+  const pids = '/sys/fs/cgroup/pids';
+  it.skipIf(!existsSync(join(pids, 'tasks')))(
+    'does without a spare in control groups if it is to be in none',
+    async () => {
+      const launcher = createLauncher();
+      const group = join(pids, `gantry-launcher-${process.pid}`);
+      const ahead = `${group}-ahead`;
+      for (const folder of [group, ahead]) mkdirSync(folder);
+      const launch = async (cgroups: readonly string[], script: string) => {
+        const request = { ...host.request(shell(script)), cgroups };
+        await using pending = launcher.begin(request.id);
+        await pending.announce(request);
+        const told = (await pending.groups())?.folders;
+        await using container = await pending.launch(request, {
+          release: true,
+          meanwhile: async () => false,
+          spareGroups: async () => ({
+            path: '',
+            folders: [ahead],
+            [Symbol.asyncDispose]: async () => rmdirSync(ahead),
+          }),
+        });
+        expect(await container.exit).toMatchObject({ type: 'exited', code: 0 });
+        return { told, ...(await host.output(request.stateDir)) };
+      };
+      await launch([group], 'true');
+      await expect.poll(() => readFileSync(join(ahead, 'tasks'), 'utf8')).toMatch(/^\d+\n$/);
+      const { told, stdout } = await launch([], 'grep pids /proc/self/cgroup');
+      expect(told).toBeUndefined();
+      expect(stdout).not.toContain('ahead');
+      await launcher.close?.();
+      for (const folder of [group, ahead]) if (existsSync(folder)) rmdirSync(folder);
+    },
+  );
+
   it.each(['close', 'leave'])('does not keep a program alive by its spare, which ends with it: %s', async (how) => {
     const request = host.request(['true']);
     const script = `

@@ -8,15 +8,24 @@ function work(milliseconds: number): void {
   while (performance.now() - start < milliseconds);
 }
 
+/** Counts the turns of the event loop that have ended, until it is disposed. */
+class TurnCount implements Disposable {
+  ended = 0;
+  #next = setImmediate(() => this.#count());
+
+  #count(): void {
+    this.ended++;
+    this.#next = setImmediate(() => this.#count());
+  }
+
+  [Symbol.dispose](): void {
+    clearImmediate(this.#next);
+  }
+}
+
 describe('work on what came in one turn of the event loop', () => {
   it('is done in several if it takes long, in the order in which it came', async () => {
-    let turn = 0;
-    let counting = true;
-    const count = () => {
-      turn++;
-      if (counting) setImmediate(count);
-    };
-    count();
+    using turns = new TurnCount();
     const done: number[] = [];
     const perTurn = new Map<number, number>();
     const all = Array.from({ length: 12 }, async (_, index) => {
@@ -24,10 +33,9 @@ describe('work on what came in one turn of the event loop', () => {
       await untilTimeIsLeft();
       work(1);
       done.push(index);
-      perTurn.set(turn, (perTurn.get(turn) ?? 0) + 1);
+      perTurn.set(turns.ended, (perTurn.get(turns.ended) ?? 0) + 1);
     });
     await Promise.all(all);
-    counting = false;
     expect(done).toEqual(done.toSorted((a, b) => a - b));
     expect(Math.max(...perTurn.values())).toBeLessThanOrEqual(3);
   });
@@ -45,23 +53,15 @@ describe('work on what came in one turn of the event loop', () => {
 
 describe('a turn of its own', () => {
   it('is a later one than that which brings the event, and no other caller has it', async () => {
-    let turn = 0;
-    let counting = true;
-    const count = () => {
-      turn++;
-      if (counting) setImmediate(count);
-    };
-    count();
-    const turns = await new Promise<number[]>((resolve) => {
+    using turns = new TurnCount();
+    const owns = await new Promise<number[]>((resolve) => {
       stat('/', () => {
-        // What is counted is the end of each turn.
-        const brought = turn + 1;
-        const own = () => ownTurn().then(() => turn - brought);
+        const brought = turns.ended + 1;
+        const own = () => ownTurn().then(() => turns.ended - brought);
         resolve(Promise.all([own(), own(), own()]));
       });
     });
-    counting = false;
-    expect(turns[0]).toBeGreaterThan(0);
-    expect(new Set(turns).size).toBe(3);
+    expect(owns[0]).toBeGreaterThan(0);
+    expect(new Set(owns).size).toBe(3);
   });
 });

@@ -176,7 +176,9 @@ export class ShimLaunch implements PendingLaunch {
   /** Sees to a first process that is cloned as the plan wants it. */
   async #clone(plan: ShimPlan): Promise<void> {
     const clone = cloneFrame(plan);
-    if (sameFrame(clone, this.#begun.clone)) return this.#giveIds(plan);
+    // One that is in groups is of no use to a plan by which it would stay there.
+    const fits = plan.awaitsGroups || (await this.#groupsNow()) === undefined;
+    if (fits && sameFrame(clone, this.#begun.clone)) return this.#giveIds(plan);
     if (this.#begun.clone) {
       await this.#end();
       this.#begun = { shim: startShim(this.#id, this.#id), clone: undefined, isSpare: false };
